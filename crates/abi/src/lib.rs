@@ -1,1 +1,2 @@
-//! 
+//! The `#[repr(C)]` records that the kernel programs and the agent share.
+#![no_std]

@@ -1,0 +1,119 @@
+//! What leaves: exchanges as they unfold.
+
+use bytes::Bytes;
+
+use crate::id::{ExchangeId, FlowId};
+use crate::message::{Exchange, RequestHead, ResponseHead};
+use crate::segment::{Direction, Endpoints};
+use crate::time::Timestamp;
+
+/// One event of one flow.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The flow.
+    pub flow: FlowId,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened in a flow.
+///
+/// For each exchange the order is: its heads and chunks as they are seen, each
+/// direction in stream order, then one [`EventKind::Exchange`]. Exchanges of a
+/// pipelined flow can overlap.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// A flow was seen for the first time.
+    FlowOpened {
+        /// Client and server.
+        endpoints: Endpoints,
+        /// True when its SYN was not seen.
+        before_capture: bool,
+    },
+    /// A request's head is whole.
+    RequestHead {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The head.
+        head: RequestHead,
+        /// When its first byte was seen.
+        time: Timestamp,
+    },
+    /// A response's head is whole (not of an interim response).
+    ResponseHead {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// The head.
+        head: ResponseHead,
+        /// When its first byte was seen.
+        time: Timestamp,
+    },
+    /// Bytes of a body, after transfer decoding, without holes within one message
+    /// of state complete.
+    Body {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// `Client` for the request's body.
+        direction: Direction,
+        /// The bytes.
+        chunk: Bytes,
+        /// When the last of them was seen.
+        time: Timestamp,
+    },
+    /// The exchange is over, complete or not.
+    Exchange(Box<Exchange>),
+    /// Bytes known missing.
+    Gap {
+        /// The direction.
+        direction: Direction,
+        /// Stream offset of the first missing byte.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+    /// Bytes of a flow that nobody claims. Only where opaque bytes were asked for.
+    Opaque {
+        /// The direction.
+        direction: Direction,
+        /// The bytes.
+        chunk: Bytes,
+        /// When they were seen.
+        time: Timestamp,
+    },
+    /// The flow is over; nothing follows for it.
+    FlowClosed {
+        /// Why.
+        reason: CloseReason,
+        /// Offsets from which the flow would resume: one past the last byte of
+        /// each direction that is attributed to an exchange, a discard or opaque.
+        watermark: Watermark,
+    },
+}
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// FIN both ways.
+    Finished,
+    /// RST.
+    Reset,
+    /// The kernel said that the socket closed.
+    Closed,
+    /// Idle past the limit.
+    Idle,
+    /// Memory was needed for flows with more recent activity.
+    Evicted,
+    /// A new flow has the same ends.
+    Reused,
+    /// The capture ended.
+    CaptureEnded,
+}
+
+/// Up to where both directions of a flow are accounted for, as stream offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Watermark {
+    /// The client's direction.
+    pub client: u64,
+    /// The server's direction.
+    pub server: u64,
+}
