@@ -1,0 +1,2 @@
+//! The driver of the sample service.
+fn main() {}
