@@ -1,0 +1,131 @@
+//! The plan of a run.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use twintap_scrub::{Encoding, LinkTag, Part};
+use twintap_stream::{ExchangeId, FlowId, Timestamp};
+
+/// The schedule of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The instant that due times count from: the first request of the capture.
+    pub capture_start: Timestamp,
+    /// In the order of due times; a request refers to others by position.
+    pub requests: Vec<PlannedRequest>,
+    /// A request refers to its session by position.
+    pub sessions: Vec<SessionInfo>,
+}
+
+/// One request that a run will fire, or will skip for a stated reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRequest {
+    /// The recorded exchange.
+    pub exchange: ExchangeId,
+    /// Position in [`Plan::sessions`].
+    pub session: u32,
+    /// The recorded flow: requests of one flow go over one connection, in order.
+    pub flow: FlowId,
+    /// Nanoseconds from T0 at which the recorded client sent it.
+    pub due_ns: u64,
+    /// Nanoseconds from its first to its last byte, as recorded.
+    pub send_ns: u64,
+    /// Earlier requests whose outcome it waits for.
+    pub waits: Vec<Wait>,
+    /// Values that the twin's own answers replace.
+    pub bindings: Vec<Binding>,
+    /// Response leaves of this exchange (by path) that later requests use.
+    pub produces: Vec<Produced>,
+    /// Set when the run must not fire it.
+    pub skip: Option<SkipReason>,
+}
+
+/// A response leaf that some later request uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Produced {
+    /// The leaf's path in the recorded response.
+    pub path: String,
+    /// The leaf's recorded link tag.
+    pub tag: LinkTag,
+}
+
+/// An earlier request whose outcome must be there first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Position in [`Plan::requests`], always smaller than the waiter's.
+    pub request: u32,
+    /// Why.
+    pub reason: WaitReason,
+}
+
+/// Why a request waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitReason {
+    /// It uses a value that the other's response produces.
+    Binding,
+    /// Both are on one HTTP/1 connection and were not pipelined.
+    Connection,
+    /// The client provably had the other's response.
+    ClientHad,
+}
+
+/// One value of a request that an earlier response produced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Position in [`Plan::requests`] of the producer.
+    pub producer: u32,
+    /// The producing leaf's path in the producer's response.
+    pub producer_path: String,
+    /// The part of the request that uses it.
+    pub part: Part,
+    /// The using leaf's path.
+    pub path: String,
+    /// First byte of the span in the scrubbed part.
+    pub start: u32,
+    /// Bytes of the span in the scrubbed part.
+    pub len: u32,
+    /// How the value is written there.
+    pub encoding: Encoding,
+}
+
+/// Why a planned request is not fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// A value that a response before the capture, or a lost one, produced.
+    Unbound,
+    /// The request was not seen whole, or its body was dropped by the policy.
+    Incomplete,
+    /// An internal flow, or outside what the run file asks for.
+    Filtered,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// Stable name: `s-` and the head of the identity's link tag, or of the flow.
+    pub id: String,
+    /// What it was told apart by.
+    pub identity: Identity,
+    /// Positions in [`Plan::requests`], in order.
+    pub requests: Vec<u32>,
+    /// True when it began before the capture.
+    pub began_before_capture: bool,
+    /// The client's address of its first request.
+    pub client: SocketAddr,
+}
+
+/// What a session was told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// A lineage of cookies.
+    Cookie,
+    /// An Authorization value or an API key.
+    Authorization,
+    /// Nothing better: the flow.
+    Flow,
+    /// Nothing better, on a flow that carried several identities: the exchange.
+    Exchange,
+}

@@ -1,0 +1,51 @@
+//! What is stored of an exchange, beside its bodies.
+
+use serde::{Deserialize, Serialize};
+use twintap_stream::Exchange;
+
+use crate::leaf::Leaf;
+
+/// The hash that names a version of a policy: the first 16 bytes of BLAKE3 over
+/// its canonical JSON, as hex.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyHash(pub String);
+
+/// What became of a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFate {
+    /// There was none.
+    #[default]
+    Empty,
+    /// Kept as it was, by rule.
+    Allowed,
+    /// Every leaf went through the policy; the content coding, if any, was
+    /// undone first and the head says so.
+    Scrubbed,
+    /// Dropped, failing closed; the reason is a word (`unknown_type`,
+    /// `unparsable`, `too_large`, `content_coding`).
+    Dropped(String),
+}
+
+/// What scrubbing knows of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageNote {
+    /// The leaves, in the order of part and position.
+    pub leaves: Vec<Leaf>,
+    /// What became of the body.
+    pub body: BodyFate,
+}
+
+/// An exchange with what scrubbing knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeRecord {
+    /// The exchange, its heads scrubbed.
+    pub exchange: Exchange,
+    /// The policy it went through.
+    pub policy: PolicyHash,
+    /// The request.
+    pub request: MessageNote,
+    /// The response.
+    pub response: MessageNote,
+}

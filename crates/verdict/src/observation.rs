@@ -1,0 +1,115 @@
+//! What a run saw: one planned request, production's answer, and what each twin did.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use twintap_scrub::{Leaf, LinkTag, Scrubbed};
+use twintap_stream::{ExchangeId, RequestHead, ResponseHead, Timestamp};
+
+/// One of the two twins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Twin {
+    /// The release under test.
+    Candidate,
+    /// The release in production today.
+    Baseline,
+}
+
+/// One planned request with its three witnesses. Everything in it is scrubbed
+/// under one policy and one key, so that equal values have equal spellings.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The recorded exchange.
+    pub exchange: ExchangeId,
+    /// The session's name.
+    pub session: String,
+    /// Position in the plan, which is the order of due times.
+    pub position: u32,
+    /// When production saw the request.
+    pub recorded: Timestamp,
+    /// The recorded request's head.
+    pub request: Scrubbed<RequestHead>,
+    /// The recorded request's body, for evidence.
+    pub request_body: Body,
+    /// Nanoseconds production took from the request's last byte to the
+    /// response's first.
+    pub production_latency_ns: Option<u64>,
+    /// What production answered; absent when it was not seen whole.
+    pub production: Option<Answer>,
+    /// Response leaves (path, recorded tag) that later requests of the plan use:
+    /// each twin's own value at that path plays the same role.
+    pub produced: Vec<(String, LinkTag)>,
+    /// What the baseline did.
+    pub baseline: Outcome,
+    /// What the candidate did.
+    pub candidate: Outcome,
+}
+
+/// What a twin did with one planned request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It answered.
+    Answered {
+        /// The answer.
+        answer: Answer,
+        /// When.
+        timing: Timing,
+    },
+    /// It did not: the word says how (`connect_refused`, `reset`, `timeout`,
+    /// `closed_early`, `garbage`), the text what was seen.
+    Errored {
+        /// A word.
+        kind: String,
+        /// For people.
+        detail: String,
+        /// When; `first_byte_ns` and `last_byte_ns` are when it failed.
+        timing: Option<Timing>,
+    },
+    /// A limit of the run refused to fire it; the word says which.
+    Refused(String),
+    /// It was not fired: `unbound`, `incomplete` or `filtered`.
+    Skipped(String),
+}
+
+/// An answer, scrubbed.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The head.
+    pub head: Scrubbed<ResponseHead>,
+    /// The body.
+    pub body: Body,
+    /// The leaves of head and body.
+    pub leaves: Vec<Leaf>,
+}
+
+/// A body as far as comparison can see it.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Scrubbed<Bytes>),
+    /// Too large to hold, or dropped by the policy: its length and the keyed
+    /// digest of its raw bytes.
+    Digest {
+        /// Bytes after transfer decoding.
+        bytes: u64,
+        /// Keyed digest; absent where only the length is known.
+        tag: Option<LinkTag>,
+    },
+}
+
+/// When things happened, in nanoseconds from T0 of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// When the recorded offset says.
+    pub due_ns: u64,
+    /// The later of due and the moment its dependencies were met.
+    pub ready_ns: u64,
+    /// When its first byte was written.
+    pub released_ns: u64,
+    /// When the answer's first byte was read.
+    pub first_byte_ns: u64,
+    /// When the answer's last byte was read.
+    pub last_byte_ns: u64,
+    /// True when the bounded wait for a dependency ran out.
+    pub wait_expired: bool,
+}
