@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use twintap_stream::Exchange;
 
-use crate::leaf::Leaf;
+use crate::leaf::{Leaf, LinkTag};
 
 /// The hash that names a version of a policy: the first 16 bytes of BLAKE3 over
 /// its canonical JSON, as hex.
@@ -35,6 +35,10 @@ pub struct MessageNote {
     pub leaves: Vec<Leaf>,
     /// What became of the body.
     pub body: BodyFate,
+    /// Keyed digest of the raw body as it was after transfer decoding; absent
+    /// when there was none, or when it was not seen whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_tag: Option<LinkTag>,
 }
 
 /// An exchange with what scrubbing knows of it.

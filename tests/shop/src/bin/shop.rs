@@ -1,2 +1,70 @@
-//! The sample service.
-fn main() {}
+//! `twintap-shop`: the sample service, as it is in production or as a candidate.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use twintap_shop::regressions::{Regression, Regressions};
+use twintap_shop::{Shop, ShopConfig, StateAt, seed};
+
+/// The sample service that Twintap captures and replays.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Where to listen; port 0 takes a free one. The address is printed when the shop is ready.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where to keep the state: a SQLite file, or `:memory:`.
+    #[arg(long, default_value = ":memory:")]
+    state: StateAt,
+    /// What accounts and products are made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many accounts to seed.
+    #[arg(long, default_value_t = seed::DEFAULT_ACCOUNTS)]
+    accounts: usize,
+    /// Be a candidate: the same shop with faults.
+    #[arg(long)]
+    candidate: bool,
+    /// The candidate's faults, separated by commas; all if not given.
+    #[arg(long, value_delimiter = ',', requires = "candidate")]
+    regressions: Option<Vec<Regression>>,
+    /// Let `POST /admin/reset` bring the state back to its seeded start.
+    #[arg(long)]
+    allow_reset: bool,
+}
+
+impl Cli {
+    fn into_config(self) -> ShopConfig {
+        let regressions = match (self.candidate, self.regressions) {
+            (false, _) => Regressions::none(),
+            (true, None) => Regressions::all(),
+            (true, Some(chosen)) => chosen.into_iter().collect(),
+        };
+        ShopConfig {
+            listen: self.listen,
+            state: self.state,
+            seed: self.seed,
+            accounts: self.accounts,
+            regressions,
+            allow_reset: self.allow_reset,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("catching SIGTERM")?;
+    let shop = Shop::start(Cli::parse().into_config()).await?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on {}", shop.addr())
+        .and_then(|()| stdout.flush())
+        .context("saying that the shop is ready")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("catching SIGINT")?,
+    }
+    shop.stop().await.context("stopping the shop")
+}
