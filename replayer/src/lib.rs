@@ -1,1 +1,4 @@
-//! 
+//! The daemon and the command line: ingest, import, replay, report.
+
+pub mod fire;
+pub mod run;

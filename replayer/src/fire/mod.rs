@@ -1,0 +1,1 @@
+//! Firing a plan at the twins.

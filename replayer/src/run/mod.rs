@@ -1,0 +1,1 @@
+//! A run: run file, hooks, plan, firing, verdict, report.
