@@ -1,5 +1,6 @@
 //! A shop as a process of its own.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{AddrParseError, SocketAddr};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 pub enum ProcessError {
     /// The program can't be run.
     #[error("running {0:?}: {1}")]
-    Spawn(Command, #[source] io::Error),
+    Spawn(OsString, #[source] io::Error),
     /// It ended, or printed something else, where it should have said where it listens.
     #[error("expected `listening on ADDR`, got {0:?}")]
     NotReady(String),
@@ -38,7 +39,7 @@ impl ShopProcess {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Err(ProcessError::Spawn(command, error)),
+            Err(error) => return Err(ProcessError::Spawn(command.get_program().to_owned(), error)),
         };
         let started = wait_until_ready(&mut child);
         match started {
