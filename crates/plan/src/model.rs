@@ -25,6 +25,7 @@ pub struct PlannedRequest {
     /// Position in [`Plan::sessions`].
     pub session: u32,
     /// The recorded flow: requests of one flow go over one connection, in order.
+    /// It is unique with the node and boot of `exchange` only.
     pub flow: FlowId,
     /// Nanoseconds from T0 at which the recorded client sent it.
     pub due_ns: u64,
@@ -38,6 +39,12 @@ pub struct PlannedRequest {
     pub produces: Vec<Produced>,
     /// Set when the run must not fire it.
     pub skip: Option<SkipReason>,
+    /// The request leaf that nothing could bind, where it is skipped as unbound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+    /// True when its flow is internal: between captured workloads.
+    #[serde(default)]
+    pub internal: bool,
 }
 
 /// A response leaf that some later request uses.
@@ -117,7 +124,7 @@ pub struct SessionInfo {
 }
 
 /// What a session was told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// A lineage of cookies.

@@ -1,0 +1,161 @@
+//! What the caller of the planner chooses.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use twintap_stream::Timestamp;
+
+/// What a plan is made with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanOptions {
+    /// Due times are divided by this: 2.0 replays in half the time. A value
+    /// that is not finite and positive counts as 1.0.
+    pub speed: f64,
+    /// Which exchanges are internal.
+    pub entry: EntryRule,
+    /// Which exchanges to fire.
+    pub filter: Filter,
+    /// How far two clocks of the capture may be apart, in nanoseconds.
+    pub clock_uncertainty_ns: u64,
+    /// The round trip of a flow whose handshake was not seen, in nanoseconds.
+    pub assumed_round_trip_ns: u64,
+    /// What becomes of a request that uses a value which no response of the
+    /// capture produced.
+    pub unbound: UnboundRule,
+    /// How many [`ClientHad`](crate::WaitReason::ClientHad) waits one request
+    /// has at most; the answers that came last are kept.
+    pub max_client_had: usize,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions {
+            speed: 1.0,
+            entry: EntryRule::default(),
+            filter: Filter::default(),
+            clock_uncertainty_ns: 1_000_000,
+            assumed_round_trip_ns: 200_000_000,
+            unbound: UnboundRule::default(),
+            max_client_had: 8,
+        }
+    }
+}
+
+impl PlanOptions {
+    /// The speed that is used: [`PlanOptions::speed`] where that is sound.
+    pub fn sound_speed(&self) -> f64 {
+        if self.speed.is_finite() && self.speed > 0.0 {
+            self.speed
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Which exchanges are internal, and thus filtered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryRule {
+    /// None: every flow is an entry.
+    All,
+    /// Those whose client is in one of these networks.
+    ExcludeClients(Vec<IpNet>),
+    /// Those that a captured workload evidently made while it answered another
+    /// request: the client's address is no loopback address and not the
+    /// server's own, it is the server address of another captured endpoint, and
+    /// the exchange lies within the time of an exchange which that endpoint
+    /// served (to the clocks' uncertainty).
+    ///
+    /// The rule is conservative. What a workload does on its own account (a
+    /// timer, work after its answer) counts as entry, and so does everything on
+    /// one host, where addresses tell nothing: there, name the clients.
+    #[default]
+    Auto,
+}
+
+/// Which exchanges to fire. What is empty or absent excludes nothing; the rest
+/// are planned as filtered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// Methods, case-sensitive as they are in HTTP.
+    pub methods: Vec<String>,
+    /// What the target's path begins with, in its scrubbed spelling.
+    pub path_prefixes: Vec<String>,
+    /// Names of sessions, as in [`SessionInfo::id`](crate::SessionInfo::id).
+    pub sessions: Vec<String>,
+    /// The first instant that a request's first byte may have.
+    pub from: Option<Timestamp>,
+    /// The first instant that it may no longer have.
+    pub to: Option<Timestamp>,
+}
+
+impl Filter {
+    /// True when a request with this method, target and first byte is asked for.
+    pub(crate) fn takes(&self, method: &[u8], target: &[u8], first_byte: Timestamp) -> bool {
+        let path = path_of(target);
+        self.takes_time(first_byte)
+            && (self.methods.is_empty() || self.methods.iter().any(|m| m.as_bytes() == method))
+            && (self.path_prefixes.is_empty()
+                || self
+                    .path_prefixes
+                    .iter()
+                    .any(|prefix| path.starts_with(prefix.as_bytes())))
+    }
+
+    /// True when an exchange without a request's head is asked for.
+    pub(crate) fn takes_headless(&self, first_byte: Timestamp) -> bool {
+        self.takes_time(first_byte) && self.methods.is_empty() && self.path_prefixes.is_empty()
+    }
+
+    /// True when a session of this name is asked for.
+    pub(crate) fn takes_session(&self, id: &str) -> bool {
+        self.sessions.is_empty() || self.sessions.iter().any(|wanted| wanted == id)
+    }
+
+    fn takes_time(&self, first_byte: Timestamp) -> bool {
+        self.from.is_none_or(|from| first_byte >= from) && self.to.is_none_or(|to| first_byte < to)
+    }
+}
+
+/// What becomes of a request that uses a value from before the capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnboundRule {
+    /// It is not fired, and counts as unbound.
+    #[default]
+    Skip,
+    /// It is fired as it was recorded: right where the twins' state holds the
+    /// sessions that were open when the capture began.
+    Fire,
+}
+
+/// The path of a target in origin or absolute form (RFC 9112, section 3.2).
+fn path_of(target: &[u8]) -> &[u8] {
+    if target.starts_with(b"/") {
+        return target;
+    }
+    let Some(scheme_end) = target.windows(3).position(|three| three == b"://") else {
+        return target;
+    };
+    let rest = &target[scheme_end + 3..];
+    match rest.iter().position(|byte| *byte == b'/') {
+        Some(slash) => &rest[slash..],
+        None => b"/",
+    }
+}
+
+/// The network that an address stands for when clients are told apart: an IPv6
+/// host changes its address within a /64 (RFC 8981).
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            octets[8..].fill(0);
+            IpAddr::from(octets)
+        }
+        v4 => v4,
+    }
+}
