@@ -4,7 +4,7 @@
 //! report has one finding for each and no consequences of it elsewhere.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -83,6 +83,14 @@ impl FromIterator<Regression> for Regressions {
 #[derive(Debug, Default)]
 pub(crate) struct Leaked(Mutex<Vec<Box<[u8]>>>);
 
+impl Leaked {
+    /// How much it is.
+    pub(crate) fn bytes(&self) -> usize {
+        let leaked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leaked.iter().map(|retained| retained.len()).sum()
+    }
+}
+
 /// The bytes that one request leaves behind under [`Regression::Leak`].
 const LEAKED_BYTES: usize = 1024;
 
@@ -90,9 +98,12 @@ const LEAKED_BYTES: usize = 1024;
 pub(crate) async fn leak(State(state): State<AppState>, request: Request, next: Next) -> Response {
     // Written, not only reserved: pages that nobody touched would not show in the resident size.
     let retained = vec![0xa5; LEAKED_BYTES].into_boxed_slice();
-    if let Ok(mut leaked) = state.leaked.0.lock() {
-        leaked.push(retained);
-    }
+    state
+        .leaked
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(retained);
     next.run(request).await
 }
 

@@ -84,6 +84,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Shop {
     addr: SocketAddr,
+    leaked: Arc<Leaked>,
     shutdown: CancellationToken,
     server: JoinHandle<io::Result<()>>,
     tidy: JoinHandle<()>,
@@ -118,12 +119,14 @@ impl Shop {
         });
 
         let shutdown = CancellationToken::new();
+        let leaked = Arc::clone(&state.leaked);
         let tidy = tokio::spawn(tidy::run(state.clone(), shutdown.clone()));
         let router = routes::router(state, config.allow_reset);
         let server = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         Ok(Self {
             addr,
+            leaked,
             shutdown,
             server: tokio::spawn(server.into_future()),
             tidy,
@@ -134,6 +137,12 @@ impl Shop {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The bytes that [`Regression::Leak`](crate::regressions::Regression::Leak) holds by now.
+    #[must_use]
+    pub fn leaked_bytes(&self) -> usize {
+        self.leaked.bytes()
     }
 
     /// Stops taking connections, answers what is in flight and stops.
