@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -100,10 +103,12 @@ impl Shop {
         })
         .await
         .map_err(|_| StartError::Seeding)??;
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let state = AppState {
             store: Arc::new(store),
             regressions: Arc::new(config.regressions),
             leaked: Arc::new(Leaked::default()),
+            hashing: Arc::new(Semaphore::new(cores)),
         };
         let listen_error = |error| StartError::Listen(config.listen, error);
         let listener = TcpListener::bind(config.listen)

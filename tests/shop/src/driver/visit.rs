@@ -240,10 +240,15 @@ impl<'a> Visit<'a> {
             self.pace.think(&mut self.rng).await?;
             let page = self.rng.random_range(1..=LIST_PAGES);
             let own = ["GET /cart", "GET /orders", "GET /profile"];
-            let own = own.choose(&mut self.rng).copied().unwrap_or("GET /cart");
-            let calls = [Call::plain(own), self.list_call(page)];
-            let [_, list] = self.client.send_both(calls).await?;
-            self.remember(&list);
+            let first = self.rng.random_range(0..own.len());
+            // Never the same page twice.
+            let second = if self.rng.random_bool(0.5) {
+                self.list_call(page)
+            } else {
+                Call::plain(own[(first + 1) % own.len()])
+            };
+            let calls = [Call::plain(own[first]), second];
+            self.client.send_both(calls).await?;
         }
         Ok(())
     }

@@ -65,9 +65,11 @@ pub async fn register(
             "a password has at least 8 characters".to_owned(),
         ));
     }
-    let hash = blocking(move || password::hash(&wanted.password, rand::random()))
-        .await?
-        .map_err(|_| ApiError::Internal)?;
+    let hash = hashing(&state, move || {
+        password::hash(&wanted.password, rand::random())
+    })
+    .await?
+    .map_err(|_| ApiError::Internal)?;
     let account = state
         .store
         .register(&wanted.username, &wanted.display_name, &hash)?
@@ -86,7 +88,7 @@ pub async fn log_in(
         .credentials(&login.username)?
         .ok_or(ApiError::LoginRefused)?;
     let hash = known.password_hash;
-    if !blocking(move || password::verify(&login.password, &hash)).await? {
+    if !hashing(&state, move || password::verify(&login.password, &hash)).await? {
         return Err(ApiError::LoginRefused);
     }
     let session = state.store.log_in(&known.account.id)?;
@@ -135,10 +137,12 @@ fn checked_username(username: &str) -> Result<(), ApiError> {
     }
 }
 
-/// Runs what keeps a core busy for milliseconds where it holds up no other request.
-async fn blocking<T: Send + 'static>(
+/// Hashes a password where it holds up no other request.
+async fn hashing<T: Send + 'static>(
+    state: &AppState,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
+    let _turn = state.hashing.acquire().await;
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ApiError::Internal)

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 use crate::regressions::{self, Leaked, Regression, Regressions};
@@ -29,6 +30,8 @@ pub struct AppState {
     pub store: Arc<Store>,
     pub regressions: Arc<Regressions>,
     pub leaked: Arc<Leaked>,
+    /// How many passwords are hashed at the same time: each takes a core and some memory.
+    pub hashing: Arc<Semaphore>,
 }
 
 /// All routes; `POST /admin/reset` only where resetting is allowed.

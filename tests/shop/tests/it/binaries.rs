@@ -1,15 +1,15 @@
 //! The two programs.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use twintap_shop::regressions::Regressions;
 use twintap_shop::{ProcessError, ShopConfig, ShopProcess, StateAt};
 
-fn start(config: &ShopConfig) -> Result<ShopProcess, ProcessError> {
+fn start(config: &ShopConfig) -> ShopProcess {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twintap-shop"));
     command.args(config.to_args());
-    ShopProcess::start(command)
+    ShopProcess::start(command).expect("the shop starts")
 }
 
 fn drive(shop: &ShopProcess) -> Output {
@@ -33,14 +33,14 @@ fn a_drive_at_production_succeeds_and_its_state_is_kept() {
         accounts: 20,
         ..ShopConfig::default()
     };
-    let shop = start(&config).expect("the shop starts");
+    let shop = start(&config);
     let output = drive(&shop);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(summary(&output)["unexpected"], 0);
     drop(shop);
 
     // The newcomers of the first drive are known, so they can't register again.
-    let shop = start(&config).expect("the shop starts again");
+    let shop = start(&config);
     let output = drive(&shop);
     assert_eq!(output.status.code(), Some(1));
     assert!(summary(&output)["endpoints"]["POST /accounts"]["409"].is_u64());
@@ -53,7 +53,7 @@ fn a_drive_at_a_candidate_fails() {
         regressions: Regressions::all(),
         ..ShopConfig::default()
     };
-    let shop = start(&config).expect("the shop starts");
+    let shop = start(&config);
     let output = drive(&shop);
     assert_eq!(output.status.code(), Some(1));
     assert!(summary(&output)["endpoints"]["PUT /profile"]["500"].is_u64());
@@ -66,5 +66,8 @@ fn a_shop_that_does_not_come_up_says_so() {
         accounts: 1,
         ..ShopConfig::default()
     };
-    assert!(matches!(start(&config), Err(ProcessError::NotReady(_))));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap-shop"));
+    command.args(config.to_args()).stderr(Stdio::null());
+    let refused = ShopProcess::start(command);
+    assert!(matches!(refused, Err(ProcessError::NotReady(_))));
 }

@@ -90,7 +90,7 @@ impl Walker {
     }
 
     async fn shop(&mut self) {
-        // 26 % of all subtotals have no fraction of a cent to round: buy twice.
+        // Half up and down differ for the total of the one order, and not for the other.
         for (first, second) in [(3, 5), (4, 11)] {
             for product in [first, second] {
                 let product = seed::product(1, product).id;
