@@ -1,0 +1,292 @@
+//! Puts what a packet carries into a ring, or counts why not.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    bindings::{__sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::{bpf_ktime_get_boot_ns, bpf_loop, bpf_skb_load_bytes},
+    maps::RingBuf,
+    programs::SkBuffContext,
+};
+use twintap_abi::{
+    Cause, CloseRecord, Config, FlowState, MAX_RECORD_PAYLOAD, RecordHeader, RecordKind,
+    StreamState, tcp_flags,
+};
+
+use crate::{
+    admit::streams_mut,
+    maps::{self, LATE_CLOSES, STOPPED},
+    packet::Segment,
+    programs::Outcome,
+};
+
+const HEADER_BYTES: usize = size_of::<RecordHeader>();
+
+/// Create the entry or replace it (`BPF_ANY`).
+const ANY: u64 = 0;
+
+/// Records a segment: moves the flow on, then copies the payload.
+#[inline(always)]
+pub fn segment(
+    ctx: &SkBuffContext,
+    config: &Config,
+    segment: &mut Segment,
+    flow: &mut FlowState,
+) -> Outcome {
+    maps::count_seen(segment.payload_bytes);
+    let (stream, _) = streams_mut(flow, segment.direction());
+    segment.offset = advance(stream, segment);
+    segment.flow = flow.id;
+    segment.cgroup_id = flow.cgroup_id;
+    segment.role = flow.role;
+
+    // SAFETY: the value is only tested for presence.
+    if config.stopped_flows != 0 && unsafe { STOPPED.get(segment.flow) }.is_some() {
+        maps::count_dropped(Cause::Stopped, segment.payload_bytes);
+        maps::add(
+            &raw mut flow.dropped_bytes,
+            u64::from(segment.payload_bytes),
+        );
+        return Outcome::Stopped;
+    }
+    let dropped = twintap_write(ctx.skb.skb, segment);
+    if dropped != 0 {
+        maps::add(&raw mut flow.dropped_bytes, u64::from(dropped));
+    }
+    Outcome::Recorded
+}
+
+/// The offset of the segment, and what the stream remembers of it.
+#[inline(always)]
+fn advance(stream: &mut StreamState, segment: &Segment) -> u64 {
+    if stream.known == 0 {
+        *stream = if segment.is_syn() {
+            StreamState::from_begin(segment.sequence)
+        } else {
+            StreamState::from_middle(segment.sequence)
+        };
+    }
+    let offset = stream.offset(segment.sequence);
+    let end = offset.wrapping_add(u64::from(segment.payload_bytes));
+    if end > stream.high {
+        stream.high = end;
+    }
+    if segment.flags & tcp_flags::FIN != 0 {
+        stream.fin_offset_plus_one = end.wrapping_add(1);
+    }
+    offset
+}
+
+/// A segment that is being written, record by record.
+struct Split<'a> {
+    skb: *mut __sk_buff,
+    segment: &'a Segment,
+    ring: &'static RingBuf,
+    boottime_ns: u64,
+    wake_bytes: u32,
+    /// Payload bytes that were dealt with.
+    done: u32,
+    /// Of those, dropped.
+    dropped: u32,
+}
+
+/// Writes the payload into records; gives the number of bytes that were dropped.
+///
+/// Not inlined and with C's calling convention, so that the verifier takes it once, whichever way
+/// the flow was found.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn twintap_write(skb: *mut __sk_buff, segment: *mut Segment) -> u32 {
+    let Some(config) = maps::config() else {
+        return 0;
+    };
+    // SAFETY: the caller passes its own segment; the verifier wants the test for null.
+    let Some(segment) = (unsafe { segment.as_ref() }) else {
+        return 0;
+    };
+    let mut split = Split {
+        skb,
+        segment,
+        ring: maps::ring(config),
+        // SAFETY: a helper without arguments.
+        boottime_ns: unsafe { bpf_ktime_get_boot_ns() },
+        wake_bytes: config.wake_bytes,
+        done: 0,
+        dropped: 0,
+    };
+    if segment.payload_bytes <= MAX_RECORD_PAYLOAD as u32 {
+        step(&mut split);
+    } else {
+        let records = segment.payload_bytes.div_ceil(MAX_RECORD_PAYLOAD as u32);
+        // SAFETY: the callback has the signature that the helper calls, and takes a `Split`.
+        unsafe {
+            bpf_loop(
+                records,
+                next_record as *mut core::ffi::c_void,
+                (&raw mut split).cast(),
+                0,
+            );
+        }
+    }
+    split.dropped
+}
+
+/// `bpf_loop` calls this once for each record of a large segment; 1 would end the loop.
+extern "C" fn next_record(_index: u64, split: *mut Split<'_>) -> i64 {
+    // SAFETY: the helper hands back the pointer that it was given.
+    step(unsafe { &mut *split });
+    0
+}
+
+/// Writes the next record of a segment.
+#[inline(always)]
+fn step(split: &mut Split<'_>) {
+    let left = split.segment.payload_bytes.wrapping_sub(split.done);
+    let payload = left.min(MAX_RECORD_PAYLOAD as u32);
+    match put_in_class(split, payload) {
+        Ok(()) => maps::count_submitted(payload),
+        Err(cause) => {
+            maps::count_dropped(cause, payload);
+            split.dropped += payload;
+        }
+    }
+    split.done += payload;
+}
+
+/// The header of the next record.
+#[inline(always)]
+fn header(split: &Split<'_>, payload: u32) -> RecordHeader {
+    let segment = split.segment;
+    let mut hidden = 0;
+    if split.done.wrapping_add(payload) != segment.payload_bytes {
+        hidden |= tcp_flags::FIN | tcp_flags::RST;
+    }
+    if split.done != 0 {
+        hidden |= tcp_flags::SYN;
+    }
+    RecordHeader {
+        boottime_ns: split.boottime_ns,
+        flow: segment.flow,
+        offset: segment.offset.wrapping_add(u64::from(split.done)),
+        netns_cookie: segment.key.netns_cookie,
+        cgroup_id: segment.cgroup_id,
+        local_address: segment.key.local_address,
+        remote_address: segment.key.remote_address,
+        local_port: segment.key.local_port,
+        remote_port: segment.key.remote_port,
+        sequence_number: segment.sequence.wrapping_add(split.done),
+        acknowledgement: segment.acknowledgement,
+        payload_bytes: payload,
+        tcp_flags: segment.flags & !hidden,
+        kind: RecordKind::Segment as u8,
+        role: segment.role,
+        direction: segment.direction,
+        reserved: 0,
+    }
+}
+
+/// Reserves the smallest class that holds the payload: the verifier wants constant sizes.
+#[inline(always)]
+fn put_in_class(split: &Split<'_>, payload: u32) -> Result<(), Cause> {
+    macro_rules! classes {
+        ($($class:literal),+) => {
+            $(if payload <= $class { return put::<$class>(split, payload); })+
+        };
+    }
+    if payload == 0 {
+        return put_empty(split);
+    }
+    classes!(
+        128, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
+        65536
+    );
+    // `step` never asks for more than the largest class.
+    Err(Cause::CopyFailed)
+}
+
+#[inline(always)]
+fn put<const CLASS: usize>(split: &Split<'_>, payload: u32) -> Result<(), Cause> {
+    let Some(bytes) = bounded::<CLASS>(payload) else {
+        return Err(Cause::CopyFailed);
+    };
+    let Some(mut entry) = split.ring.reserve_bytes(HEADER_BYTES + CLASS, 0) else {
+        return Err(Cause::RingFull);
+    };
+    let start = entry.as_mut_ptr();
+    // SAFETY: the entry holds a header and CLASS bytes, and `bytes` is at most CLASS.
+    let copied = unsafe {
+        start.cast::<RecordHeader>().write(header(split, payload));
+        bpf_skb_load_bytes(
+            split.skb.cast(),
+            split.segment.payload_at + split.done,
+            start.add(HEADER_BYTES).cast(),
+            bytes,
+        )
+    };
+    if copied != 0 {
+        entry.discard(u64::from(BPF_RB_NO_WAKEUP));
+        return Err(Cause::CopyFailed);
+    }
+    entry.submit(wake_flag(
+        split.ring,
+        split.wake_bytes,
+        HEADER_BYTES + CLASS,
+    ));
+    Ok(())
+}
+
+/// A record of a segment without payload.
+#[inline(always)]
+fn put_empty(split: &Split<'_>) -> Result<(), Cause> {
+    let Some(mut entry) = split.ring.reserve_bytes(HEADER_BYTES, 0) else {
+        return Err(Cause::RingFull);
+    };
+    // SAFETY: the entry holds a header.
+    unsafe {
+        entry
+            .as_mut_ptr()
+            .cast::<RecordHeader>()
+            .write(header(split, 0))
+    };
+    entry.submit(wake_flag(split.ring, split.wake_bytes, HEADER_BYTES));
+    Ok(())
+}
+
+/// `payload` in a register of which the verifier knows that it lies in `1..=MAX`. The compiler knows
+/// so already, and would leave out the comparison or make it with another register.
+#[inline(always)]
+fn bounded<const MAX: usize>(payload: u32) -> Option<u32> {
+    let mut less_one = u64::from(payload).wrapping_sub(1);
+    // SAFETY: no instruction, only a register that the compiler no longer reasons about.
+    unsafe { asm!("/* {0} */", inout(reg) less_one, options(nomem, nostack)) };
+    (less_one < MAX as u64).then_some(less_one as u32 + 1)
+}
+
+/// Wakes the reader once when the ring fills past the threshold; below it the reader's own timer
+/// comes in time, and above it the reader is awake.
+#[inline(always)]
+fn wake_flag(ring: &RingBuf, wake_bytes: u32, record_bytes: usize) -> u64 {
+    let waiting = ring.query(u64::from(BPF_RB_AVAIL_DATA));
+    let wake_bytes = u64::from(wake_bytes);
+    if waiting >= wake_bytes && waiting.wrapping_sub(record_bytes as u64) < wake_bytes {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        u64::from(BPF_RB_NO_WAKEUP)
+    }
+}
+
+/// Records the end of a flow. Where the ring has no room the record waits in a table.
+#[inline(always)]
+pub fn close(config: &Config, record: &CloseRecord) {
+    let ring = maps::ring(config);
+    if let Some(mut entry) = ring.reserve_bytes(size_of::<CloseRecord>(), 0) {
+        // SAFETY: the entry has the size of the record.
+        unsafe { entry.as_mut_ptr().cast::<CloseRecord>().write(*record) };
+        entry.submit(wake_flag(ring, config.wake_bytes, size_of::<CloseRecord>()));
+        maps::count(|ledger| &raw mut ledger.submitted.records, 1);
+    } else if LATE_CLOSES.insert(record.header.flow, record, ANY).is_ok() {
+        maps::count(|ledger| &raw mut ledger.closes_deferred, 1);
+    } else {
+        maps::count(|ledger| &raw mut ledger.closes_lost, 1);
+    }
+}
