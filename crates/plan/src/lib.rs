@@ -1,13 +1,31 @@
 //! Sessions, correlation and schedule: what is due when, in which session, after what.
+//!
+//! [`Planner`] takes the recorded exchanges and makes a [`Plan`]. In this order:
+//! which exchanges are internal (`entry`), which values tell clients apart
+//! (`identity`), which exchanges are one session (`session`), which response made
+//! what a request uses (`correlate`), and what is fired when and after what
+//! (`schedule`). Nothing here reads a clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod capture;
+mod collect;
+mod correlate;
+mod entry;
+mod identity;
 mod names;
+mod planner;
+mod schedule;
+mod session;
 mod shape;
+mod union;
 
 pub mod model;
 pub mod options;
+pub mod summary;
 
 pub use model::{
     Binding, Identity, Plan, PlannedRequest, Produced, SessionInfo, SkipReason, Wait, WaitReason,
 };
 pub use options::{EntryRule, Filter, PlanOptions, UnboundRule};
+pub use planner::Planner;
+pub use summary::PlanSummary;

@@ -50,8 +50,11 @@ pub(crate) fn facts_of(path: &str) -> NameFacts {
             facts.identity = Some(IdentityKind::Authorization);
             // Basic and Digest carry what the client knows, not what a server made
             // (RFC 7617, RFC 7616).
-            facts.token =
-                !name.starts_with("authorization.basic") && !name.starts_with("authorization.digest");
+            facts.token = !name.starts_with("authorization.basic")
+                && !name.starts_with("authorization.digest");
+        } else if TOKEN_HEADERS.contains(&field) {
+            facts.identity = Some(IdentityKind::Authorization);
+            facts.token = true;
         } else if KEY_HEADERS.contains(&field) {
             facts.identity = Some(IdentityKind::Key);
         }
@@ -64,20 +67,36 @@ pub(crate) fn facts_of(path: &str) -> NameFacts {
 /// True when a name says that its value guards against forged requests.
 fn says_forgery(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
-    ["csrf", "xsrf", "authenticity_token", "requestverificationtoken"]
-        .iter()
-        .any(|word| path.contains(word))
+    [
+        "csrf",
+        "xsrf",
+        "authenticity_token",
+        "requestverificationtoken",
+    ]
+    .iter()
+    .any(|word| path.contains(word))
 }
 
 /// True when a cookie's name says that a server keeps a session or a login by it.
 fn says_session(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
-        word.starts_with("sess")
-            || ["sid", "session", "sessid", "sessionid", "token", "auth", "jwt", "login", "remember"]
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| {
+            word.starts_with("sess")
+                || [
+                    "sid",
+                    "session",
+                    "sessid",
+                    "sessionid",
+                    "token",
+                    "auth",
+                    "jwt",
+                    "login",
+                    "remember",
+                ]
                 .iter()
                 .any(|end| word.ends_with(end))
-    })
+        })
 }
 
 fn positions_in(path: &str) -> u8 {
@@ -93,19 +112,28 @@ fn positions_in(path: &str) -> u8 {
 
 /// Names of cookies that scripts of the page set, by their beginning.
 const SCRIPT_COOKIES: [&str; 15] = [
-    "_ga", "_gid", "_gat", "_gcl", "_fbp", "_hj", "__utm", "_pk_", "_cl", "_uet", "ajs_", "amp_",
-    "mp_", "optanon", "intercom-",
+    "_ga",
+    "_gid",
+    "_gat",
+    "_gcl",
+    "_fbp",
+    "_hj",
+    "__utm",
+    "_pk_",
+    "_cl",
+    "_uet",
+    "ajs_",
+    "amp_",
+    "mp_",
+    "optanon",
+    "intercom-",
 ];
 
 /// Header fields that name an application rather than a login.
-const KEY_HEADERS: [&str; 6] = [
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth-token",
-    "x-access-token",
-    "x-session-token",
-];
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "apikey"];
+
+/// Header fields that services use where others use Authorization.
+const TOKEN_HEADERS: [&str; 3] = ["x-auth-token", "x-access-token", "x-session-token"];
 
 /// Header fields that are the protocol's business: their values are never
 /// carried from a response into a request.
@@ -197,9 +225,13 @@ mod tests {
         check("cookie.residence", "cookie uses");
         check("cookie._ga_X1", "cookie uses script");
         check("cookie._hjSessionUser_1", "cookie uses script");
-        check("header.authorization.bearer", "authorization uses produces token");
+        check(
+            "header.authorization.bearer",
+            "authorization uses produces token",
+        );
         check("header.authorization.basic", "authorization uses produces");
         check("header.x-api-key", "key uses produces");
+        check("header.x-auth-token", "authorization uses produces token");
         check("header.x-csrf-token", "uses produces token");
         check("header.content-type", "");
         check("header.sec-fetch-mode", "");

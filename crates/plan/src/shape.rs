@@ -126,7 +126,11 @@ mod tests {
             raw_chars: text.chars().count() as u32,
         };
         let shape = Shape::of(&leaf, seen.then_some(text.as_bytes()));
-        assert_eq!((shape.bindable(), shape.token()), (bindable, token), "{text}");
+        assert_eq!(
+            (shape.bindable(), shape.token()),
+            (bindable, token),
+            "{text}"
+        );
     }
 
     #[test]
@@ -135,7 +139,13 @@ mod tests {
         check("xKqPzRtbWvNmLkJh", true, Encoding::Plain, true, true);
         check("SKU-1234", true, Encoding::Plain, true, false);
         check("checkout", true, Encoding::Plain, false, false);
-        check("summer-clothes-sale-for-all", true, Encoding::Plain, true, false);
+        check(
+            "summer-clothes-sale-for-all",
+            true,
+            Encoding::Plain,
+            true,
+            false,
+        );
         check("1042", true, Encoding::Plain, false, false);
         check("104233", true, Encoding::Plain, true, false);
     }
@@ -150,7 +160,13 @@ mod tests {
 
     #[test]
     fn percent_escapes_are_not_digits() {
-        check("blue%20cotton%2Fshirt", true, Encoding::Percent, true, false);
+        check(
+            "blue%20cotton%2Fshirt",
+            true,
+            Encoding::Percent,
+            true,
+            false,
+        );
         check("blue%20shirt", true, Encoding::Percent, false, false);
     }
 }

@@ -1,0 +1,125 @@
+//! What was collected, in the order of requests and with small numbers for values.
+
+use std::collections::HashMap;
+
+use crate::collect::{Collected, Item, Names, Span, Use};
+use crate::shape::Shape;
+
+/// The collected exchanges, in the order of their requests' first bytes.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pub items: Vec<Item>,
+    pub names: Names,
+    pub flows: usize,
+    /// For each item, true when it is internal.
+    pub internal: Vec<bool>,
+    uses: Vec<Use>,
+    /// For each of `uses` its value.
+    use_values: Vec<Value>,
+    made: Vec<Made>,
+    /// For each value its link tag.
+    pub tags: Vec<u64>,
+    /// For each value what kind it is.
+    pub shapes: Vec<Shape>,
+}
+
+/// A value that some request shows: an index that link tags are sorted by.
+pub(crate) type Value = u32;
+
+/// A response leaf whose value some request shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub value: Value,
+    pub path: u32,
+}
+
+impl Capture {
+    /// Orders what was collected; `internal` tells of each item whether it is.
+    pub fn of(collected: Collected, internal: &[bool]) -> Capture {
+        let Collected {
+            items,
+            uses,
+            products,
+            names,
+            flows,
+            ..
+        } = collected;
+        let mut tags: Vec<u64> = uses.iter().map(|used| used.tag).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let values: HashMap<u64, Value> = tags.iter().copied().zip(0..).collect();
+        let mut shapes = vec![Shape::default(); tags.len()];
+        let use_values: Vec<Value> = uses.iter().map(|used| values[&used.tag]).collect();
+        for (used, value) in uses.iter().zip(&use_values) {
+            shapes[*value as usize].merge(used.shape);
+        }
+        let (mut items, internal) = in_order(items, internal);
+        let mut made = Vec::new();
+        for item in &mut items {
+            let start = made.len();
+            for product in item.products.of(&products) {
+                if let Some(value) = values.get(&product.tag) {
+                    shapes[*value as usize].merge(product.shape);
+                    made.push(Made {
+                        value: *value,
+                        path: product.path,
+                    });
+                }
+            }
+            item.products = Span::between(start, made.len());
+        }
+        Capture {
+            items,
+            names,
+            flows: flows.len(),
+            internal,
+            uses,
+            use_values,
+            made,
+            tags,
+            shapes,
+        }
+    }
+
+    /// The request leaves of an item, with their values.
+    pub fn uses(&self, position: usize) -> impl Iterator<Item = (&Use, Value)> {
+        let span = self.items[position].uses;
+        span.of(&self.uses)
+            .iter()
+            .zip(span.of(&self.use_values).iter().copied())
+    }
+
+    /// The response leaves of an item whose values requests show.
+    pub fn made(&self, position: usize) -> &[Made] {
+        self.items[position].products.of(&self.made)
+    }
+}
+
+/// The items in the order of their requests, each exchange once. On one flow the
+/// order of the stream holds, even where the stamps of a capture contradict it.
+fn in_order(items: Vec<Item>, internal: &[bool]) -> (Vec<Item>, Vec<bool>) {
+    let mut items: Vec<(Item, bool)> = items.into_iter().zip(internal.iter().copied()).collect();
+    items.sort_unstable_by(|(a, _), (b, _)| {
+        a.id.cmp(&b.id)
+            .then(b.end_ns.cmp(&a.end_ns))
+            .then(a.start_ns.cmp(&b.start_ns))
+    });
+    items.dedup_by(|(later, _), (kept, _)| later.id == kept.id);
+    let stream_order = |a: &Item, b: &Item| {
+        (&a.id.node, a.id.boot, a.id.flow)
+            .cmp(&(&b.id.node, b.id.boot, b.id.flow))
+            .then(a.index_in_flow.cmp(&b.index_in_flow))
+            .then(a.id.cmp(&b.id))
+    };
+    items.sort_by(|(a, _), (b, _)| stream_order(a, b));
+    for index in 1..items.len() {
+        let (before, after) = items.split_at_mut(index);
+        let (previous, item) = (&before[index - 1].0, &mut after[0].0);
+        if previous.flow == item.flow {
+            item.start_ns = item.start_ns.max(previous.start_ns);
+            item.end_ns = item.end_ns.max(item.start_ns);
+        }
+    }
+    items.sort_by(|(a, _), (b, _)| a.start_ns.cmp(&b.start_ns).then_with(|| stream_order(a, b)));
+    items.into_iter().unzip()
+}

@@ -1,0 +1,333 @@
+//! What is kept of each exchange until the plan is made: never a head, never a body.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use twintap_scrub::{BodyFate, Encoding, ExchangeRecord, Leaf, Part};
+use twintap_stream::message::{Field, MessageState, Protocol, field_values};
+use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
+
+use crate::names::{NameFacts, facts_of};
+use crate::options::Filter;
+use crate::shape::{LEAST_CHARS, Shape};
+
+/// Everything that was collected.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub items: Vec<Item>,
+    /// Request leaves of all items; an item has a range of them.
+    pub uses: Vec<Use>,
+    /// Response leaves of all items; an item has a range of them.
+    pub products: Vec<Product>,
+    pub names: Names,
+    pub flows: Interner<(Arc<str>, u64, FlowId)>,
+    pub servers: Interner<SocketAddr>,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub id: ExchangeId,
+    pub client: SocketAddr,
+    /// Index in [`Collected::servers`].
+    pub server: u32,
+    /// Index in [`Collected::flows`].
+    pub flow: u32,
+    pub index_in_flow: u32,
+    /// First byte of the request (of the response, where no request was seen).
+    pub start_ns: u64,
+    /// From the request's first byte to its last.
+    pub send_ns: u64,
+    /// Last byte of the response that was seen; `start_ns` without one.
+    pub end_ns: u64,
+    pub round_trip_ns: Option<u64>,
+    pub uses: Span,
+    pub products: Span,
+    pub response: MessageState,
+    /// The request can be sent again as it was.
+    pub fireable: bool,
+    /// The filter excludes it (sessions aside, which are not known yet).
+    pub filtered: bool,
+    pub flow_began_before_capture: bool,
+    /// Values that the response had may be missing from its leaves.
+    pub lossy: bool,
+    /// The method is one that makes nothing new (RFC 9110, section 9.2.1).
+    pub safe: bool,
+}
+
+/// A range of leaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: usize,
+    len: u32,
+}
+
+impl Span {
+    pub fn between(start: usize, end: usize) -> Span {
+        Span {
+            start,
+            // A message of four thousand million leaves would not fit into memory.
+            len: u32::try_from(end - start).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn of<T>(self, all: &[T]) -> &[T] {
+        &all[self.start..self.start + self.len as usize]
+    }
+}
+
+/// A leaf of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub tag: u64,
+    pub part: Part,
+    /// Index in [`Collected::names`].
+    pub path: u32,
+    pub start: u32,
+    pub len: u32,
+    pub shape: Shape,
+    pub encoding: Encoding,
+}
+
+/// A leaf of a response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    pub tag: u64,
+    /// Index in [`Collected::names`].
+    pub path: u32,
+    pub shape: Shape,
+}
+
+impl Collected {
+    /// Keeps what the plan needs of `record`.
+    pub fn add(&mut self, record: &ExchangeRecord, body_replayable: bool, filter: &Filter) {
+        let exchange = &record.exchange;
+        let (request, response) = (&exchange.request, &exchange.response);
+        let seen_request = request.state != MessageState::Absent && !exchange.id.from_response;
+        let start = if seen_request {
+            request.first_byte
+        } else {
+            response.first_byte
+        };
+        let end_ns = match response.state {
+            MessageState::Absent => start.0,
+            _ => response.last_byte.0.max(start.0),
+        };
+        let head = request.head.as_ref();
+        let filtered = match head {
+            Some(head) => !filter.takes(&head.method, &head.target, start),
+            None => !filter.takes_headless(start),
+        };
+        let status = response.head.as_ref().map(|head| head.status);
+        let fireable = seen_request
+            && request.state == MessageState::Complete
+            && exchange.protocol == Protocol::Http1
+            && body_replayable
+            && head.is_some_and(|head| !leaves_http(head, status));
+        let item = Item {
+            id: exchange.id.clone(),
+            client: exchange.endpoints.client,
+            server: self.servers.intern(exchange.endpoints.server),
+            flow: self
+                .flows
+                .intern((exchange.id.node.clone(), exchange.id.boot, exchange.id.flow)),
+            index_in_flow: exchange.index_in_flow,
+            start_ns: start.0,
+            send_ns: if seen_request {
+                request.last_byte.since_ns(request.first_byte)
+            } else {
+                0
+            },
+            end_ns,
+            round_trip_ns: exchange.round_trip_ns,
+            uses: self.keep_uses(&record.request.leaves, head),
+            products: self.keep_products(&record.response.leaves, response.head.as_ref()),
+            response: response.state,
+            fireable,
+            filtered,
+            flow_began_before_capture: exchange.flow_began_before_capture,
+            lossy: response.state != MessageState::Complete || lost_leaves(&record.response.body),
+            safe: head.is_some_and(|head| {
+                matches!(&head.method[..], b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+            }),
+        };
+        self.items.push(item);
+    }
+
+    fn keep_uses(&mut self, leaves: &[Leaf], head: Option<&RequestHead>) -> Span {
+        let start = self.uses.len();
+        for leaf in leaves {
+            let path = self.names.intern(&leaf.path);
+            let facts = self.names.facts(path);
+            let identifies = facts.identity.is_some() && leaf.raw_chars > 0;
+            if !identifies && (!facts.uses || leaf.raw_chars < LEAST_CHARS) {
+                continue;
+            }
+            let text = head.and_then(|head| match leaf.part {
+                Part::Target => spelling(&head.target, leaf),
+                Part::Field(field) => spelling(&head.fields.get(field as usize)?.value, leaf),
+                Part::Body => None,
+            });
+            self.uses.push(Use {
+                tag: leaf.tag.0,
+                part: leaf.part,
+                path,
+                start: leaf.start,
+                len: leaf.len,
+                shape: Shape::of(leaf, text),
+                encoding: leaf.encoding,
+            });
+        }
+        Span::between(start, self.uses.len())
+    }
+
+    fn keep_products(&mut self, leaves: &[Leaf], head: Option<&ResponseHead>) -> Span {
+        let start = self.products.len();
+        for leaf in leaves {
+            let field = head.and_then(|head| match leaf.part {
+                Part::Field(field) => head.fields.get(field as usize),
+                _ => None,
+            });
+            if leaf.raw_chars < LEAST_CHARS {
+                continue;
+            }
+            let path = self.names.intern(&leaf.path);
+            if !self.names.facts(path).produces {
+                continue;
+            }
+            if let Some(name) = leaf.path.strip_prefix("set-cookie.") {
+                if field.is_some_and(deletes_cookie) {
+                    continue;
+                }
+                let cookie = self.names.intern(&format!("cookie.{name}"));
+                self.names.note_set_cookie(path, cookie);
+            }
+            self.products.push(Product {
+                tag: leaf.tag.0,
+                path,
+                shape: Shape::of(leaf, field.and_then(|field| spelling(&field.value, leaf))),
+            });
+        }
+        Span::between(start, self.products.len())
+    }
+}
+
+fn spelling<'a>(text: &'a [u8], leaf: &Leaf) -> Option<&'a [u8]> {
+    let start = leaf.start as usize;
+    text.get(start..start.checked_add(leaf.len as usize)?)
+}
+
+/// True when the connection speaks HTTP/1 no longer after this exchange: a tunnel
+/// (RFC 9110, section 9.3.6) or an upgrade (section 7.8). An upgrade that the
+/// server declined is an exchange like any other, but for WebSocket's, whose
+/// request means nothing else.
+fn leaves_http(head: &RequestHead, status: Option<u16>) -> bool {
+    let websocket = || {
+        field_values(&head.fields, "upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket"))
+    };
+    head.method[..] == *b"CONNECT" || status == Some(101) || websocket()
+}
+
+/// True when a body had values that are no leaves now. A body of a type that the
+/// policy does not know (an image) is not taken to have any.
+fn lost_leaves(body: &BodyFate) -> bool {
+    matches!(body, BodyFate::Dropped(reason) if reason != "unknown_type")
+}
+
+/// True when a Set-Cookie field removes its cookie: Max-Age of zero or less, else
+/// a date long past (RFC 6265, section 5.2).
+fn deletes_cookie(field: &Field) -> bool {
+    let value = String::from_utf8_lossy(&field.value);
+    let attribute = |name: &str| {
+        value.split(';').skip(1).find_map(|attribute| {
+            let (key, value) = attribute.split_once('=')?;
+            key.trim()
+                .eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
+        })
+    };
+    if let Some(age) = attribute("max-age") {
+        return age.parse::<i64>().is_ok_and(|age| age <= 0);
+    }
+    // Whatever its format, such a date is at the beginning of Unix time.
+    attribute("expires").is_some_and(|date| {
+        date.split(|c: char| !c.is_ascii_digit())
+            .any(|number| number == "1970")
+    })
+}
+
+/// Values with small indexes, in the order of their first appearance.
+#[derive(Debug)]
+pub(crate) struct Interner<T> {
+    indexes: HashMap<T, u32>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Interner {
+            indexes: HashMap::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interner<T> {
+    pub fn intern(&mut self, value: T) -> u32 {
+        let next = self.values.len() as u32;
+        *self.indexes.entry(value.clone()).or_insert_with(|| {
+            self.values.push(value);
+            next
+        })
+    }
+
+    pub fn get(&self, index: u32) -> &T {
+        &self.values[index as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// The paths of leaves, with what they say.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    paths: Interner<Arc<str>>,
+    facts: Vec<NameFacts>,
+    /// For `set-cookie.NAME` the index of `cookie.NAME`.
+    cookies: HashMap<u32, u32>,
+}
+
+impl Names {
+    fn intern(&mut self, path: &str) -> u32 {
+        if let Some(known) = self.paths.indexes.get(path) {
+            return *known;
+        }
+        let index = self.paths.intern(Arc::from(path));
+        self.facts.push(facts_of(path));
+        index
+    }
+
+    fn note_set_cookie(&mut self, set: u32, cookie: u32) {
+        self.cookies.insert(set, cookie);
+        // A cookie that a response sets is the server's, whatever its name.
+        self.facts[cookie as usize].token = true;
+        self.facts[cookie as usize].script = false;
+    }
+
+    pub fn facts(&self, path: u32) -> NameFacts {
+        self.facts[path as usize]
+    }
+
+    pub fn text(&self, path: u32) -> &str {
+        self.paths.get(path)
+    }
+
+    /// The request's leaf that a `set-cookie.NAME` leaf makes.
+    pub fn cookie_of(&self, set: u32) -> Option<u32> {
+        self.cookies.get(&set).copied()
+    }
+}

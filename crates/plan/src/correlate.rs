@@ -1,0 +1,185 @@
+//! Which response made the value that a request uses.
+//!
+//! The capture is gone through in time: a request looks for producers among the
+//! responses that had ended before its first byte. Within its session it takes
+//! the one whose path has the fewest array positions (a list's order is its own),
+//! the newest of those; producers that will be fired go before those that won't.
+//! Without one it looks in other sessions: where exactly one other session
+//! produced the value it takes that, else the response that first had it if its
+//! request could make it (POST and the like), else, for tokens alone, the newest.
+//!
+//! A value that a session's client sent before any response had it was made by the
+//! client: its echo produces nothing in that session.
+
+use std::collections::HashMap;
+
+use crate::capture::{Capture, Made, Value};
+
+/// Producers so far, by session and everywhere.
+#[derive(Debug)]
+pub(crate) struct Producers {
+    in_session: HashMap<(u32, Value), InSession>,
+    anywhere: Vec<Anywhere>,
+}
+
+/// A leaf of an earlier response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Producer {
+    pub position: u32,
+    pub path: u32,
+}
+
+/// What became of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It takes the value from there.
+    Producer(Producer),
+    /// Only requests that are not fired produced it.
+    SkippedProducer,
+    /// Nothing produced it.
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct InSession {
+    made_by_client: bool,
+    best: Best,
+}
+
+/// The best producer that is fired, and whether there is one that isn't.
+#[derive(Clone, Copy, Debug, Default)]
+struct Best {
+    fired: Option<Producer>,
+    skipped: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Anywhere {
+    /// The first session that produced it.
+    session: Option<u32>,
+    /// Another session did, too.
+    several: bool,
+    /// The first response that had it answered a request that could make it.
+    born: Option<(Producer, bool)>,
+    newest: Best,
+}
+
+impl Producers {
+    /// None yet.
+    pub fn new(capture: &Capture) -> Producers {
+        Producers {
+            in_session: HashMap::new(),
+            anywhere: vec![Anywhere::default(); capture.tags.len()],
+        }
+    }
+
+    /// Takes up what the response at `position` has.
+    pub fn add(&mut self, capture: &Capture, position: u32, session: u32, fired: bool) {
+        let item = &capture.items[position as usize];
+        for Made { value, path } in capture.made(position as usize).iter().copied() {
+            if !capture.shapes[value as usize].bindable() {
+                continue;
+            }
+            let here = self.in_session.entry((session, value)).or_default();
+            if here.made_by_client {
+                continue;
+            }
+            let producer = Producer { position, path };
+            here.best.add(capture, producer, fired);
+            let anywhere = &mut self.anywhere[value as usize];
+            match anywhere.session {
+                None => {
+                    anywhere.session = Some(session);
+                    if !item.safe {
+                        anywhere.born = Some((producer, fired));
+                    }
+                }
+                Some(first) => {
+                    anywhere.several |= first != session;
+                    // The same response may have it at a better path.
+                    if let Some((born, _)) = &mut anywhere.born
+                        && born.position == position
+                        && better_path(capture, path, born.path)
+                    {
+                        *born = producer;
+                    }
+                }
+            }
+            anywhere.newest.add(capture, producer, fired);
+        }
+    }
+
+    /// Looks for the producer of a value that a request of `session` uses; `token`
+    /// when it stands where servers' tokens do.
+    pub fn find(&mut self, capture: &Capture, value: Value, session: u32, token: bool) -> Found {
+        if !capture.shapes[value as usize].bindable() {
+            return Found::Nothing;
+        }
+        let here = self.in_session.entry((session, value)).or_default();
+        if here.made_by_client {
+            return Found::Nothing;
+        }
+        let mut found = here.best.found();
+        if !matches!(found, Found::Producer(_)) {
+            let elsewhere = self.anywhere[value as usize].found(session, token);
+            if elsewhere != Found::Nothing {
+                found = elsewhere;
+            }
+        }
+        here.made_by_client = found == Found::Nothing;
+        found
+    }
+}
+
+impl Best {
+    fn add(&mut self, capture: &Capture, new: Producer, fired: bool) {
+        if !fired {
+            self.skipped = true;
+            return;
+        }
+        let replaces = self.fired.is_none_or(|old| {
+            if old.position == new.position {
+                better_path(capture, new.path, old.path)
+            } else {
+                let positions = |producer: Producer| capture.names.facts(producer.path).positions;
+                positions(new) <= positions(old)
+            }
+        });
+        if replaces {
+            self.fired = Some(new);
+        }
+    }
+
+    fn found(&self) -> Found {
+        match self.fired {
+            Some(producer) => Found::Producer(producer),
+            None if self.skipped => Found::SkippedProducer,
+            None => Found::Nothing,
+        }
+    }
+}
+
+impl Anywhere {
+    fn found(&self, session: u32, token: bool) -> Found {
+        let one_other = !self.several && self.session.is_some_and(|only| only != session);
+        if one_other {
+            return self.newest.found();
+        }
+        match self.born {
+            Some((producer, true)) => Found::Producer(producer),
+            Some((_, false)) => Found::SkippedProducer,
+            None if token => self.newest.found(),
+            None => Found::Nothing,
+        }
+    }
+}
+
+/// Of two leaves of one response with one value: the one with fewer array
+/// positions, then the shorter path, then the first by its text.
+fn better_path(capture: &Capture, new: u32, old: u32) -> bool {
+    let rank = |path: u32| {
+        let text = capture.names.text(path);
+        (capture.names.facts(path).positions, text.len(), text)
+    };
+    rank(new) < rank(old)
+}

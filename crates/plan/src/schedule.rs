@@ -1,0 +1,341 @@
+//! What is fired, when, and after what.
+//!
+//! Requests and the ends of responses are gone through in time. A request has
+//! three kinds of waits:
+//! - for each producer that it binds to;
+//! - for the last request before it on its flow, unless it was sent before that
+//!   one's response had ended (pipelined);
+//! - for the responses of its session that the client provably had: those that
+//!   ended earlier than its first byte by more than a round trip and the clocks'
+//!   uncertainty. Of these only such as no other of them waited for: a response is
+//!   left out when another exchange in the set began after the client had it, since
+//!   that one waited for it. What remains is what was under way side by side.
+//!
+//! Requests that are not fired wait for nothing, and nothing waits for them.
+
+use std::collections::VecDeque;
+
+use twintap_scrub::LinkTag;
+use twintap_stream::Timestamp;
+use twintap_stream::message::MessageState;
+
+use crate::capture::{Capture, Value};
+use crate::collect::{Item, Use};
+use crate::correlate::{Found, Producer, Producers};
+use crate::model::{Binding, Plan, PlannedRequest, Produced, SkipReason, Wait, WaitReason};
+use crate::options::{PlanOptions, UnboundRule};
+use crate::session::Sessions;
+
+/// Makes the plan; `shared` tells of each value whether it is an identity's that
+/// several clients have.
+pub(crate) fn schedule(
+    capture: &Capture,
+    sessions: Sessions,
+    shared: &[bool],
+    options: &PlanOptions,
+) -> Plan {
+    let mut sweep = Sweep::new(capture, &sessions, shared, options);
+    for position in 0..capture.items.len() {
+        sweep.pass(capture.items[position].start_ns);
+        sweep.request(position as u32);
+    }
+    let Sweep {
+        mut requests,
+        mut produced,
+        ..
+    } = sweep;
+    produced.sort_unstable_by_key(|(producer, value)| {
+        (producer.position, capture.names.text(producer.path), *value)
+    });
+    produced.dedup();
+    for (Producer { position, path }, value) in produced {
+        requests[position as usize].produces.push(Produced {
+            path: capture.names.text(path).to_owned(),
+            tag: LinkTag(capture.tags[value as usize]),
+        });
+    }
+    let first_fired = requests.iter().position(|request| request.skip.is_none());
+    let capture_start = capture
+        .items
+        .get(first_fired.unwrap_or(0))
+        .map_or(Timestamp::default(), |item| Timestamp(item.start_ns));
+    let speed = options.sound_speed();
+    for (request, item) in requests.iter_mut().zip(&capture.items) {
+        let offset_ns = Timestamp(item.start_ns).since_ns(capture_start);
+        request.due_ns = if speed == 1.0 {
+            offset_ns
+        } else {
+            (offset_ns as f64 / speed) as u64
+        };
+    }
+    Plan {
+        capture_start,
+        requests,
+        sessions: sessions.infos,
+    }
+}
+
+struct Sweep<'a> {
+    capture: &'a Capture,
+    sessions: &'a Sessions,
+    shared: &'a [bool],
+    options: &'a PlanOptions,
+    requests: Vec<PlannedRequest>,
+    producers: Producers,
+    produced: Vec<(Producer, Value)>,
+    /// Positions by the end of the response, and how many of them are past.
+    ends: Timeline,
+    /// Positions by the time at which the client had the response.
+    had: Timeline,
+    /// For each flow the last request on it that is fired.
+    last_on_flow: Vec<Option<u32>>,
+    fronts: Vec<Front>,
+    /// For each session: a response that was lost may have made what is missing.
+    lossy: Vec<bool>,
+}
+
+/// Positions in the order of an instant.
+#[derive(Default)]
+struct Timeline {
+    instants: Vec<(u64, u32)>,
+    past: usize,
+}
+
+impl Timeline {
+    fn of(mut instants: Vec<(u64, u32)>) -> Timeline {
+        instants.sort_unstable();
+        Timeline { instants, past: 0 }
+    }
+
+    /// The next position whose instant is before `now_ns`.
+    fn next_before(&mut self, now_ns: u64) -> Option<(u64, u32)> {
+        let next = *self.instants.get(self.past)?;
+        (next.0 < now_ns).then(|| {
+            self.past += 1;
+            next
+        })
+    }
+}
+
+/// What the client of a session has, less what is waited for through another.
+#[derive(Default)]
+struct Front {
+    /// When it had them, and their positions, in that order.
+    had: VecDeque<(u64, u32)>,
+    /// The latest start among all that it had.
+    latest_start_ns: u64,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(
+        capture: &'a Capture,
+        sessions: &'a Sessions,
+        shared: &'a [bool],
+        options: &'a PlanOptions,
+    ) -> Sweep<'a> {
+        let mut round_trips: Vec<Option<u64>> = vec![None; capture.flows];
+        for item in &capture.items {
+            let known = &mut round_trips[item.flow as usize];
+            *known = (*known).max(item.round_trip_ns);
+        }
+        let mut ends = Vec::new();
+        let mut had = Vec::new();
+        for (item, position) in capture.items.iter().zip(0..) {
+            if item.response != MessageState::Absent {
+                ends.push((item.end_ns, position));
+            }
+            if item.response == MessageState::Complete {
+                let round_trip_ns =
+                    round_trips[item.flow as usize].unwrap_or(options.assumed_round_trip_ns);
+                let had_ns = item
+                    .end_ns
+                    .saturating_add(round_trip_ns)
+                    .saturating_add(options.clock_uncertainty_ns);
+                had.push((had_ns, position));
+            }
+        }
+        Sweep {
+            capture,
+            sessions,
+            shared,
+            options,
+            requests: Vec::with_capacity(capture.items.len()),
+            producers: Producers::new(capture),
+            produced: Vec::new(),
+            ends: Timeline::of(ends),
+            had: Timeline::of(had),
+            last_on_flow: vec![None; capture.flows],
+            fronts: sessions.infos.iter().map(|_| Front::default()).collect(),
+            lossy: sessions
+                .infos
+                .iter()
+                .map(|session| session.began_before_capture)
+                .collect(),
+        }
+    }
+
+    /// Takes up everything that ended before `now_ns`.
+    fn pass(&mut self, now_ns: u64) {
+        while let Some((_, position)) = self.ends.next_before(now_ns) {
+            if !self.capture.internal[position as usize] {
+                let session = self.sessions.of[position as usize];
+                let fired = self.requests[position as usize].skip.is_none();
+                self.producers.add(self.capture, position, session, fired);
+            }
+        }
+        while let Some((had_ns, position)) = self.had.next_before(now_ns) {
+            if self.requests[position as usize].skip.is_some() {
+                continue;
+            }
+            let start_ns = self.capture.items[position as usize].start_ns;
+            let front = &mut self.fronts[self.sessions.of[position as usize] as usize];
+            front.latest_start_ns = front.latest_start_ns.max(start_ns);
+            front.had.push_back((had_ns, position));
+            while front
+                .had
+                .front()
+                .is_some_and(|(had_ns, _)| *had_ns < front.latest_start_ns)
+            {
+                front.had.pop_front();
+            }
+        }
+    }
+
+    fn request(&mut self, position: u32) {
+        let item = &self.capture.items[position as usize];
+        let internal = self.capture.internal[position as usize];
+        let session = self.sessions.of[position as usize];
+        let mut skip = if internal
+            || item.filtered
+            || !self
+                .options
+                .filter
+                .takes_session(&self.sessions.infos[session as usize].id)
+        {
+            Some(SkipReason::Filtered)
+        } else if !item.fireable {
+            Some(SkipReason::Incomplete)
+        } else {
+            None
+        };
+        let mut missing = None;
+        let mut bindings = Vec::new();
+        let mut produced = Vec::new();
+        if !internal {
+            let found = self.bind(position, session, &mut bindings, &mut produced);
+            if skip.is_none() && found.is_some() {
+                skip = Some(SkipReason::Unbound);
+                missing = found;
+            }
+            self.lossy[session as usize] |= item.lossy;
+        }
+        let mut waits = Vec::new();
+        if skip.is_none() {
+            self.produced.append(&mut produced);
+            waits = self.waits(position, session, item, &bindings);
+            self.last_on_flow[item.flow as usize] = Some(position);
+        } else {
+            bindings.clear();
+        }
+        self.requests.push(PlannedRequest {
+            exchange: item.id.clone(),
+            session,
+            flow: item.id.flow,
+            due_ns: 0,
+            send_ns: item.send_ns,
+            waits,
+            bindings,
+            produces: Vec::new(),
+            skip,
+            missing,
+            internal,
+        });
+    }
+
+    /// Binds what can be bound; gives the first leaf that must be bound and can't.
+    fn bind(
+        &mut self,
+        position: u32,
+        session: u32,
+        bindings: &mut Vec<Binding>,
+        produced: &mut Vec<(Producer, Value)>,
+    ) -> Option<String> {
+        let capture = self.capture;
+        let mut missing = None;
+        for (used, value) in capture.uses(position as usize) {
+            let facts = capture.names.facts(used.path);
+            if !facts.uses {
+                continue;
+            }
+            let found = self.producers.find(capture, value, session, facts.token);
+            let lacks = match found {
+                Found::Producer(producer) => {
+                    bindings.push(binding(capture, used, producer));
+                    produced.push((producer, value));
+                    false
+                }
+                Found::SkippedProducer => true,
+                Found::Nothing => {
+                    facts.token
+                        && capture.shapes[value as usize].token()
+                        && !self.shared[value as usize]
+                        && self.lossy[session as usize]
+                }
+            };
+            if lacks && self.options.unbound == UnboundRule::Skip && missing.is_none() {
+                missing = Some(capture.names.text(used.path).to_owned());
+            }
+        }
+        missing
+    }
+
+    fn waits(&self, position: u32, session: u32, item: &Item, bindings: &[Binding]) -> Vec<Wait> {
+        let mut waits: Vec<Wait> = Vec::new();
+        let add = |waits: &mut Vec<Wait>, request: u32, reason| {
+            if !waits.iter().any(|wait| wait.request == request) {
+                waits.push(Wait { request, reason });
+            }
+        };
+        for binding in bindings {
+            add(&mut waits, binding.producer, WaitReason::Binding);
+        }
+        let mut waited_from_ns = 0;
+        let mut in_order = false;
+        if let Some(previous) = self.last_on_flow[item.flow as usize] {
+            let before = &self.capture.items[previous as usize];
+            let pipelined =
+                before.response != MessageState::Absent && item.start_ns < before.end_ns;
+            if !pipelined {
+                in_order = true;
+                waited_from_ns = before.start_ns;
+                add(&mut waits, previous, WaitReason::Connection);
+            }
+        }
+        let front = &self.fronts[session as usize];
+        let had = front
+            .had
+            .iter()
+            .rev()
+            .take_while(|(had_ns, _)| *had_ns >= waited_from_ns)
+            .filter(|(_, had)| !in_order || self.capture.items[*had as usize].flow != item.flow)
+            .take(self.options.max_client_had);
+        for (_, had) in had {
+            debug_assert!(*had < position, "what the client had began before");
+            add(&mut waits, *had, WaitReason::ClientHad);
+        }
+        waits.sort_unstable_by_key(|wait| wait.request);
+        waits
+    }
+}
+
+fn binding(capture: &Capture, used: &Use, producer: Producer) -> Binding {
+    Binding {
+        producer: producer.position,
+        producer_path: capture.names.text(producer.path).to_owned(),
+        part: used.part,
+        path: capture.names.text(used.path).to_owned(),
+        start: used.start,
+        len: used.len,
+        encoding: used.encoding,
+    }
+}

@@ -1,0 +1,77 @@
+//! A plan in figures.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Identity, Plan, SkipReason, WaitReason};
+
+/// A plan in figures: `planned` = `fired` + the sum of `skipped`, and
+/// `planned` = `entry` + `internal`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// Requests of the plan.
+    pub planned: u64,
+    /// Requests that a run fires.
+    pub fired: u64,
+    /// Requests that it doesn't, by reason.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// Requests skipped as unbound, by the leaf that nothing could bind.
+    pub missing: BTreeMap<String, u64>,
+    /// Requests of entry flows.
+    pub entry: u64,
+    /// Requests of internal flows; all are skipped as filtered.
+    pub internal: u64,
+    /// Sessions, by what they were told apart by.
+    pub sessions: BTreeMap<Identity, u64>,
+    /// Sessions that began before the capture.
+    pub began_before_capture: u64,
+    /// Values that the twin's own answers replace.
+    pub bindings: u64,
+    /// Those of them whose producer is in another session.
+    pub cross_session_bindings: u64,
+    /// Waits by reason.
+    pub waits: BTreeMap<WaitReason, u64>,
+    /// Due time of the last request that is fired, in nanoseconds from T0.
+    pub duration_ns: u64,
+}
+
+impl Plan {
+    /// Counts what the plan has.
+    pub fn summary(&self) -> PlanSummary {
+        let mut summary = PlanSummary {
+            planned: self.requests.len() as u64,
+            ..PlanSummary::default()
+        };
+        for request in &self.requests {
+            match request.skip {
+                None => {
+                    summary.fired += 1;
+                    summary.duration_ns = summary.duration_ns.max(request.due_ns);
+                }
+                Some(reason) => *summary.skipped.entry(reason).or_default() += 1,
+            }
+            if let Some(leaf) = &request.missing {
+                *summary.missing.entry(leaf.clone()).or_default() += 1;
+            }
+            if request.internal {
+                summary.internal += 1;
+            } else {
+                summary.entry += 1;
+            }
+            for binding in &request.bindings {
+                summary.bindings += 1;
+                let producer = &self.requests[binding.producer as usize];
+                summary.cross_session_bindings += u64::from(producer.session != request.session);
+            }
+            for wait in &request.waits {
+                *summary.waits.entry(wait.reason).or_default() += 1;
+            }
+        }
+        for session in &self.sessions {
+            *summary.sessions.entry(session.identity).or_default() += 1;
+            summary.began_before_capture += u64::from(session.began_before_capture);
+        }
+        summary
+    }
+}

@@ -1,0 +1,8 @@
+//! The planner's rules, each by a small capture written as text.
+
+mod bindings;
+mod dsl;
+mod entry;
+mod properties;
+mod schedule;
+mod sessions;
