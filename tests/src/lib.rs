@@ -1,1 +1,17 @@
-//! 
+//! Harness of the end-to-end tests and the demo: cgroups of their own, child
+//! processes that end with their owner, the project's binaries, and the shop.
+//!
+//! Everything is torn down on drop, whatever a test did.
+
+pub mod binaries;
+pub mod cgroup;
+pub mod process;
+pub mod privileges;
+pub mod scenario;
+pub mod shop;
+
+pub use binaries::Binaries;
+pub use cgroup::Cgroup;
+pub use privileges::{Privileges, skip};
+pub use process::Process;
+pub use scenario::Scenario;

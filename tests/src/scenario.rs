@@ -1,0 +1,208 @@
+//! The main job, played through with the programs as users run them: capture a
+//! shop, replay it at two twins, read the report.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::process::Start;
+use crate::shop::Shop;
+use crate::{Binaries, Cgroup, Process};
+
+/// How long a program may take to start or to end.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
+
+/// A directory with everything that one play leaves behind.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    binaries: Binaries,
+    directory: PathBuf,
+    policy: String,
+}
+
+/// A daemon that takes frames.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Its process.
+    pub process: Process,
+    /// Where agents connect.
+    pub address: SocketAddr,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The exit code of `twintap replay`.
+    pub exit_code: i32,
+    /// report.json.
+    pub report: Value,
+    /// What it printed.
+    pub output: String,
+}
+
+impl Scenario {
+    /// A scenario in `directory`, which is made empty, under a policy (`allow-all`,
+    /// `default`, or a file).
+    pub fn new(binaries: Binaries, directory: &Path, policy: &str) -> Result<Scenario> {
+        if directory.exists() {
+            fs::remove_dir_all(directory)
+                .with_context(|| format!("emptying {}", directory.display()))?;
+        }
+        fs::create_dir_all(directory.join("logs"))
+            .with_context(|| format!("making {}", directory.display()))?;
+        Ok(Scenario {
+            binaries,
+            directory: directory.to_owned(),
+            policy: policy.to_owned(),
+        })
+    }
+
+    /// The programs it runs.
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Where the programs' standard errors go.
+    pub fn logs(&self) -> PathBuf {
+        self.directory.join("logs")
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> PathBuf {
+        self.directory.join("archive")
+    }
+
+    /// Starts `twintap serve` on a free port, or on `port` of 127.0.0.1.
+    pub fn daemon(&self, port: u16, extra: &[&str]) -> Result<Daemon> {
+        let archive = self.archive().display().to_string();
+        let listen = format!("127.0.0.1:{port}");
+        let mut args = vec![
+            "serve", "--listen", &listen, "--archive", &archive, "--policy", &self.policy,
+        ];
+        args.extend_from_slice(extra);
+        let mut process =
+            Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()?;
+        let line = process.wait_for_line("listening on ", PROGRAM_LIMIT)?;
+        let address = line
+            .parse()
+            .with_context(|| format!("the daemon's address {line:?}"))?;
+        Ok(Daemon { process, address })
+    }
+
+    /// Starts `twintap-agent` for the services in `cgroup` on `port`, and waits until it captures.
+    pub fn agent(
+        &self,
+        daemon: SocketAddr,
+        cgroup: &Cgroup,
+        port: u16,
+        extra: &[&str],
+    ) -> Result<Process> {
+        let daemon = format!("http://{daemon}");
+        let cgroup = cgroup.path().display().to_string();
+        let port = port.to_string();
+        let mut args = vec![
+            "--daemon", &daemon, "--cgroup", &cgroup, "--port", &port, "--node", "node-1",
+        ];
+        args.extend_from_slice(extra);
+        let mut process =
+            Start::new(self.binaries.path("twintap-agent")?, args, &self.logs()).spawn()?;
+        process.wait_for_line("capturing", PROGRAM_LIMIT)?;
+        Ok(process)
+    }
+
+    /// Captures a fresh shop by eBPF while `drive` works on it. Needs root.
+    pub fn capture_live<T>(&self, drive: impl FnOnce(SocketAddr) -> Result<T>) -> Result<T> {
+        let cgroup = Cgroup::new("shop")?;
+        let mut shop = Shop::start(&self.binaries, &self.logs(), Some(&cgroup), &[])?;
+        let mut daemon = self.daemon(0, &[])?;
+        let mut agent = self.agent(daemon.address, &cgroup, shop.address.port(), &[])?;
+        let outcome = drive(shop.address)?;
+        // The agent drains first, so that the daemon has everything when it ends.
+        expect_success("the agent", &mut agent)?;
+        expect_success("the daemon", &mut daemon.process)?;
+        expect_success("the shop", &mut shop.process)?;
+        Ok(outcome)
+    }
+
+    /// Imports a capture file in place of a live capture.
+    pub fn import(&self, file: &Path) -> Result<()> {
+        let archive = self.archive().display().to_string();
+        let file = file.display().to_string();
+        let (status, output) = self.twintap(&[
+            "import", &file, "--archive", &archive, "--policy", &self.policy,
+        ])?;
+        if status != 0 {
+            bail!("twintap import failed with {status}: {output}");
+        }
+        Ok(())
+    }
+
+    /// Replays the archive at a fresh baseline and a fresh candidate, which is
+    /// started with these flags.
+    pub fn replay(&self, candidate_flags: &[&str]) -> Result<Replayed> {
+        let baseline = Shop::start(&self.binaries, &self.logs(), None, &[])?;
+        let candidate = Shop::start(&self.binaries, &self.logs(), None, candidate_flags)?;
+        let run_file = self.directory.join("run.yaml");
+        fs::write(
+            &run_file,
+            self.run_file(candidate.address, baseline.address),
+        )
+        .with_context(|| format!("writing {}", run_file.display()))?;
+        let (exit_code, output) = self.twintap(&["replay", &run_file.display().to_string()])?;
+        let report = self.directory.join("report.json");
+        let text = fs::read_to_string(&report).with_context(|| {
+            format!(
+                "no report at {}; twintap replay said ({exit_code}):\n{output}",
+                report.display()
+            )
+        })?;
+        Ok(Replayed {
+            exit_code,
+            report: serde_json::from_str(&text)?,
+            output,
+        })
+    }
+
+    /// Runs `twintap` to its end: its exit code, and what it printed (standard output, then
+    /// the end of its standard error).
+    pub fn twintap(&self, args: &[&str]) -> Result<(i32, String)> {
+        let output = std::process::Command::new(self.binaries.path("twintap")?)
+            .args(args)
+            .output()
+            .context("running twintap")?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.code().unwrap_or(-1), text))
+    }
+
+    fn run_file(&self, candidate: SocketAddr, baseline: SocketAddr) -> String {
+        let directory = self.directory.display();
+        format!(
+            "version: 1\n\
+             archive: {directory}/archive\n\
+             policy: {policy}\n\
+             key_file: {directory}/archive.key\n\
+             output: {directory}\n\
+             targets:\n\
+             \x20 candidate:\n    address: {candidate}\n\
+             \x20 baseline:\n    address: {baseline}\n\
+             allow: [\"{candidate}\", \"{baseline}\"]\n\
+             state:\n  scrubbed: false\n  snapshot: seeded start of the shop\n\
+             egress: none\n",
+            policy = self.policy,
+        )
+    }
+}
+
+/// Ends a process and fails unless it ends in order.
+pub fn expect_success(name: &str, process: &mut Process) -> Result<()> {
+    let status = process.terminate(PROGRAM_LIMIT)?;
+    if !status.success() {
+        bail!("{name} ended with {status}; its log:\n{}", process.log_tail());
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Bad input gets a clear error, an exit code above 0, and loses nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use std::io::Read as _;
+use twintap_tests::{Binaries, Scenario};
+
+struct Play {
+    scenario: Scenario,
+    directory: tempfile::TempDir,
+}
+
+impl Play {
+    fn new() -> Result<Play> {
+        let directory = tempfile::tempdir()?;
+        let scenario = Scenario::new(
+            Binaries::beside_this_test()?,
+            &directory.path().join("scenario"),
+            "allow-all",
+        )?;
+        Ok(Play {
+            scenario,
+            directory,
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    #[track_caller]
+    fn refused(&self, args: &[&str], expected: &str) {
+        let (code, output) = self.scenario.twintap(args).expect("twintap runs");
+        assert_eq!(code, 3, "{args:?}: {output}");
+        assert!(output.contains(expected), "{args:?}: {output:?} lacks {expected:?}");
+    }
+}
+
+fn bundled() -> Result<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz");
+    let packed = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let mut plain = Vec::new();
+    GzDecoder::new(&packed[..]).read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+#[test]
+fn errors_name_what_and_where() -> Result<()> {
+    let play = Play::new()?;
+    let archive = play.path("archive");
+    let archive = text(&archive);
+    play.refused(&["import", "/nowhere.pcap", "--archive", archive], "/nowhere.pcap");
+    let garbage = play.path("garbage.pcap");
+    fs::write(&garbage, b"this is no capture file, whatever its name says")?;
+    play.refused(&["import", text(&garbage), "--archive", archive], "garbage.pcap");
+    play.refused(
+        &["import", text(&garbage), "--archive", archive, "--policy", "lenient"],
+        "lenient",
+    );
+    play.refused(&["exchanges", "/nowhere"], "/nowhere");
+    play.refused(&["replay", "/nowhere.yaml"], "/nowhere.yaml");
+    play.refused(&["exchanges", "--formt", "jsonl"], "--formt");
+    play.refused(&["serve", "--archive", archive, "--listen", "0.0.0.0:0"], "--tls-cert");
+    play.refused(&["ctl", "--daemon", "http://127.0.0.1:9", "runs"], "twintap serve");
+    Ok(())
+}
+
+#[test]
+fn a_torn_file_is_imported_up_to_the_tear() -> Result<()> {
+    let play = Play::new()?;
+    let whole = bundled()?;
+    let torn = play.path("torn.pcap");
+    fs::write(&torn, &whole[..whole.len() / 2 + 7])?;
+    let archive = play.path("archive");
+    let (code, output) = play.scenario.twintap(&[
+        "import", text(&torn), "--archive", text(&archive), "--policy", "allow-all", "--format", "json",
+    ])?;
+    ensure!(code == 0, "{output}");
+    ensure!(output.contains("torn"), "{output}");
+    let (code, output) = play
+        .scenario
+        .twintap(&["exchanges", text(&archive), "--format", "jsonl"])?;
+    ensure!(code == 0, "{output}");
+    ensure!(output.lines().count() > 100, "only {} exchanges", output.lines().count());
+    Ok(())
+}
+
+#[test]
+fn a_file_is_imported_once() -> Result<()> {
+    let play = Play::new()?;
+    let file = play.path("shop.pcap");
+    fs::write(&file, bundled()?)?;
+    let archive = play.path("archive");
+    let args = ["import", text(&file), "--archive", text(&archive), "--policy", "allow-all"];
+    let (code, output) = play.scenario.twintap(&args)?;
+    ensure!(code == 0, "{output}");
+    play.refused(&args, "already");
+    Ok(())
+}
+
+#[test]
+fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
+    let play = Play::new()?;
+    let file = play.path("shop.pcap");
+    fs::write(&file, bundled()?)?;
+    let archive = play.path("archive");
+    let (code, output) = play.scenario.twintap(&[
+        "import", text(&file), "--archive", text(&archive), "--policy", "allow-all",
+    ])?;
+    ensure!(code == 0, "{output}");
+    let (_, output) = play
+        .scenario
+        .twintap(&["exchanges", text(&archive), "--format", "jsonl"])?;
+    let mut sessions = std::collections::BTreeSet::new();
+    for line in output.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        for key in ["id", "flow", "protocol", "time", "session"] {
+            ensure!(line[key].is_string(), "{key} in {line}");
+        }
+        ensure!(line["time"].as_str().is_some_and(|time| time.len() == 30), "{line}");
+        ensure!(line["latency_us"].is_number(), "{line}");
+        for key in ["method", "target", "authority", "headers", "body_bytes", "state"] {
+            ensure!(!line["request"][key].is_null(), "request.{key} in {line}");
+        }
+        for key in ["status", "headers", "body_bytes", "state"] {
+            ensure!(!line["response"][key].is_null(), "response.{key} in {line}");
+        }
+        sessions.insert(line["session"].to_string());
+    }
+    ensure!(output.lines().count() > 1_000, "{} exchanges", output.lines().count());
+    let (_, output) = play
+        .scenario
+        .twintap(&["sessions", text(&archive), "--format", "jsonl"])?;
+    ensure!(output.lines().count() == sessions.len(), "sessions");
+    Ok(())
+}
