@@ -1,6 +1,6 @@
 //! What is kept of each exchange until the plan is made: never a head, never a body.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(crate) struct Collected {
     pub names: Names,
     pub flows: Interner<(Arc<str>, u64, FlowId)>,
     pub servers: Interner<SocketAddr>,
+    /// The values that requests use, where they were noted beforehand.
+    noted: Option<HashSet<u64>>,
 }
 
 /// One exchange.
@@ -156,13 +158,22 @@ impl Collected {
         self.items.push(item);
     }
 
+    /// Notes the values that the request of `record` uses.
+    pub fn note_request(&mut self, record: &ExchangeRecord) {
+        let noted = self.noted.get_or_insert_default();
+        for leaf in &record.request.leaves {
+            let path = self.names.intern(&leaf.path);
+            if self.names.keeps_use(path, leaf) {
+                noted.insert(leaf.tag.0);
+            }
+        }
+    }
+
     fn keep_uses(&mut self, leaves: &[Leaf], head: Option<&RequestHead>) -> Span {
         let start = self.uses.len();
         for leaf in leaves {
             let path = self.names.intern(&leaf.path);
-            let facts = self.names.facts(path);
-            let identifies = facts.identity.is_some() && leaf.raw_chars > 0;
-            if !identifies && (!facts.uses || leaf.raw_chars < LEAST_CHARS) {
+            if !self.names.keeps_use(path, leaf) {
                 continue;
             }
             let text = head.and_then(|head| match leaf.part {
@@ -203,6 +214,10 @@ impl Collected {
                 }
                 let cookie = self.names.intern(&format!("cookie.{name}"));
                 self.names.note_set_cookie(path, cookie);
+            }
+            let unused = |noted: &HashSet<u64>| !noted.contains(&leaf.tag.0);
+            if self.noted.as_ref().is_some_and(unused) {
+                continue;
             }
             self.products.push(Product {
                 tag: leaf.tag.0,
@@ -316,6 +331,13 @@ impl Names {
         // A cookie that a response sets is the server's, whatever its name.
         self.facts[cookie as usize].token = true;
         self.facts[cookie as usize].script = false;
+    }
+
+    /// True when a request's leaf may identify its client or be bound.
+    fn keeps_use(&self, path: u32, leaf: &Leaf) -> bool {
+        let facts = self.facts(path);
+        let identifies = facts.identity.is_some() && leaf.raw_chars > 0;
+        identifies || facts.uses && leaf.raw_chars >= LEAST_CHARS
     }
 
     pub fn facts(&self, path: u32) -> NameFacts {

@@ -9,7 +9,10 @@
 //! request could make it (POST and the like), else, for tokens alone, the newest.
 //!
 //! A value that a session's client sent before any response had it was made by the
-//! client: its echo produces nothing in that session.
+//! client: its echo produces nothing in that session, and what others see of it
+//! binds across no sessions (an e-mail address that somebody signed up with). Nor
+//! does a value that another session merely read and that is not fired there: it
+//! was there before.
 
 use std::collections::HashMap;
 
@@ -59,6 +62,8 @@ struct Anywhere {
     session: Option<u32>,
     /// Another session did, too.
     several: bool,
+    /// A client sent it before any response had it.
+    sent_first: bool,
     /// The first response that had it answered a request that could make it.
     born: Option<(Producer, bool)>,
     newest: Best,
@@ -126,7 +131,11 @@ impl Producers {
                 found = elsewhere;
             }
         }
-        here.made_by_client = found == Found::Nothing;
+        if found == Found::Nothing {
+            here.made_by_client = true;
+            let anywhere = &mut self.anywhere[value as usize];
+            anywhere.sent_first |= anywhere.session.is_none();
+        }
         found
     }
 }
@@ -161,15 +170,16 @@ impl Best {
 
 impl Anywhere {
     fn found(&self, session: u32, token: bool) -> Found {
-        let one_other = !self.several && self.session.is_some_and(|only| only != session);
-        if one_other {
-            return self.newest.found();
+        if self.sent_first && !token {
+            return Found::Nothing;
         }
-        match self.born {
-            Some((producer, true)) => Found::Producer(producer),
-            Some((_, false)) => Found::SkippedProducer,
-            None if token => self.newest.found(),
-            None => Found::Nothing,
+        let one_other = !self.several && self.session.is_some_and(|only| only != session);
+        match (self.newest.found(), self.born) {
+            (Found::Producer(producer), _) if one_other => Found::Producer(producer),
+            (_, Some((producer, true))) => Found::Producer(producer),
+            (_, Some((_, false))) => Found::SkippedProducer,
+            (newest, None) if token => newest,
+            (_, None) => Found::Nothing,
         }
     }
 }

@@ -219,10 +219,10 @@ impl<'a> Sweep<'a> {
             None
         };
         let mut missing = None;
+        let mut bound = Vec::new();
         let mut bindings = Vec::new();
-        let mut produced = Vec::new();
         if !internal {
-            let found = self.bind(position, session, &mut bindings, &mut produced);
+            let found = self.bind(position, session, &mut bound);
             if skip.is_none() && found.is_some() {
                 skip = Some(SkipReason::Unbound);
                 missing = found;
@@ -231,11 +231,12 @@ impl<'a> Sweep<'a> {
         }
         let mut waits = Vec::new();
         if skip.is_none() {
-            self.produced.append(&mut produced);
+            for (binding, product) in outermost(bound) {
+                bindings.push(binding);
+                self.produced.push(product);
+            }
             waits = self.waits(position, session, item, &bindings);
             self.last_on_flow[item.flow as usize] = Some(position);
-        } else {
-            bindings.clear();
         }
         self.requests.push(PlannedRequest {
             exchange: item.id.clone(),
@@ -257,8 +258,7 @@ impl<'a> Sweep<'a> {
         &mut self,
         position: u32,
         session: u32,
-        bindings: &mut Vec<Binding>,
-        produced: &mut Vec<(Producer, Value)>,
+        bound: &mut Vec<(Binding, (Producer, Value))>,
     ) -> Option<String> {
         let capture = self.capture;
         let mut missing = None;
@@ -270,8 +270,7 @@ impl<'a> Sweep<'a> {
             let found = self.producers.find(capture, value, session, facts.token);
             let lacks = match found {
                 Found::Producer(producer) => {
-                    bindings.push(binding(capture, used, producer));
-                    produced.push((producer, value));
+                    bound.push((binding(capture, used, producer), (producer, value)));
                     false
                 }
                 Found::SkippedProducer => true,
@@ -338,4 +337,26 @@ fn binding(capture: &Capture, used: &Use, producer: Producer) -> Binding {
         len: used.len,
         encoding: used.encoding,
     }
+}
+
+/// Of spans that overlap (a token, and a claim inside it) the longest, since only
+/// one of them can be replaced.
+fn outermost<T>(bound: Vec<(Binding, T)>) -> Vec<(Binding, T)> {
+    let mut kept: Vec<(Binding, T)> = Vec::with_capacity(bound.len());
+    for (new, product) in bound {
+        let overlaps = |old: &Binding| {
+            old.part == new.part
+                && old.start < new.start.saturating_add(new.len)
+                && new.start < old.start.saturating_add(old.len)
+        };
+        if kept
+            .iter()
+            .any(|(old, _)| overlaps(old) && old.len >= new.len)
+        {
+            continue;
+        }
+        kept.retain(|(old, _)| !overlaps(old));
+        kept.push((new, product));
+    }
+    kept
 }
