@@ -3,16 +3,33 @@
 //! A caller feeds [`Segment`]s with their times to a [`Streams`] and polls
 //! [`Event`]s from it. Bodies flow as chunks; no message is ever held whole.
 
+#![forbid(unsafe_code)]
+
+pub mod capture_file;
+mod detect;
 pub mod event;
+mod flow;
+mod http1;
 pub mod id;
 pub mod ledger;
+mod limits;
 pub mod message;
+pub mod packet;
+mod protocol;
 pub mod segment;
+mod sink;
+mod streams;
+mod tcp;
 pub mod time;
 
+pub use capture_file::{CaptureFileError, CaptureReader};
 pub use event::{Event, EventKind};
 pub use id::{ExchangeId, FlowId};
 pub use ledger::StoreLedger;
+pub use limits::Limits;
 pub use message::{Exchange, Field, Message, RequestHead, ResponseHead};
+pub use packet::{CapturedPacket, LinkType, PacketCounts, PacketDecoder};
 pub use segment::{Direction, Endpoints, Segment, Source, TcpFlags};
+pub use sink::Counts;
+pub use streams::Streams;
 pub use time::Timestamp;

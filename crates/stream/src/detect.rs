@@ -1,0 +1,201 @@
+//! Which protocol a flow speaks.
+
+use std::collections::VecDeque;
+
+use crate::event::Watermark;
+use crate::protocol::{self, Claim, Parser, Protocol};
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::tcp::Piece;
+use crate::time::Timestamp;
+
+/// A flow whose begin was seen may still turn into a known protocol after so many opaque bytes
+/// (a proxy's handshake).
+const PREFACE_BYTES: u64 = 4096;
+
+/// What takes the bytes of a flow: a parser once a protocol claims it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    parser: Option<Box<dyn Parser>>,
+    client: Undecided,
+    server: Undecided,
+    mid_stream: bool,
+    opaque_bytes: u64,
+    first_index: u32,
+}
+
+/// One direction of an unclaimed flow.
+#[derive(Debug, Default)]
+struct Undecided {
+    held: VecDeque<Piece>,
+    held_bytes: u64,
+    /// Everything below is accounted for.
+    consumed: u64,
+}
+
+impl Reader {
+    pub fn new(from: Watermark, mid_stream: bool, first_index: u32) -> Reader {
+        let side = |consumed| Undecided {
+            consumed,
+            ..Undecided::default()
+        };
+        Reader {
+            parser: None,
+            client: side(from.client),
+            server: side(from.server),
+            mid_stream,
+            opaque_bytes: 0,
+            first_index,
+        }
+    }
+
+    pub fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        if let Some(parser) = &mut self.parser {
+            return parser.piece(direction, piece, sink);
+        }
+        if self.opaque_bytes > PREFACE_BYTES && !self.mid_stream {
+            return self.opaque(direction, piece, sink);
+        }
+        if direction == Direction::Server && self.is_refused_to_server() {
+            return self.opaque(direction, piece, sink);
+        }
+        let (claim, protocol) = self.judge(direction, &piece);
+        self.hold(direction, piece);
+        match (claim, protocol) {
+            (Claim::Certain, Some(protocol)) => self.start(protocol, sink),
+            (Claim::Unsure | Claim::Certain, _) => {
+                if self.held_bytes() > sink.limits.max_head_bytes {
+                    self.flush(sink);
+                }
+            }
+            (Claim::NotMine, _) => self.flush(sink),
+        }
+    }
+
+    pub fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
+        match &mut self.parser {
+            Some(parser) => parser.gap(direction, offset, bytes, sink),
+            None => {
+                self.flush(sink);
+                // What the gap hid may have been the start of a message.
+                self.mid_stream = true;
+                let side = self.side(direction);
+                side.consumed = side.consumed.max(offset + bytes);
+            }
+        }
+    }
+
+    pub fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        if let Some(parser) = &mut self.parser {
+            parser.end(direction, sink);
+        }
+    }
+
+    pub fn close(&mut self, now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
+        match &mut self.parser {
+            Some(parser) => parser.close(now, cause, sink),
+            None => self.flush(sink),
+        }
+    }
+
+    pub fn held_bytes(&self) -> u64 {
+        match &self.parser {
+            Some(parser) => parser.held_bytes(),
+            None => self.client.held_bytes + self.server.held_bytes,
+        }
+    }
+
+    pub fn pending_exchanges(&self) -> u64 {
+        self.parser
+            .as_ref()
+            .map_or(0, |parser| parser.pending_exchanges())
+    }
+
+    pub fn watermark(&self) -> Watermark {
+        match &self.parser {
+            Some(parser) => parser.watermark(),
+            None => Watermark {
+                client: self.client.consumed,
+                server: self.server.consumed,
+            },
+        }
+    }
+
+    pub fn next_index(&self) -> u32 {
+        self.parser
+            .as_ref()
+            .map_or(self.first_index, |parser| parser.next_index())
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Undecided {
+        match direction {
+            Direction::Client => &mut self.client,
+            Direction::Server => &mut self.server,
+        }
+    }
+
+    /// A server's bytes claim no flow once the client spoke something else.
+    fn is_refused_to_server(&self) -> bool {
+        self.opaque_bytes > 0 && !self.mid_stream
+    }
+
+    /// Probes what is held of the direction with the new piece, and the new piece alone.
+    fn judge(&mut self, direction: Direction, piece: &Piece) -> (Claim, Option<&'static Protocol>) {
+        let client_is_open = !self.client.held.is_empty();
+        let side = self.side(direction);
+        if side.held.is_empty() {
+            if direction == Direction::Server && client_is_open {
+                // The client's direction decides; it has come first.
+                return (Claim::Unsure, None);
+            }
+            return protocol::probe(direction, &piece.bytes);
+        }
+        let mut bytes: Vec<u8> = Vec::new();
+        for held in &side.held {
+            bytes.extend_from_slice(&held.bytes);
+        }
+        bytes.extend_from_slice(&piece.bytes);
+        match protocol::probe(direction, &bytes) {
+            (Claim::NotMine, _) => protocol::probe(direction, &piece.bytes),
+            verdict => verdict,
+        }
+    }
+
+    fn hold(&mut self, direction: Direction, mut piece: Piece) {
+        // Held for a while: it must not pin the buffer it came in.
+        piece.bytes = bytes::Bytes::copy_from_slice(&piece.bytes);
+        let side = self.side(direction);
+        side.held_bytes += piece.bytes.len() as u64;
+        side.held.push_back(piece);
+    }
+
+    fn start(&mut self, protocol: &'static Protocol, sink: &mut Sink<'_>) {
+        let mid_stream = self.mid_stream || self.opaque_bytes > 0;
+        let from = self.watermark();
+        let mut parser = (protocol.start)(from, mid_stream, self.first_index);
+        for direction in [Direction::Client, Direction::Server] {
+            let side = self.side(direction);
+            side.held_bytes = 0;
+            for piece in std::mem::take(&mut side.held) {
+                parser.piece(direction, piece, sink);
+            }
+        }
+        self.parser = Some(parser);
+    }
+
+    fn flush(&mut self, sink: &mut Sink<'_>) {
+        for direction in [Direction::Client, Direction::Server] {
+            let side = self.side(direction);
+            side.held_bytes = 0;
+            for piece in std::mem::take(&mut side.held) {
+                self.opaque(direction, piece, sink);
+            }
+        }
+    }
+
+    fn opaque(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        self.opaque_bytes += piece.bytes.len() as u64;
+        self.side(direction).consumed = piece.end();
+        sink.opaque(direction, piece.bytes, piece.time);
+    }
+}

@@ -1,0 +1,537 @@
+//! One flow: its two directions, its handshake, its reader, and how it ends.
+
+use std::collections::VecDeque;
+
+use crate::detect::Reader;
+use crate::event::{CloseReason, EventKind, Watermark};
+use crate::limits::Limits;
+use crate::segment::{Direction, Endpoints, Segment, Source, TcpFlags};
+use crate::sink::{FlowFacts, Sink};
+use crate::tcp::{Half, Handshake, Piece};
+use crate::time::Timestamp;
+
+/// Offsets from here on belong to a direction whose begin was not seen.
+const MID_STREAM_OFFSET: u64 = 1 << 39;
+
+/// A SYN inside a live flow, until somebody answers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSyn {
+    pub sequence: u32,
+    pub sender: Direction,
+    pub time: Timestamp,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub facts: FlowFacts,
+    client: Half,
+    server: Half,
+    handshake: Handshake,
+    reader: Reader,
+    /// Marks of segments with bytes that may not be accounted for, with where those end.
+    marks: [VecDeque<(u64, u64)>; 2],
+    pub last_active: Timestamp,
+    /// An RST was seen from this direction then.
+    reset: Option<(Timestamp, Direction)>,
+    /// The kernel closed it then.
+    closing: Option<Timestamp>,
+    /// It is over since; it stays for a while to recognise late duplicates.
+    pub closed: Option<Timestamp>,
+    pub new_syn: Option<NewSyn>,
+    /// What this flow holds, as counted into the sum over all flows.
+    pub counted_bytes: u64,
+    pub counted_cost: u64,
+    pub counted_exchanges: u64,
+    /// The time for which the timer queue has an entry.
+    pub scheduled: Option<Timestamp>,
+}
+
+impl Flow {
+    pub fn new(facts: FlowFacts, now: Timestamp) -> Flow {
+        Flow {
+            facts,
+            client: Half::default(),
+            server: Half::default(),
+            handshake: Handshake::default(),
+            reader: Reader::new(Watermark::default(), facts.before_capture, 0),
+            marks: [VecDeque::new(), VecDeque::new()],
+            last_active: now,
+            reset: None,
+            closing: None,
+            closed: None,
+            new_syn: None,
+            counted_bytes: 0,
+            counted_cost: 0,
+            counted_exchanges: 0,
+            scheduled: None,
+        }
+    }
+
+    /// A flow that goes on where an earlier life left it.
+    pub fn resumed(facts: FlowFacts, watermark: Watermark, first_index: u32) -> Flow {
+        let mut flow = Flow::new(facts, Timestamp::default());
+        flow.client.resume(watermark.client);
+        flow.server.resume(watermark.server);
+        flow.reader = Reader::new(watermark, true, first_index);
+        flow
+    }
+
+    pub fn half(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::Client => &mut self.client,
+            Direction::Server => &mut self.server,
+        }
+    }
+
+    /// True before any payload was seen.
+    pub fn is_empty(&self) -> bool {
+        !self.client.has_data && !self.server.has_data
+    }
+
+    pub fn is_resetting(&self) -> bool {
+        self.reset.is_some()
+    }
+
+    pub fn held_bytes(&self) -> u64 {
+        self.client.waiting_bytes() + self.server.waiting_bytes() + self.reader.held_bytes()
+    }
+
+    /// What the held bytes cost in memory.
+    pub fn cost(&self) -> u64 {
+        self.client.cost() + self.server.cost() + self.reader.held_bytes()
+    }
+
+    pub fn pending_exchanges(&self) -> u64 {
+        self.reader.pending_exchanges()
+    }
+
+    pub fn watermark(&self) -> Watermark {
+        self.reader.watermark()
+    }
+
+    pub fn next_index(&self) -> u32 {
+        self.reader.next_index()
+    }
+
+    pub fn held_marks(&self, f: &mut dyn FnMut(u64)) {
+        for (mark, _) in self.marks.iter().flatten() {
+            f(*mark);
+        }
+    }
+
+    /// When this flow needs [`Flow::timeout`].
+    pub fn due(&self, limits: &Limits) -> Timestamp {
+        if let Some(closed) = self.closed {
+            return closed.plus_ns(limits.linger_ns);
+        }
+        let idle = self.last_active.plus_ns(limits.idle_ns);
+        [
+            self.reset.map(|(time, _)| time.plus_ns(limits.linger_ns)),
+            self.closing.map(|time| time.plus_ns(limits.linger_ns)),
+            self.client.gap_due(limits),
+            self.server.gap_due(limits),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(idle, Timestamp::min)
+    }
+
+    /// Takes a segment that belongs to this flow, sent in `direction`.
+    pub fn segment(&mut self, direction: Direction, segment: &Segment, sink: &mut Sink<'_>) {
+        self.last_active = self.last_active.max(segment.time);
+        let flags = segment.flags;
+        self.see_handshake(direction, segment);
+        let Some(offset) = self.place(direction, segment) else {
+            return self.refuse(segment, "no_place", sink);
+        };
+        if self.closed.is_some() {
+            return self.late(direction, offset, segment, sink);
+        }
+        let after = self.see_acknowledgement(direction, segment);
+        if flags.has(TcpFlags::RST) {
+            self.refuse(segment, "reset_payload", sink);
+            self.see_reset(direction, offset, segment, sink);
+        } else {
+            self.take_payload(direction, offset, after, segment, sink);
+            if flags.has(TcpFlags::FIN) {
+                let end = offset.max(0) as u64 + u64::from(segment.wire_bytes);
+                self.half(direction).set_fin(end);
+            }
+        }
+        self.client.age_hole(segment.time);
+        self.server.age_hole(segment.time);
+        self.drain(segment.time, sink);
+        self.finish_if_ended(segment.time, sink);
+    }
+
+    /// The kernel closed the socket.
+    pub fn kernel_close(
+        &mut self,
+        time: Timestamp,
+        finals: Option<(u64, u64)>,
+        sink: &mut Sink<'_>,
+    ) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.last_active = self.last_active.max(time);
+        self.closing.get_or_insert(time);
+        if let Some((client, server)) = finals {
+            self.client.set_fin(client);
+            self.server.set_fin(server);
+        }
+        self.drain(time, sink);
+        self.finish_if_ended(time, sink);
+    }
+
+    /// Does what is due; true when the flow can be forgotten.
+    pub fn timeout(&mut self, now: Timestamp, sink: &mut Sink<'_>) -> bool {
+        let limits = sink.limits;
+        let is_past = |time: Timestamp| now >= time.plus_ns(limits.linger_ns);
+        if let Some(closed) = self.closed {
+            return is_past(closed);
+        }
+        self.drain(now, sink);
+        self.finish_if_ended(now, sink);
+        if self.closed.is_some() {
+            return false;
+        }
+        if self.reset.is_some_and(|(time, _)| is_past(time)) {
+            self.close(now, CloseReason::Reset, sink);
+        } else if self.closing.is_some_and(is_past) {
+            self.close(now, CloseReason::Closed, sink);
+        } else if now >= self.last_active.plus_ns(limits.idle_ns) {
+            self.close(now, CloseReason::Idle, sink);
+            return true;
+        }
+        false
+    }
+
+    /// Ends the flow. What it holds is finished or discarded.
+    pub fn close(&mut self, now: Timestamp, reason: CloseReason, sink: &mut Sink<'_>) {
+        if self.closed.is_some() {
+            return;
+        }
+        let cause = match reason {
+            CloseReason::Evicted => "evicted",
+            _ => "unfinished_head",
+        };
+        if reason == CloseReason::Evicted {
+            for direction in [Direction::Client, Direction::Server] {
+                let waiting = self.half(direction).drop_waiting();
+                sink.discard(cause, waiting as usize);
+            }
+            sink.books.counts.evicted_flows += 1;
+        } else {
+            self.drain_to_the_end(now, sink);
+        }
+        self.reader.close(now, cause, sink);
+        let both_ended = self.client.ended && self.server.ended;
+        let reason = match reason {
+            CloseReason::CaptureEnded if both_ended && self.closing.is_none() => {
+                CloseReason::Finished
+            }
+            CloseReason::CaptureEnded if self.reset.is_some() => CloseReason::Reset,
+            CloseReason::CaptureEnded if self.closing.is_some() => CloseReason::Closed,
+            _ => reason,
+        };
+        let watermark = self.reader.watermark();
+        sink.event(EventKind::FlowClosed { reason, watermark });
+        self.closed = Some(now);
+        self.marks = [VecDeque::new(), VecDeque::new()];
+    }
+
+    fn see_handshake(&mut self, direction: Direction, segment: &Segment) {
+        let flags = segment.flags;
+        if flags.has(TcpFlags::SYN) {
+            match flags.has(TcpFlags::ACK) {
+                false => self.handshake.syn(segment.time),
+                true => self.handshake.syn_ack(segment.time),
+            }
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
+            self.handshake.acknowledgement(direction, segment.time);
+        }
+        if self.facts.round_trip_ns.is_none() {
+            self.facts.round_trip_ns = self.handshake.round_trip_ns();
+        }
+    }
+
+    /// The stream offset of the segment's payload, negative when before the stream's begin.
+    fn place(&mut self, direction: Direction, segment: &Segment) -> Option<i64> {
+        let is_syn = segment.flags.has(TcpFlags::SYN);
+        let first = segment.sequence_number.wrapping_add(u32::from(is_syn));
+        if let Source::Kernel { offset, .. } = segment.source {
+            let half = self.half(direction);
+            if !half.is_begun() && !half.has_data && offset >= MID_STREAM_OFFSET {
+                half.begin(first, offset);
+            }
+            half.learn(first, offset);
+            return i64::try_from(offset).ok();
+        }
+        let half = self.half(direction);
+        let is_silent = !half.has_data;
+        if is_silent && (is_syn || !half.is_begun()) {
+            // A second SYN-ACK with another number replaces the first.
+            half.begin(first, 0);
+        }
+        let offset = half.offset_of(first);
+        let flags = segment.flags;
+        if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
+            let other = self.half(direction.opposite());
+            let known = other.offset_of(segment.acknowledgement);
+            let plausible = known.is_some_and(|offset| (0..1 << 30).contains(&offset));
+            if !other.has_data && !plausible {
+                other.begin(segment.acknowledgement, 0);
+            }
+        }
+        offset
+    }
+
+    /// Up to where the sender has received the other direction.
+    fn see_acknowledgement(&mut self, direction: Direction, segment: &Segment) -> Option<u64> {
+        if !segment.flags.has(TcpFlags::ACK) || segment.flags.has(TcpFlags::RST) {
+            return None;
+        }
+        let other = self.half(direction.opposite());
+        let offset = u64::try_from(other.offset_of(segment.acknowledgement)?).ok()?;
+        // The acknowledgement of a FIN counts one past the last byte.
+        let offset = match other.fin() {
+            Some(fin) => offset.min(fin),
+            None => offset,
+        };
+        if offset > other.highest().saturating_add(crate::tcp::half::MAX_WINDOW) {
+            return None;
+        }
+        other.acknowledge(offset);
+        Some(offset)
+    }
+
+    fn see_reset(
+        &mut self,
+        direction: Direction,
+        offset: i64,
+        segment: &Segment,
+        sink: &mut Sink<'_>,
+    ) {
+        let half = self.half(direction);
+        // The sender's next byte, give or take what the capture has not seen: what the receiver
+        // acknowledged, and one more for a FIN (RFC 5961, section 3).
+        let low = half.next().min(half.acknowledged());
+        let high = half.highest().max(half.acknowledged()) + 1;
+        let fits = u64::try_from(offset).is_ok_and(|offset| (low..=high).contains(&offset));
+        if fits || matches!(segment.source, Source::Kernel { .. }) || !half.has_data {
+            self.reset.get_or_insert((segment.time, direction));
+        } else {
+            sink.books.counts.ignored_resets += 1;
+        }
+    }
+
+    fn take_payload(
+        &mut self,
+        direction: Direction,
+        offset: i64,
+        after: Option<u64>,
+        segment: &Segment,
+        sink: &mut Sink<'_>,
+    ) {
+        let mut bytes = segment.payload.clone();
+        if bytes.is_empty() && segment.wire_bytes == 0 {
+            return;
+        }
+        let wire_end = offset + i64::from(segment.wire_bytes.max(bytes.len() as u32));
+        let half = self.half(direction);
+        let is_keep_alive = bytes.len() == 1 && offset + 1 == half.next() as i64;
+        if offset < 0 {
+            let before = (-offset).min(bytes.len() as i64) as usize;
+            match is_keep_alive {
+                true => sink.books.duplicate += 1,
+                false => sink.discard("before_begin", before),
+            }
+            let _ = bytes.split_to(before);
+        }
+        let offset = offset.max(0) as u64;
+        let Ok(wire_end) = u64::try_from(wire_end) else {
+            return;
+        };
+        if offset > half.next().saturating_add(crate::tcp::half::MAX_WINDOW) {
+            return sink.discard("out_of_window", bytes.len());
+        }
+        if half.ended {
+            let seen = half.next().saturating_sub(offset).min(bytes.len() as u64);
+            sink.books.duplicate += seen;
+            return sink.discard("after_end", bytes.len() - seen as usize);
+        }
+        if half.fin().is_some_and(|fin| wire_end > fin) {
+            half.clear_fin();
+            sink.books.counts.ignored_fins += 1;
+        }
+        let end = offset + bytes.len() as u64;
+        let piece = Piece {
+            offset,
+            bytes,
+            time: segment.time,
+            after,
+        };
+        let inserted = half.insert(piece, wire_end);
+        sink.books.duplicate += inserted.duplicate;
+        sink.books.counts.conflicting_overlaps += u64::from(inserted.conflict);
+        if inserted.fresh == 0 {
+            return;
+        }
+        let marks = &mut self.marks[direction as usize];
+        match marks.back_mut() {
+            Some((mark, until)) if *mark == segment.mark => *until = end.max(*until),
+            _ => marks.push_back((segment.mark, end)),
+        }
+        if self.reset.is_some_and(|(_, sender)| sender == direction) {
+            // Whoever sent that RST, this sender goes on.
+            self.reset = None;
+            sink.books.counts.ignored_resets += 1;
+        }
+    }
+
+    /// A segment for a flow that is over.
+    fn late(&mut self, direction: Direction, offset: i64, segment: &Segment, sink: &mut Sink<'_>) {
+        let bytes = segment.payload.len();
+        let seen = (self.half(direction).next() as i64 - offset).clamp(0, bytes as i64) as usize;
+        sink.books.duplicate += seen as u64;
+        sink.discard("after_close", bytes - seen);
+    }
+
+    fn refuse(&mut self, segment: &Segment, cause: &'static str, sink: &mut Sink<'_>) {
+        sink.discard(cause, segment.payload.len());
+    }
+
+    /// Hands on what is in order, and gives up holes that are due.
+    fn drain(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        sink.facts = self.facts;
+        loop {
+            let mut moved = false;
+            for direction in [Direction::Client, Direction::Server] {
+                moved |= self.drain_direction(direction, false, sink);
+            }
+            if moved {
+                continue;
+            }
+            let overdue =
+                [Direction::Client, Direction::Server]
+                    .into_iter()
+                    .find_map(|direction| {
+                        let bytes = self.half(direction).overdue_gap(now, sink.limits)?;
+                        Some((direction, bytes))
+                    });
+            match overdue {
+                Some((direction, bytes)) => self.give_up(direction, bytes, sink),
+                None => break,
+            }
+        }
+        self.prune_marks();
+    }
+
+    fn drain_direction(
+        &mut self,
+        direction: Direction,
+        ungated: bool,
+        sink: &mut Sink<'_>,
+    ) -> bool {
+        let mut moved = false;
+        while let Some(front) = self.half(direction).front() {
+            let after = front.after;
+            if direction == Direction::Server && !ungated && self.is_too_early(after) {
+                break;
+            }
+            let Some(piece) = self.half(direction).pop() else {
+                break;
+            };
+            self.reader.piece(direction, piece, sink);
+            moved = true;
+        }
+        if self.half(direction).is_at_fin() && !self.half(direction).ended {
+            self.half(direction).ended = true;
+            self.reader.end(direction, sink);
+            moved = true;
+        }
+        moved
+    }
+
+    /// True when the server had received more of the client's direction than was handed on:
+    /// a response must not overtake its request.
+    fn is_too_early(&self, after: Option<u64>) -> bool {
+        !self.client.ended && after.is_some_and(|after| after > self.client.next())
+    }
+
+    fn give_up(&mut self, direction: Direction, bytes: u64, sink: &mut Sink<'_>) {
+        let half = self.half(direction);
+        let offset = half.next();
+        half.skip_gap(bytes);
+        sink.books.counts.gaps += 1;
+        sink.books.counts.gap_bytes += bytes;
+        sink.event(EventKind::Gap {
+            direction,
+            offset,
+            bytes,
+        });
+        self.reader.gap(direction, offset, bytes, sink);
+    }
+
+    /// Hands on everything, holes or not: nothing more will come.
+    fn drain_to_the_end(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        loop {
+            self.drain(now, sink);
+            let direction = match (self.client.final_gap(), self.server.final_gap()) {
+                (Some(bytes), _) => {
+                    self.give_up(Direction::Client, bytes, sink);
+                    continue;
+                }
+                (None, Some(_)) => Direction::Server,
+                (None, None) => Direction::Server,
+            };
+            if self.drain_direction(direction, true, sink) {
+                continue;
+            }
+            match self.server.final_gap() {
+                Some(bytes) => self.give_up(Direction::Server, bytes, sink),
+                None => return,
+            }
+        }
+    }
+
+    fn finish_if_ended(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
+        if self.client.ended && self.server.ended && self.closed.is_none() {
+            let reason = match self.closing {
+                Some(_) => CloseReason::Closed,
+                None => CloseReason::Finished,
+            };
+            self.close(now, reason, sink);
+        }
+    }
+
+    fn prune_marks(&mut self) {
+        let watermark = self.reader.watermark();
+        for (marks, accounted) in self
+            .marks
+            .iter_mut()
+            .zip([watermark.client, watermark.server])
+        {
+            while marks.front().is_some_and(|(_, end)| *end <= accounted) {
+                marks.pop_front();
+            }
+        }
+    }
+}
+
+/// The facts of a new flow.
+pub(crate) fn facts(id: crate::FlowId, endpoints: Endpoints, before_capture: bool) -> FlowFacts {
+    FlowFacts {
+        id,
+        endpoints,
+        round_trip_ns: None,
+        before_capture,
+    }
+}
+
+/// True when a kernel offset says that the begin of its direction was not seen.
+pub(crate) fn is_mid_stream(offset: u64) -> bool {
+    offset >= MID_STREAM_OFFSET
+}

@@ -1,0 +1,166 @@
+//! Exchanges that are not over yet, in the order of their requests.
+
+use std::collections::VecDeque;
+
+use super::head::Flags;
+use crate::event::{EventKind, Watermark};
+use crate::id::ExchangeId;
+use crate::message::{
+    Exchange, Message, MessageState, Protocol, RequestHead, ResponseHead, field_values,
+};
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::time::Timestamp;
+
+/// What is known of one message apart from the message.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub flags: Flags,
+    /// Something of it is missing.
+    pub damaged: bool,
+    pub done: bool,
+    /// One past its last byte.
+    pub end: u64,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub id: ExchangeId,
+    pub request: Message<RequestHead>,
+    pub request_progress: Progress,
+    /// Up to where the client had acknowledged the server's direction when it began the request.
+    pub request_after: Option<u64>,
+    pub response: Message<ResponseHead>,
+    pub response_progress: Progress,
+    /// Offset of the first byte of a response, interim ones included.
+    pub response_start: Option<u64>,
+    pub interim: Vec<ResponseHead>,
+}
+
+impl Open {
+    pub fn new(id: ExchangeId) -> Open {
+        Open {
+            id,
+            request: Message::default(),
+            request_progress: Progress::default(),
+            request_after: None,
+            response: Message::default(),
+            response_progress: Progress::default(),
+            response_start: None,
+            interim: Vec::new(),
+        }
+    }
+
+    pub fn progress(&mut self, direction: Direction) -> &mut Progress {
+        match direction {
+            Direction::Client => &mut self.request_progress,
+            Direction::Server => &mut self.response_progress,
+        }
+    }
+
+    /// Counts body bytes seen at `time`.
+    pub fn add_body(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
+        let (count, last) = match direction {
+            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
+            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
+        };
+        *count += bytes as u64;
+        *last = time.max(*last);
+    }
+
+    /// Notes that a byte of the message was seen at `time`.
+    pub fn touch(&mut self, direction: Direction, time: Timestamp) {
+        self.add_body(direction, 0, time);
+    }
+
+    /// The message in `direction` ends at `end`.
+    pub fn finish(&mut self, direction: Direction, end: u64) {
+        let progress = self.progress(direction);
+        if progress.done {
+            return;
+        }
+        progress.done = true;
+        progress.end = end;
+        let damaged = progress.damaged;
+        let (state, has_head) = match direction {
+            Direction::Client => (&mut self.request.state, self.request.head.is_some()),
+            Direction::Server => (&mut self.response.state, self.response.head.is_some()),
+        };
+        *state = match (damaged, has_head) {
+            (true, _) => MessageState::Incomplete,
+            (false, true) => MessageState::Complete,
+            (false, false) => MessageState::Absent,
+        };
+    }
+
+    pub fn method(&self) -> Option<&[u8]> {
+        self.request.head.as_ref().map(|head| &head.method[..])
+    }
+
+    /// True when a final response may turn the connection into something else.
+    pub fn may_switch(&self) -> bool {
+        self.request.head.as_ref().is_some_and(|head| {
+            head.method == "CONNECT" || field_values(&head.fields, "upgrade").next().is_some()
+        })
+    }
+
+    /// True when the client announced that it waits for leave to send its body.
+    pub fn waits_for_continue(&self) -> bool {
+        self.request.head.as_ref().is_some_and(|head| {
+            field_values(&head.fields, "expect")
+                .any(|value| value.eq_ignore_ascii_case(b"100-continue"))
+        })
+    }
+
+    fn into_exchange(self, index_in_flow: u32, sink: &Sink<'_>) -> Exchange {
+        let mut exchange = Exchange {
+            id: self.id,
+            protocol: Protocol::Http1,
+            endpoints: sink.facts.endpoints,
+            round_trip_ns: sink.facts.round_trip_ns,
+            flow_began_before_capture: sink.facts.before_capture,
+            index_in_flow,
+            request: self.request,
+            response: self.response,
+            interim: self.interim,
+        };
+        exchange.request.flags = self.request_progress.flags.names();
+        exchange.response.flags = self.response_progress.flags.names();
+        exchange
+    }
+}
+
+/// All exchanges of a flow that are not over.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub open: VecDeque<Open>,
+    pub next_index: u32,
+    /// Where the last finished exchange ended.
+    pub finished: Watermark,
+}
+
+impl Queue {
+    /// The exchange whose response comes next.
+    pub fn answering(&self) -> Option<usize> {
+        self.open
+            .iter()
+            .position(|open| !open.response_progress.done)
+    }
+
+    /// Emits the exchanges at the front that are over.
+    pub fn emit(&mut self, sink: &mut Sink<'_>) {
+        while let Some(front) = self.open.front()
+            && front.request_progress.done
+            && front.response_progress.done
+            && let Some(open) = self.open.pop_front()
+        {
+            let mark = &mut self.finished;
+            mark.client = mark.client.max(open.request_progress.end);
+            mark.server = mark.server.max(open.response_progress.end);
+            let exchange = open.into_exchange(self.next_index, sink);
+            self.next_index += 1;
+            sink.event(EventKind::Exchange(Box::new(exchange)));
+        }
+    }
+}

@@ -1,0 +1,717 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), and what is left of HTTP/0.9.
+
+mod exchange;
+mod framing;
+mod head;
+mod probe;
+mod side;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use self::exchange::{Open, Queue};
+use self::framing::Body;
+use self::head::Flags;
+use self::side::{Side, State};
+use crate::event::{EventKind, Watermark};
+use crate::message::{Framing, MessageState};
+use crate::protocol::{Claim, Parser, Protocol};
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::tcp::Piece;
+use crate::time::Timestamp;
+
+pub(crate) const PROTOCOL: Protocol = Protocol {
+    probe: probe::probe,
+    start: |from, mid_stream, first_index| Box::new(Http1::new(from, mid_stream, first_index)),
+};
+
+/// The parser of one flow.
+#[derive(Debug)]
+struct Http1 {
+    client: Side,
+    server: Side,
+    queue: Queue,
+    /// The connection became something else (101, or 2xx to CONNECT).
+    tunnel: bool,
+    /// The request whose head is being received already is the last one in the queue, because
+    /// its response came first.
+    head_is_open: bool,
+}
+
+/// Where a head was.
+struct HeadPlace {
+    offset: u64,
+    /// One past its last byte.
+    end: u64,
+    first_byte: Timestamp,
+    last_byte: Timestamp,
+    after: Option<u64>,
+}
+
+impl Parser for Http1 {
+    fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        self.side(direction).push(piece);
+        self.run(direction, sink);
+        if direction == Direction::Server {
+            // A response may have released what the client sent after its request.
+            self.run(Direction::Client, sink);
+        }
+        if self.client.held_bytes() > sink.limits.flow_buffer_bytes {
+            self.release(sink);
+        }
+        self.queue.emit(sink);
+    }
+
+    fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
+        self.release(sink);
+        let end = offset + bytes;
+        match self.side(direction).state {
+            State::Tunnel => {}
+            State::Between => self.lose(direction, offset),
+            State::Head { .. } => {
+                self.abandon_head(direction, "gap_in_head", sink);
+                self.lose(direction, offset);
+            }
+            State::UntilClose => self.damage(direction),
+            State::Length(left) | State::ChunkData(left) if bytes <= left => {
+                self.damage(direction);
+                let side = self.side(direction);
+                side.consumed = end;
+                match (&mut side.state, left - bytes) {
+                    (State::ChunkData(left), 0) => {
+                        *left = 0;
+                        side.state = State::ChunkEnd;
+                    }
+                    (State::Length(_), 0) => self.finish(direction),
+                    (State::Length(left) | State::ChunkData(left), rest) => *left = rest,
+                    _ => {}
+                }
+            }
+            State::Length(_)
+            | State::ChunkData(_)
+            | State::ChunkSize
+            | State::ChunkEnd
+            | State::Trailers { .. } => self.break_off(direction, "gap_in_framing", offset, sink),
+        }
+        let side = self.side(direction);
+        side.consumed = side.consumed.max(end);
+        self.settle_lost_responses();
+        self.queue.emit(sink);
+    }
+
+    fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        if direction == Direction::Client {
+            self.release(sink);
+        }
+        self.side(direction).ended = true;
+        self.stop(direction, true, "unfinished_head", sink);
+        if direction == Direction::Server {
+            self.release(sink);
+        }
+        self.queue.emit(sink);
+    }
+
+    fn close(&mut self, _now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
+        self.release(sink);
+        for direction in [Direction::Client, Direction::Server] {
+            self.stop(direction, false, cause, sink);
+            // Nothing can be left, but what is must not vanish.
+            let rest = self.side(direction).drop_held();
+            sink.discard(cause, rest);
+        }
+        let place = self.watermark_of_sides();
+        for open in &mut self.queue.open {
+            open.request_progress.damaged |= !open.request_progress.done;
+            open.finish(Direction::Client, place.client);
+            open.response_progress.damaged |=
+                !open.response_progress.done && open.response.head.is_some();
+            open.finish(Direction::Server, place.server);
+        }
+        self.queue.emit(sink);
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.client.held_bytes() + self.server.held_bytes()
+    }
+
+    fn pending_exchanges(&self) -> u64 {
+        self.queue.open.len() as u64
+    }
+
+    fn watermark(&self) -> Watermark {
+        let mut mark = self.watermark_of_sides();
+        let mut starts = self.queue.open.iter().filter(|open| !open.id.from_response);
+        if let Some(open) = starts.next() {
+            mark.client = mark.client.min(open.request.offset);
+        }
+        if !self.queue.open.is_empty() {
+            let starts = self
+                .queue
+                .open
+                .iter()
+                .filter_map(|open| open.response_start);
+            mark.server = starts.min().unwrap_or(mark.server).min(mark.server);
+        }
+        mark
+    }
+
+    fn next_index(&self) -> u32 {
+        self.queue.next_index
+    }
+}
+
+impl Http1 {
+    fn new(from: Watermark, mid_stream: bool, first_index: u32) -> Http1 {
+        Http1 {
+            client: Side::new(from.client, mid_stream),
+            server: Side::new(from.server, mid_stream),
+            queue: Queue {
+                next_index: first_index,
+                ..Queue::default()
+            },
+            tunnel: false,
+            head_is_open: false,
+        }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Client => &mut self.client,
+            Direction::Server => &mut self.server,
+        }
+    }
+
+    fn watermark_of_sides(&self) -> Watermark {
+        Watermark {
+            client: self.client.consumed,
+            server: self.server.consumed,
+        }
+    }
+
+    /// Parses as far as the bytes go.
+    fn run(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        while self.side(direction).has_input() {
+            let limit = sink.limits.max_head_bytes as usize;
+            let state = self.side(direction).state;
+            match state {
+                State::Tunnel => {
+                    for piece in self.side(direction).take_all() {
+                        sink.opaque(direction, piece.bytes, piece.time);
+                    }
+                }
+                State::Between if self.tunnel => self.side(direction).state = State::Tunnel,
+                State::Between => {
+                    if direction == Direction::Client && self.is_blocked() {
+                        return;
+                    }
+                    let skipped = self.side(direction).skip_line_ends();
+                    sink.framing(skipped);
+                    self.side(direction).start_head();
+                }
+                State::Head { .. } => self.run_head(direction, limit, sink),
+                State::Length(_) | State::ChunkData(_) | State::UntilClose => {
+                    if !self.body_was_not_sent(direction) {
+                        self.run_body(direction, sink);
+                    }
+                }
+                State::ChunkSize => {
+                    if self.body_was_not_sent(direction) {
+                        continue;
+                    }
+                    match self.side(direction).take_line(limit) {
+                        side::Line::Partial => {}
+                        side::Line::Whole(line, time) => {
+                            self.chunk_size(direction, &line, time, sink);
+                        }
+                        side::Line::TooLong => {
+                            self.flag(direction, "bad_chunk");
+                            self.break_off_here(direction, "malformed", sink);
+                        }
+                    }
+                }
+                State::ChunkEnd => match self.side(direction).take_line(2) {
+                    side::Line::Partial => {}
+                    side::Line::Whole(line, time) if line == "\r\n" || line == "\n" => {
+                        if line == "\n" {
+                            self.flag(direction, "bare_lf");
+                        }
+                        self.touch(direction, time);
+                        sink.framing(line.len());
+                        self.side(direction).state = State::ChunkSize;
+                    }
+                    side::Line::Whole(line, _) => {
+                        sink.discard("malformed", line.len());
+                        self.flag(direction, "bad_chunk");
+                        self.break_off_here(direction, "malformed", sink);
+                    }
+                    side::Line::TooLong => {
+                        self.flag(direction, "bad_chunk");
+                        self.break_off_here(direction, "malformed", sink);
+                    }
+                },
+                State::Trailers { .. } => match self.side(direction).take_trailers(limit) {
+                    side::Trailers::Partial => {}
+                    side::Trailers::Whole { section, end, time } => {
+                        self.trailers(direction, &section, time);
+                        sink.message(section.len());
+                        sink.framing(end);
+                        self.finish(direction);
+                    }
+                    side::Trailers::TooLong => {
+                        self.flag(direction, "trailers_too_large");
+                        self.break_off_here(direction, "malformed", sink);
+                    }
+                },
+            }
+        }
+    }
+
+    fn run_head(&mut self, direction: Direction, limit: usize, sink: &mut Sink<'_>) {
+        let probe = |bytes: &[u8]| (PROTOCOL.probe)(direction, bytes);
+        match self.side(direction).take_head(limit, probe) {
+            side::Head::Partial => {}
+            side::Head::NotMine(bytes) => {
+                let side = self.side(direction);
+                let cause = match side.is_lost() {
+                    true => "resync",
+                    false => "malformed",
+                };
+                let offset = side.consumed - bytes as u64;
+                sink.discard(cause, bytes);
+                let was_lost = self.side(direction).is_lost();
+                if direction == Direction::Server
+                    && !was_lost
+                    && let Some(index) = self.queue.answering()
+                {
+                    let open = &mut self.queue.open[index];
+                    open.response_progress.flags.set("malformed_status_line");
+                    open.response_progress.damaged = true;
+                }
+                self.lose(direction, offset);
+                self.settle_lost_responses();
+            }
+            side::Head::TooLong => {
+                self.flag_next(direction, "head_too_large");
+                self.abandon_head(direction, "head_too_large", sink);
+                let offset = self.side(direction).consumed;
+                self.lose(direction, offset);
+            }
+            side::Head::Whole(bytes, place) => {
+                let taken = match direction {
+                    Direction::Client => self.request_head(&bytes, &place, sink),
+                    Direction::Server => self.response_head(&bytes, &place, sink),
+                };
+                match taken {
+                    true => sink.message(bytes.len()),
+                    false => {
+                        sink.discard("malformed", bytes.len());
+                        self.lose(direction, place.offset);
+                    }
+                }
+            }
+        }
+    }
+
+    fn request_head(&mut self, bytes: &Bytes, place: &HeadPlace, sink: &mut Sink<'_>) -> bool {
+        let Some((head, mut flags)) = head::parse_request(bytes) else {
+            return false;
+        };
+        let body = framing::of_request(&head, &mut flags);
+        if !self.head_is_open {
+            let id = sink.exchange_id(place.offset, false);
+            self.queue.open.push_back(Open::new(id));
+        }
+        self.head_is_open = false;
+        let Some(open) = self.queue.open.back_mut() else {
+            return false;
+        };
+        sink.event(EventKind::RequestHead {
+            exchange: open.id.clone(),
+            head: head.clone(),
+            time: place.first_byte,
+        });
+        open.request.head = Some(head);
+        open.request.state = MessageState::Incomplete;
+        open.request.framing = framing_of(body);
+        open.request.offset = place.offset;
+        open.request.first_byte = place.first_byte;
+        open.request.last_byte = place.last_byte;
+        open.request_after = place.after;
+        open.request_progress.flags = flags;
+        self.client.regain();
+        self.settle_lost_responses();
+        self.begin_body(Direction::Client, body);
+        true
+    }
+
+    fn response_head(&mut self, bytes: &Bytes, place: &HeadPlace, sink: &mut Sink<'_>) -> bool {
+        let Some((head, mut flags)) = head::parse_response(bytes) else {
+            return false;
+        };
+        self.server.regain();
+        let index = self.pair(place, sink);
+        let open = &mut self.queue.open[index];
+        open.response_start.get_or_insert(place.offset);
+        if matches!(head.status, 100 | 102..=199) {
+            open.interim.push(head);
+            self.server.state = State::Between;
+            return true;
+        }
+        let body = framing::of_response(&head, open.method(), &mut flags);
+        let switches = head.status == 101
+            || (open.method() == Some(b"CONNECT") && (200..300).contains(&head.status));
+        let body = if switches { Body::None } else { body };
+        sink.event(EventKind::ResponseHead {
+            exchange: open.id.clone(),
+            head: head.clone(),
+            time: place.first_byte,
+        });
+        open.response.head = Some(head);
+        open.response.state = MessageState::Incomplete;
+        open.response.framing = framing_of(body);
+        open.response.offset = place.offset;
+        open.response.first_byte = place.first_byte;
+        open.response.last_byte = place.last_byte;
+        open.response_progress.flags = flags;
+        open.response_progress.damaged = false;
+        self.tunnel |= switches;
+        self.begin_body(Direction::Server, body);
+        true
+    }
+
+    /// The exchange that a response at `place` answers. A response answers the oldest request
+    /// without one, unless its client had received bytes past the response before it began that
+    /// request: then the request of the response is unknown.
+    fn pair(&mut self, place: &HeadPlace, sink: &mut Sink<'_>) -> usize {
+        let at = match self.queue.answering() {
+            Some(index) => {
+                let open = &self.queue.open[index];
+                if open.request_after.is_none_or(|after| after <= place.offset) {
+                    return index;
+                }
+                index
+            }
+            None => {
+                if let Some((offset, time)) = self.client.partial_head()
+                    && !self.head_is_open
+                {
+                    let mut open = Open::new(sink.exchange_id(offset, false));
+                    open.request.offset = offset;
+                    open.request.state = MessageState::Incomplete;
+                    open.request.first_byte = time;
+                    open.request.last_byte = time;
+                    self.head_is_open = true;
+                    self.queue.open.push_back(open);
+                    return self.queue.open.len() - 1;
+                }
+                self.queue.open.len()
+            }
+        };
+        let mut orphan = Open::new(sink.exchange_id(place.offset, true));
+        orphan.request_progress.done = true;
+        self.queue.open.insert(at, orphan);
+        at
+    }
+
+    fn begin_body(&mut self, direction: Direction, body: Body) {
+        let side = self.side(direction);
+        match body {
+            Body::None => self.finish(direction),
+            Body::Length(length) => side.state = State::Length(length),
+            Body::Chunked => side.state = State::ChunkSize,
+            Body::UntilClose => side.state = State::UntilClose,
+        }
+    }
+
+    fn run_body(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        let side = self.side(direction);
+        let limit = match side.state {
+            State::Length(left) | State::ChunkData(left) => left,
+            _ => u64::MAX,
+        };
+        let Some(Piece { bytes, time, .. }) = side.take_bytes(limit) else {
+            return;
+        };
+        let taken = bytes.len() as u64;
+        let mut is_over = false;
+        match &mut side.state {
+            State::Length(left) => {
+                *left -= taken;
+                is_over = *left == 0;
+            }
+            State::ChunkData(left) => {
+                *left -= taken;
+                if *left == 0 {
+                    side.state = State::ChunkEnd;
+                }
+            }
+            _ => {}
+        }
+        sink.message(bytes.len());
+        if let Some(open) = self.current(direction) {
+            open.add_body(direction, bytes.len(), time);
+            let exchange = open.id.clone();
+            sink.event(EventKind::Body {
+                exchange,
+                direction,
+                chunk: bytes,
+                time,
+            });
+        }
+        if is_over {
+            self.finish(direction);
+        }
+    }
+
+    fn chunk_size(
+        &mut self,
+        direction: Direction,
+        line: &Bytes,
+        time: Timestamp,
+        sink: &mut Sink<'_>,
+    ) {
+        let mut flags = Flags::default();
+        let content = &line[..line.len() - 1];
+        let content = content.strip_suffix(b"\r").unwrap_or_else(|| {
+            flags.set("bare_lf");
+            content
+        });
+        let size = framing::chunk_size(content, &mut flags);
+        if let Some(open) = self.current(direction) {
+            open.touch(direction, time);
+            open.progress(direction).flags.merge(flags);
+        }
+        let side = self.side(direction);
+        match size {
+            Some(0) => side.state = State::Trailers { line_start: 0 },
+            Some(size) => side.state = State::ChunkData(size),
+            None => {
+                sink.discard("malformed", line.len());
+                self.break_off_here(direction, "malformed", sink);
+                return;
+            }
+        }
+        sink.framing(line.len());
+    }
+
+    fn trailers(&mut self, direction: Direction, section: &Bytes, time: Timestamp) {
+        let mut flags = Flags::default();
+        let fields = head::parse_trailers(section, &mut flags);
+        if let Some(open) = self.current(direction) {
+            open.touch(direction, time);
+            open.progress(direction).flags.merge(flags);
+            match direction {
+                Direction::Client => open.request.trailers = fields,
+                Direction::Server => open.response.trailers = fields,
+            }
+        }
+    }
+
+    /// The exchange whose message is being received in `direction`.
+    fn current(&mut self, direction: Direction) -> Option<&mut Open> {
+        match direction {
+            Direction::Client => self.queue.open.back_mut(),
+            Direction::Server => {
+                let index = self.queue.answering()?;
+                self.queue.open.get_mut(index)
+            }
+        }
+    }
+
+    fn touch(&mut self, direction: Direction, time: Timestamp) {
+        if let Some(open) = self.current(direction) {
+            open.touch(direction, time);
+        }
+    }
+
+    fn flag(&mut self, direction: Direction, flag: &'static str) {
+        if let Some(open) = self.current(direction) {
+            open.progress(direction).flags.set(flag);
+        }
+    }
+
+    /// Flags the response that is being waited for.
+    fn flag_next(&mut self, direction: Direction, flag: &'static str) {
+        if direction == Direction::Server {
+            self.flag(direction, flag);
+        }
+    }
+
+    fn damage(&mut self, direction: Direction) {
+        if let Some(open) = self.current(direction) {
+            open.progress(direction).damaged = true;
+        }
+    }
+
+    /// The message in `direction` is over.
+    fn finish(&mut self, direction: Direction) {
+        let side = self.side(direction);
+        side.state = State::Between;
+        let end = side.consumed;
+        if let Some(open) = self.current(direction) {
+            open.finish(direction, end);
+        }
+    }
+
+    /// What follows in `direction` from `offset` need not be the start of a message.
+    fn lose(&mut self, direction: Direction, offset: u64) {
+        self.side(direction).lose(offset);
+    }
+
+    /// A message whose framing can't be followed any more is over.
+    fn break_off(
+        &mut self,
+        direction: Direction,
+        cause: &'static str,
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) {
+        let partial = self.side(direction).drop_partial();
+        sink.discard(cause, partial);
+        self.damage(direction);
+        self.finish(direction);
+        self.lose(direction, offset);
+    }
+
+    fn break_off_here(&mut self, direction: Direction, cause: &'static str, sink: &mut Sink<'_>) {
+        let offset = self.side(direction).consumed;
+        self.break_off(direction, cause, offset, sink);
+    }
+
+    /// Gives up a head of which only a part was seen. Its exchange stays.
+    fn abandon_head(&mut self, direction: Direction, cause: &'static str, sink: &mut Sink<'_>) {
+        let begun = self.side(direction).partial_head();
+        let time = self.side(direction).last_time();
+        let partial = self.side(direction).drop_partial();
+        self.side(direction).state = State::Between;
+        sink.discard(cause, partial);
+        let Some((offset, first_byte)) = begun else {
+            return;
+        };
+        let end = self.side(direction).consumed;
+        match direction {
+            Direction::Client => {
+                if !self.head_is_open {
+                    let id = sink.exchange_id(offset, false);
+                    self.queue.open.push_back(Open::new(id));
+                }
+                self.head_is_open = false;
+                if let Some(open) = self.queue.open.back_mut() {
+                    open.request.offset = offset;
+                    open.request.first_byte = first_byte;
+                    open.request.last_byte = time;
+                }
+            }
+            Direction::Server => {
+                let place = HeadPlace {
+                    offset,
+                    end,
+                    first_byte,
+                    last_byte: time,
+                    after: None,
+                };
+                let index = self.pair(&place, sink);
+                let open = &mut self.queue.open[index];
+                open.response_start.get_or_insert(offset);
+                open.response.offset = offset;
+                open.response.first_byte = first_byte;
+                open.response.last_byte = time;
+            }
+        }
+        self.damage(direction);
+        self.finish(direction);
+    }
+
+    /// After a place where responses may be missing: a request that its client began when it had
+    /// received bytes past that place tells that the requests before it were answered there.
+    fn settle_lost_responses(&mut self) {
+        let Some(lost_from) = self.server.lost_from() else {
+            return;
+        };
+        let end = self.server.consumed;
+        while let Some(index) = self.queue.answering()
+            && let Some(later) = self.queue.open.get(index + 1)
+            && later.request_after.is_some_and(|after| after > lost_from)
+        {
+            self.queue.open[index].finish(Direction::Server, end);
+        }
+    }
+
+    /// True while what the client sent last can only be understood with the response to come.
+    fn is_blocked(&self) -> bool {
+        !self.tunnel
+            && !self.server.ended
+            && self.queue.open.back().is_some_and(|open| {
+                open.request_progress.done && !open.response_progress.done && open.may_switch()
+            })
+    }
+
+    /// Parses what is held back, without waiting for the response.
+    fn release(&mut self, sink: &mut Sink<'_>) {
+        if self.client.has_input() && self.is_blocked() {
+            let ended = std::mem::replace(&mut self.server.ended, true);
+            self.run(Direction::Client, sink);
+            self.server.ended = ended;
+        }
+        self.run(Direction::Client, sink);
+    }
+
+    /// True when a client that asked for leave to send a body, and got a final response instead,
+    /// goes on with another request (RFC 9110, section 10.1.1). The request is over then.
+    fn body_was_not_sent(&mut self, direction: Direction) -> bool {
+        if direction == Direction::Server || !self.client.is_at_piece_start() {
+            return false;
+        }
+        let Some(open) = self.queue.open.back() else {
+            return false;
+        };
+        let refused = open.response_progress.done || open.response.head.is_some();
+        if !refused
+            || open.request.body_bytes > 0
+            || !open.interim.is_empty()
+            || !open.waits_for_continue()
+            || probe::probe(Direction::Client, self.client.front()) != Claim::Certain
+        {
+            return false;
+        }
+        self.flag(direction, "body_not_sent");
+        self.damage(direction);
+        self.finish(direction);
+        true
+    }
+
+    /// No more bytes come in `direction`; `clean` when its sender said so.
+    fn stop(
+        &mut self,
+        direction: Direction,
+        clean: bool,
+        cause: &'static str,
+        sink: &mut Sink<'_>,
+    ) {
+        match self.side(direction).state {
+            State::Between | State::Tunnel => {}
+            State::Head { .. } => self.abandon_head(direction, cause, sink),
+            State::UntilClose => {
+                if !clean || direction == Direction::Client {
+                    self.damage(direction);
+                }
+                self.finish(direction);
+            }
+            _ => {
+                let offset = self.side(direction).consumed;
+                self.break_off(direction, cause, offset, sink);
+            }
+        }
+    }
+}
+
+fn framing_of(body: Body) -> Framing {
+    match body {
+        Body::None => Framing::None,
+        Body::Length(_) => Framing::Length,
+        Body::Chunked => Framing::Chunked,
+        Body::UntilClose => Framing::Close,
+    }
+}

@@ -1,0 +1,44 @@
+//! The round trip of a handshake.
+
+use crate::segment::Direction;
+use crate::time::Timestamp;
+
+/// Times of SYN, SYN-ACK and the first acknowledgement after them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Handshake {
+    syn: Option<Timestamp>,
+    syn_ack: Option<Timestamp>,
+    acknowledged: Option<Timestamp>,
+    /// A retransmitted SYN or SYN-ACK: which of them was answered is unknown.
+    ambiguous: bool,
+}
+
+impl Handshake {
+    pub fn syn(&mut self, time: Timestamp) {
+        self.ambiguous |= self.syn.is_some();
+        self.syn.get_or_insert(time);
+    }
+
+    pub fn syn_ack(&mut self, time: Timestamp) {
+        self.ambiguous |= self.syn_ack.is_some();
+        self.syn_ack.get_or_insert(time);
+    }
+
+    /// Any segment with ACK and without SYN.
+    pub fn acknowledgement(&mut self, sender: Direction, time: Timestamp) {
+        if sender == Direction::Client && self.syn_ack.is_some() {
+            self.acknowledged.get_or_insert(time);
+        }
+    }
+
+    /// From SYN to the acknowledgement of SYN-ACK, wherever between both ends
+    /// the capture was made. None when a part is missing or was sent twice.
+    pub fn round_trip_ns(&self) -> Option<u64> {
+        if self.ambiguous {
+            return None;
+        }
+        let end = self.acknowledged?;
+        self.syn_ack?;
+        Some(end.since_ns(self.syn?))
+    }
+}

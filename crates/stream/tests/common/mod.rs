@@ -1,0 +1,343 @@
+//! Conversations made of segments, and a readable rendering of what comes out of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twintap_stream::{
+    Direction, Endpoints, Event, EventKind, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
+};
+
+pub const MS: u64 = 1_000_000;
+
+/// Feeds segments, takes all events after each, and checks both ledgers each time.
+pub struct Tap {
+    pub streams: Streams,
+    pub events: Vec<Event>,
+    emitted: u64,
+}
+
+impl Tap {
+    pub fn new(limits: Limits) -> Tap {
+        Tap {
+            streams: Streams::new(Arc::from("node"), 1, limits),
+            events: Vec::new(),
+            emitted: 0,
+        }
+    }
+
+    #[track_caller]
+    pub fn segment(&mut self, segment: Segment) {
+        self.streams.handle_segment(segment);
+        self.settle();
+    }
+
+    #[track_caller]
+    pub fn timeout(&mut self, now: Timestamp) {
+        self.streams.handle_timeout(now);
+        self.settle();
+    }
+
+    #[track_caller]
+    pub fn finish(&mut self, now: Timestamp) {
+        self.streams.finish(now);
+        self.settle();
+        let ledger = self.streams.ledger();
+        assert_eq!((ledger.pending_bytes, ledger.pending), (0, 0), "{ledger:?}");
+    }
+
+    #[track_caller]
+    pub fn settle(&mut self) {
+        while let Some(event) = self.streams.poll_event() {
+            self.emitted += u64::from(matches!(event.kind, EventKind::Exchange(_)));
+            self.events.push(event);
+        }
+        let mut ledger = self.streams.ledger();
+        ledger.stored = self.emitted;
+        assert_eq!(ledger.bytes_unexplained(), 0, "{ledger:?}");
+        assert_eq!(ledger.exchanges_unexplained(), 0, "{ledger:?}");
+    }
+}
+
+/// One conversation over one flow, a millisecond between segments.
+pub struct Talk {
+    segments: Vec<Segment>,
+    now: u64,
+    client_base: u32,
+    server_base: u32,
+    /// What each side acknowledges: up to where it got the other's bytes so far.
+    client_sent: u64,
+    server_sent: u64,
+    ends: Endpoints,
+}
+
+impl Talk {
+    pub fn new() -> Talk {
+        Talk::at(1000, 5000)
+    }
+
+    /// With these sequence numbers of the first bytes.
+    pub fn at(client_base: u32, server_base: u32) -> Talk {
+        Talk {
+            segments: Vec::new(),
+            now: 1000 * MS,
+            client_base,
+            server_base,
+            client_sent: 0,
+            server_sent: 0,
+            ends: Endpoints {
+                client: "10.0.0.1:40000".parse().expect("an address"),
+                server: "10.0.0.2:8080".parse().expect("an address"),
+            },
+        }
+    }
+
+    pub fn wait(mut self, ms: u64) -> Talk {
+        self.now += ms * MS;
+        self
+    }
+
+    pub fn handshake(self) -> Talk {
+        self.raw(Direction::Client, -1, TcpFlags::SYN, "", None)
+            .raw(
+                Direction::Server,
+                -1,
+                TcpFlags::SYN | TcpFlags::ACK,
+                "",
+                None,
+            )
+            .raw(Direction::Client, 0, TcpFlags::ACK, "", None)
+    }
+
+    pub fn client(self, offset: i64, text: &str) -> Talk {
+        self.raw(Direction::Client, offset, TcpFlags::ACK, text, None)
+    }
+
+    pub fn server(self, offset: i64, text: &str) -> Talk {
+        self.raw(Direction::Server, offset, TcpFlags::ACK, text, None)
+    }
+
+    /// Says the whole next message of the client.
+    pub fn ask(self, text: &str) -> Talk {
+        let offset = self.client_sent as i64;
+        self.client(offset, text)
+    }
+
+    /// Says the whole next message of the server.
+    pub fn answer(self, text: &str) -> Talk {
+        let offset = self.server_sent as i64;
+        self.server(offset, text)
+    }
+
+    /// Says something that the capture doesn't see.
+    pub fn unseen(mut self, direction: Direction, text: &str) -> Talk {
+        match direction {
+            Direction::Client => self.client_sent += text.len() as u64,
+            Direction::Server => self.server_sent += text.len() as u64,
+        }
+        self
+    }
+
+    pub fn fin(self, direction: Direction) -> Talk {
+        let offset = match direction {
+            Direction::Client => self.client_sent,
+            Direction::Server => self.server_sent,
+        };
+        self.raw(
+            direction,
+            offset as i64,
+            TcpFlags::FIN | TcpFlags::ACK,
+            "",
+            None,
+        )
+    }
+
+    pub fn close(self) -> Talk {
+        self.fin(Direction::Client).fin(Direction::Server)
+    }
+
+    pub fn rst(self, direction: Direction, offset: i64) -> Talk {
+        self.raw(direction, offset, TcpFlags::RST, "", None)
+    }
+
+    /// A segment at `offset`, -1 being the SYN's; `ack` is what the other side is told to have
+    /// sent, everything by default.
+    pub fn raw(
+        mut self,
+        direction: Direction,
+        offset: i64,
+        flags: u8,
+        text: &str,
+        ack: Option<u64>,
+    ) -> Talk {
+        let (ends, base, sent, other_base, other_sent) = match direction {
+            Direction::Client => (
+                self.ends,
+                self.client_base,
+                &mut self.client_sent,
+                self.server_base,
+                self.server_sent,
+            ),
+            Direction::Server => (
+                self.ends.swapped(),
+                self.server_base,
+                &mut self.server_sent,
+                self.client_base,
+                self.client_sent,
+            ),
+        };
+        *sent = (*sent).max((offset + text.len() as i64).max(0) as u64);
+        let ack = ack.unwrap_or(other_sent);
+        self.segments.push(Segment {
+            time: Timestamp(self.now),
+            endpoints: ends,
+            source: Source::Packet,
+            sequence_number: base.wrapping_add(offset as u32),
+            acknowledgement: other_base.wrapping_add(ack as u32),
+            flags: TcpFlags(flags),
+            payload: Bytes::copy_from_slice(text.as_bytes()),
+            wire_bytes: text.len() as u32,
+            mark: self.segments.len() as u64,
+        });
+        self.now += MS;
+        self
+    }
+
+    /// The last segment is cut by the capture to `bytes`.
+    pub fn cut(mut self, bytes: usize) -> Talk {
+        let last = self.segments.last_mut().expect("a segment");
+        last.payload.truncate(bytes);
+        self
+    }
+
+    /// Exchanges the order of the segments at these places.
+    pub fn swap(mut self, one: usize, other: usize) -> Talk {
+        self.segments.swap(one, other);
+        self
+    }
+
+    pub fn segments(&self) -> Vec<Segment> {
+        self.segments.clone()
+    }
+}
+
+/// Runs the segments and renders events and ledger.
+#[track_caller]
+pub fn run(segments: Vec<Segment>, limits: Limits) -> String {
+    let mut tap = Tap::new(limits);
+    let mut last = Timestamp::default();
+    for segment in segments {
+        last = last.max(segment.time);
+        tap.segment(segment);
+    }
+    tap.finish(last);
+    let mut text = render(&tap.events);
+    let ledger = tap.streams.ledger();
+    let _ = write!(
+        text,
+        "{} bytes: message {} framing {}",
+        ledger.delivered_bytes, ledger.message_bytes, ledger.framing_bytes
+    );
+    for (name, bytes) in [
+        ("duplicate", ledger.duplicate_bytes),
+        ("opaque", ledger.opaque_bytes),
+    ] {
+        if bytes > 0 {
+            let _ = write!(text, " {name} {bytes}");
+        }
+    }
+    for (cause, bytes) in &ledger.discarded_bytes {
+        let _ = write!(text, " {cause} {bytes}");
+    }
+    text.push('\n');
+    text
+}
+
+/// One line for each thing that a reader wants to know.
+pub fn render(events: &[Event]) -> String {
+    let mut bodies: BTreeMap<(String, Direction), Vec<u8>> = BTreeMap::new();
+    let mut text = String::new();
+    let several = events.iter().any(|event| event.flow != events[0].flow);
+    for event in events {
+        let flow = match several {
+            true => format!("{} ", event.flow.0),
+            false => String::new(),
+        };
+        match &event.kind {
+            EventKind::FlowOpened { before_capture, .. } => {
+                if *before_capture {
+                    let _ = writeln!(text, "{flow}began before");
+                }
+            }
+            EventKind::RequestHead { .. } | EventKind::ResponseHead { .. } => {}
+            EventKind::Body {
+                exchange,
+                direction,
+                chunk,
+                ..
+            } => bodies
+                .entry((exchange.to_string(), *direction))
+                .or_default()
+                .extend_from_slice(chunk),
+            EventKind::Gap {
+                direction,
+                offset,
+                bytes,
+            } => {
+                let _ = writeln!(text, "{flow}gap {direction:?} {offset}+{bytes}");
+            }
+            EventKind::Opaque {
+                direction, chunk, ..
+            } => {
+                let chunk = String::from_utf8_lossy(chunk);
+                let _ = writeln!(text, "{flow}opaque {direction:?} {chunk:?}");
+            }
+            EventKind::FlowClosed { reason, .. } => {
+                let _ = writeln!(text, "{flow}closed {reason:?}");
+            }
+            EventKind::Exchange(exchange) => {
+                let mut body = |direction| {
+                    let bytes = bodies.remove(&(exchange.id.to_string(), direction));
+                    bytes.map_or_else(String::new, |bytes| {
+                        format!(" {:?}", String::from_utf8_lossy(&bytes))
+                    })
+                };
+                let request = &exchange.request;
+                let response = &exchange.response;
+                let request_line = request.head.as_ref().map_or_else(
+                    || "?".to_owned(),
+                    |head| {
+                        let line = [&head.method[..], &head.target[..]].join(&b' ');
+                        String::from_utf8_lossy(&line).into_owned()
+                    },
+                );
+                let status = response
+                    .head
+                    .as_ref()
+                    .map_or_else(|| "?".to_owned(), |head| head.status.to_string());
+                let interim: String = exchange
+                    .interim
+                    .iter()
+                    .map(|head| format!("{} ", head.status))
+                    .collect();
+                let state = |state| format!("{state:?}").to_lowercase();
+                let flags = |flags: &[String]| match flags {
+                    [] => String::new(),
+                    flags => format!(" [{}]", flags.join(" ")),
+                };
+                let _ = writeln!(
+                    text,
+                    "{flow}{request_line}{} {}{} -> {interim}{status}{} {}{}",
+                    body(Direction::Client),
+                    state(request.state),
+                    flags(&request.flags),
+                    body(Direction::Server),
+                    state(response.state),
+                    flags(&response.flags),
+                );
+            }
+        }
+    }
+    text
+}
