@@ -1,5 +1,45 @@
 //! Outcomes to findings to a verdict.
+//!
+//! A [`Judge`] takes [`Observation`]s in any order and concludes with a
+//! [`Report`], which serializes as `report.json` and is rendered by [`html()`],
+//! [`text()`] and [`markdown()`]. Candidate against baseline is the signal, baseline
+//! against production the noise. No I/O and no clock.
 
+#![forbid(unsafe_code)]
+
+mod attribute;
+mod compare;
+mod conclude;
+mod endpoint;
+mod evidence;
+pub mod facts;
+mod fidelity;
+mod findings;
+mod generated;
+mod html;
+mod judge;
+mod kind;
+mod latency;
+mod lead;
 pub mod observation;
+mod options;
+mod order;
+mod reasons;
+pub mod report;
+mod roles;
+mod stats;
+mod tally;
+mod text;
 
+pub use evidence::{Evidence, Excerpt};
+pub use facts::{
+    CaptureSource, Correlation, KernelLedger, PlanSummary, Quantiles, RunFacts, Target,
+};
+pub use fidelity::Unequal;
+pub use html::html;
+pub use judge::Judge;
+pub use kind::Kind;
 pub use observation::{Answer, Body, Observation, Outcome, Timing, Twin};
+pub use options::{LatencyOptions, Options};
+pub use report::{Finding, Report, Verdict};
+pub use text::{markdown, text};

@@ -1,0 +1,188 @@
+//! Header fields.
+
+use std::collections::BTreeMap;
+
+use twintap_scrub::Part;
+use twintap_stream::Field;
+
+use super::{Comparison, Sameness, Side, Text, Witness};
+use crate::kind::Kind;
+use crate::roles::text_hash;
+
+/// Fields of one name, with their positions in the head.
+type Fields<'a> = BTreeMap<String, Vec<(u32, &'a Field)>>;
+
+fn by_name<'a>(side: &Side<'a>) -> Fields<'a> {
+    let mut fields = Fields::new();
+    for (index, field) in (0..).zip(&side.answer.head.fields) {
+        let name = String::from_utf8_lossy(&field.name).to_ascii_lowercase();
+        fields.entry(name).or_default().push((index, field));
+    }
+    fields
+}
+
+impl Comparison<'_> {
+    /// Compares the header fields by name, whatever their case; repeated ones in order.
+    pub(super) fn heads(&mut self) {
+        let left = by_name(self.left);
+        let mut right = by_name(self.right);
+        let seen = match self.witness {
+            Witness::Seen(side) => by_name(side),
+            Witness::NotNeeded | Witness::Unseen => Fields::new(),
+        };
+        for (name, left_values) in &left {
+            let right_values = right.remove(name);
+            if self.options.ignores_header(name) {
+                continue;
+            }
+            if name == "set-cookie" {
+                self.cookies(left_values, right_values.as_deref().unwrap_or_default());
+                continue;
+            }
+            let place = format!("header.{name}");
+            match right_values {
+                None => self.push_presence(&place, Kind::HeaderMissing, left_values[0].1),
+                Some(right_values) => {
+                    let seen_values = seen.get(name).map_or(&[][..], Vec::as_slice);
+                    self.values(name, &place, left_values, &right_values, seen_values);
+                }
+            }
+        }
+        for (name, values) in right {
+            if self.options.ignores_header(&name) {
+                continue;
+            }
+            if name == "set-cookie" {
+                self.cookies(&[], &values);
+            } else {
+                self.push_presence(&format!("header.{name}"), Kind::HeaderAdded, values[0].1);
+            }
+        }
+    }
+
+    fn values(
+        &mut self,
+        name: &str,
+        place: &str,
+        left: &[(u32, &Field)],
+        right: &[(u32, &Field)],
+        seen: &[(u32, &Field)],
+    ) {
+        if left.len() != right.len() {
+            let note = format!("{} → {} fields", left.len(), right.len());
+            let pair = (left.len() as u64, right.len() as u64);
+            self.push_at(place, Kind::HeaderChanged, false, None, pair, note);
+            return;
+        }
+        for (index, (one, other)) in left.iter().zip(right).enumerate() {
+            let (left_value, right_value) = (value(one.1), value(other.1));
+            let left_text = text(self.left, one.0, &left_value);
+            let right_text = text(self.right, other.0, &right_value);
+            let seen_value = seen.get(index).map(|(at, field)| (*at, value(field)));
+            let seen_text = match (&self.witness, &seen_value) {
+                (Witness::Seen(side), Some((at, value))) => Some((*side, text(side, *at, value))),
+                _ => None,
+            };
+            let witness = seen_text.as_ref().map(|(side, text)| (*side, text));
+            let sameness = self.texts(&left_text, &right_text, witness);
+            if sameness == Sameness::Same {
+                continue;
+            }
+            let mask = match sameness {
+                _ if self.options.masks_header(name) => Some(super::Mask::Volatile),
+                Sameness::Masked(mask) => Some(mask),
+                _ => None,
+            };
+            let pair = (text_hash(&left_value), text_hash(&right_value));
+            let note = format!("{} → {}", short(&left_value), short(&right_value));
+            let is_hard = mask.is_none() && sameness == Sameness::Broken;
+            self.push_at(place, Kind::HeaderChanged, is_hard, mask, pair, note);
+        }
+    }
+
+    /// Compares cookies by name: their attributes, and whether they have a value.
+    fn cookies(&mut self, left: &[(u32, &Field)], right: &[(u32, &Field)]) {
+        let left: BTreeMap<String, String> = left.iter().map(|(_, field)| cookie(field)).collect();
+        let mut right: BTreeMap<String, String> =
+            right.iter().map(|(_, field)| cookie(field)).collect();
+        for (name, left_attributes) in left {
+            let place = format!("set-cookie.{name}");
+            match right.remove(&name) {
+                None => {
+                    let pair = (text_hash(&name), 0);
+                    let note = format!("cookie {} is gone", short(&name));
+                    self.push_at(&place, Kind::HeaderMissing, true, None, pair, note);
+                }
+                Some(right_attributes) if right_attributes != left_attributes => {
+                    let pair = (text_hash(&left_attributes), text_hash(&right_attributes));
+                    let note = format!("{left_attributes} → {right_attributes}");
+                    self.push_at(&place, Kind::HeaderChanged, false, None, pair, note);
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, _) in right {
+            let place = format!("set-cookie.{name}");
+            let pair = (0, text_hash(&name));
+            let note = format!("cookie {} is new", short(&name));
+            self.push_at(&place, Kind::HeaderAdded, true, None, pair, note);
+        }
+    }
+
+    fn push_presence(&mut self, place: &str, kind: Kind, field: &Field) {
+        let value = value(field);
+        let hash = text_hash(&value);
+        let (pair, note) = match kind {
+            Kind::HeaderMissing => ((hash, 0), format!("{} → none", short(&value))),
+            _ => ((0, hash), format!("none → {}", short(&value))),
+        };
+        self.push_at(place, kind, true, None, pair, note);
+    }
+}
+
+fn text<'a>(side: &Side<'a>, index: u32, value: &'a str) -> Text<'a> {
+    Text::of_part(side, Part::Field(index), value)
+}
+
+fn value(field: &Field) -> String {
+    String::from_utf8_lossy(&field.value).into_owned()
+}
+
+/// A cookie's name, and what of it must not change (RFC 6265, section 4.1):
+/// the value itself is a session's own, and dates pass.
+fn cookie(field: &Field) -> (String, String) {
+    let text = String::from_utf8_lossy(&field.value);
+    let mut parts = text.split(';').map(str::trim);
+    let (name, value) = parts
+        .next()
+        .and_then(|pair| pair.split_once('='))
+        .unwrap_or_default();
+    let mut attributes: Vec<String> = parts
+        .map(|attribute| match attribute.split_once('=') {
+            Some((name, value)) => format!("{}={value}", name.trim().to_ascii_lowercase()),
+            None => attribute.to_ascii_lowercase(),
+        })
+        .filter(|attribute| !attribute.starts_with("expires="))
+        .collect();
+    attributes.sort_unstable();
+    attributes.insert(
+        0,
+        if value.is_empty() {
+            "no value"
+        } else {
+            "a value"
+        }
+        .to_owned(),
+    );
+    (name.to_owned(), attributes.join("; "))
+}
+
+/// The head of a value, for a note.
+pub(super) fn short(value: &str) -> String {
+    const MOST: usize = 60;
+    let mut short: String = value.chars().take(MOST).collect();
+    if short.len() < value.len() {
+        short.push('…');
+    }
+    short
+}

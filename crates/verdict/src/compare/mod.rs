@@ -1,0 +1,334 @@
+//! Two answers to the same request, and where they differ.
+
+mod head;
+mod json;
+mod text;
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use twintap_scrub::{Leaf, LinkTag, Part};
+
+use crate::generated::{alike, breaks_mould};
+use crate::kind::Kind;
+use crate::observation::{Answer, Body};
+use crate::options::Options;
+use crate::roles::{Roles, text_hash};
+
+pub(crate) use text::Text;
+
+/// Where the status code lies.
+pub(crate) const STATUS: &str = "status";
+/// Where a body lies that has no parts.
+pub(crate) const BODY: &str = "body";
+
+/// One place at which two answers differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// The place with what varies left out, such as array indices.
+    pub(crate) place: String,
+    /// The very place in the left answer.
+    pub(crate) at_left: String,
+    /// The very place in the right answer.
+    pub(crate) at_right: String,
+    pub(crate) kind: Kind,
+    /// True where the structure differs (presence, type, form), not a value alone.
+    pub(crate) is_hard: bool,
+    /// Why it says nothing, if it doesn't.
+    pub(crate) mask: Option<Mask>,
+    /// Digests of both values.
+    pub(crate) pair: (u64, u64),
+    /// What changed into what, where that can be said in a few words.
+    pub(crate) note: String,
+}
+
+/// Why a difference says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Mask {
+    /// Both values are made up anew each time, and are alike.
+    Generated,
+    /// A header field that is never compared by value.
+    Volatile,
+    /// As [`Mask::Generated`], but production's answer, which would show it, was not seen.
+    Unwitnessed,
+}
+
+/// An answer made ready for comparison.
+pub(crate) struct Side<'a> {
+    pub(crate) answer: &'a Answer,
+    pub(crate) body: Parsed<'a>,
+    leaves: HashMap<&'a str, &'a Leaf>,
+    roles: Option<&'a Roles>,
+}
+
+/// A body by what it holds.
+#[derive(Debug)]
+pub(crate) enum Parsed<'a> {
+    Empty,
+    /// Lines of JSON are an array.
+    Json(Value),
+    Text(&'a str),
+    Binary(&'a [u8]),
+    Digest {
+        bytes: u64,
+        tag: Option<LinkTag>,
+    },
+}
+
+impl<'a> Side<'a> {
+    /// `roles` are the twin's; none for production, whose values name the roles.
+    pub(crate) fn new(answer: &'a Answer, roles: Option<&'a Roles>) -> Self {
+        Self {
+            answer,
+            body: parse(answer),
+            leaves: answer
+                .leaves
+                .iter()
+                .map(|leaf| (leaf.path.as_str(), leaf))
+                .collect(),
+            roles,
+        }
+    }
+
+    fn role(&self, tag: LinkTag) -> LinkTag {
+        self.roles.map_or(tag, |roles| roles.role(tag))
+    }
+
+    fn role_of_text(&self, text: &str) -> u64 {
+        self.roles
+            .map_or_else(|| text_hash(text), |roles| roles.role_of_text(text))
+    }
+
+    fn leaf(&self, path: &str) -> Option<&'a Leaf> {
+        self.leaves.get(path).copied()
+    }
+
+    fn leaves_in(&self, part: Part) -> impl Iterator<Item = &'a Leaf> {
+        self.answer
+            .leaves
+            .iter()
+            .filter(move |leaf| leaf.part == part)
+    }
+}
+
+/// The third answer, which shows what varies by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Witness<'a> {
+    /// The comparison itself asks what varies.
+    NotNeeded,
+    /// It was not seen.
+    Unseen,
+    Seen(&'a Side<'a>),
+}
+
+/// Where `right` differs from `left`. An answer with another status is another
+/// answer: then nothing else is compared.
+pub(crate) fn compare(
+    left: &Side<'_>,
+    right: &Side<'_>,
+    witness: Witness<'_>,
+    options: &Options,
+) -> Vec<Difference> {
+    let mut comparison = Comparison {
+        left,
+        right,
+        witness,
+        options,
+        found: Vec::new(),
+    };
+    comparison.answers();
+    comparison.found
+}
+
+struct Comparison<'a> {
+    left: &'a Side<'a>,
+    right: &'a Side<'a>,
+    witness: Witness<'a>,
+    options: &'a Options,
+    found: Vec<Difference>,
+}
+
+/// What comparing two values gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sameness {
+    Same,
+    Masked(Mask),
+    /// The right value has lost the form that the others share.
+    Broken,
+    Different,
+}
+
+impl<'a> Comparison<'a> {
+    fn answers(&mut self) {
+        let (left, right) = (&self.left.answer.head, &self.right.answer.head);
+        if left.status != right.status {
+            let note = format!("{} → {}", left.status, right.status);
+            let pair = (u64::from(left.status), u64::from(right.status));
+            self.push_at(STATUS, Kind::Status, true, None, pair, note);
+            return;
+        }
+        self.heads();
+        self.bodies();
+    }
+
+    fn bodies(&mut self) {
+        let (left, right) = (self.left, self.right);
+        if is_identical(left, right) {
+            return;
+        }
+        match (&left.body, &right.body) {
+            (Parsed::Empty, Parsed::Empty) => {}
+            (Parsed::Json(one), Parsed::Json(other)) => self.json(one, other),
+            (Parsed::Text(one), Parsed::Text(other)) => self.text_bodies(one, other),
+            (Parsed::Binary(one), Parsed::Binary(other)) => {
+                if one != other {
+                    let note = format!("{} bytes → {} bytes", one.len(), other.len());
+                    let pair = (hash_bytes(one), hash_bytes(other));
+                    self.push_at(BODY, Kind::BodyChanged, false, None, pair, note);
+                }
+            }
+            (
+                Parsed::Digest { bytes, tag },
+                Parsed::Digest {
+                    bytes: other_bytes,
+                    tag: other_tag,
+                },
+            ) => {
+                let tags_differ = matches!((tag, other_tag), (Some(a), Some(b)) if a != b);
+                if bytes != other_bytes || tags_differ {
+                    let note = format!("{bytes} bytes → {other_bytes} bytes");
+                    let pair = (
+                        tag.map_or(*bytes, |tag| tag.0),
+                        other_tag.map_or(*other_bytes, |tag| tag.0),
+                    );
+                    self.push_at(BODY, Kind::BodyChanged, false, None, pair, note);
+                }
+            }
+            (_, Parsed::Empty) => self.push_formats(Kind::BodyMissing),
+            (Parsed::Empty, _) => self.push_formats(Kind::BodyAdded),
+            _ => self.push_formats(Kind::BodyType),
+        }
+    }
+
+    fn push_formats(&mut self, kind: Kind) {
+        let (left, right) = (format_name(&self.left.body), format_name(&self.right.body));
+        let pair = (text_hash(left), text_hash(right));
+        self.push_at(BODY, kind, true, None, pair, format!("{left} → {right}"));
+    }
+
+    fn push_at(
+        &mut self,
+        place: &str,
+        kind: Kind,
+        is_hard: bool,
+        mask: Option<Mask>,
+        pair: (u64, u64),
+        note: String,
+    ) {
+        self.found.push(Difference {
+            place: place.to_owned(),
+            at_left: place.to_owned(),
+            at_right: place.to_owned(),
+            kind,
+            is_hard,
+            mask,
+            pair,
+            note,
+        });
+    }
+
+    /// What two different values are to each other, the third at the same place
+    /// considered: `witness` is it, and whether it is the same as the left one.
+    fn weigh(&self, left: &str, right: &str, witness: Option<(&str, bool)>) -> Sameness {
+        match (self.witness, witness) {
+            (Witness::NotNeeded, _) if alike(&[left, right]) => Sameness::Masked(Mask::Generated),
+            (Witness::Unseen, _) if alike(&[left, right]) => Sameness::Masked(Mask::Unwitnessed),
+            (Witness::Seen(_), Some((seen, false))) => {
+                if alike(&[seen, left, right]) {
+                    Sameness::Masked(Mask::Generated)
+                } else if breaks_mould([seen, left], right) {
+                    Sameness::Broken
+                } else {
+                    Sameness::Different
+                }
+            }
+            _ => Sameness::Different,
+        }
+    }
+}
+
+/// Whether nothing in two bodies differs, told without a closer look.
+fn is_identical(left: &Side<'_>, right: &Side<'_>) -> bool {
+    let (Body::Whole(one), Body::Whole(other)) = (&left.answer.body, &right.answer.body) else {
+        return false;
+    };
+    let of_body = |side: &Side<'_>| -> Vec<LinkTag> {
+        side.leaves_in(Part::Body).map(|leaf| leaf.tag).collect()
+    };
+    **one == **other && of_body(left) == of_body(right)
+}
+
+fn parse(answer: &Answer) -> Parsed<'_> {
+    let bytes: &[u8] = match &answer.body {
+        Body::Digest { bytes, tag } => {
+            return Parsed::Digest {
+                bytes: *bytes,
+                tag: *tag,
+            };
+        }
+        Body::Whole(bytes) => bytes,
+    };
+    if bytes.is_empty() {
+        return Parsed::Empty;
+    }
+    let media_type = media_type(answer);
+    if media_type.ends_with("ndjson") || media_type.ends_with("jsonl") {
+        let lines: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(bytes)
+            .into_iter()
+            .collect();
+        if let Ok(lines) = lines {
+            return Parsed::Json(Value::Array(lines));
+        }
+    }
+    let starts_like_json =
+        bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
+    if (media_type.ends_with("json") || starts_like_json)
+        && let Ok(value) = serde_json::from_slice(bytes)
+    {
+        return Parsed::Json(value);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Parsed::Text(text),
+        Err(_) => Parsed::Binary(bytes),
+    }
+}
+
+/// The media type without parameters, in lower case; empty when there is none.
+fn media_type(answer: &Answer) -> String {
+    let field = answer
+        .head
+        .fields
+        .iter()
+        .find(|field| field.is("content-type"));
+    field
+        .map(|field| String::from_utf8_lossy(&field.value).to_ascii_lowercase())
+        .and_then(|value| value.split(';').next().map(|name| name.trim().to_owned()))
+        .unwrap_or_default()
+}
+
+fn format_name(body: &Parsed<'_>) -> &'static str {
+    match body {
+        Parsed::Empty => "nothing",
+        Parsed::Json(_) => "JSON",
+        Parsed::Text(_) => "text",
+        Parsed::Binary(_) => "binary",
+        Parsed::Digest { .. } => "a body that was not kept",
+    }
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,303 @@
+//! From counts to a report.
+
+use std::collections::BTreeMap;
+
+use crate::attribute::attribute;
+use crate::compare::Mask;
+use crate::endpoint::templates;
+use crate::evidence::rfc_3339;
+use crate::facts::{Quantiles, RunFacts};
+use crate::fidelity::FidelityTally;
+use crate::findings::{FindingsInput, findings};
+use crate::judge::{Tally, TwinTally};
+use crate::latency::Spread;
+use crate::lead::{is_constant_at, leads};
+use crate::observation::Twin;
+use crate::options::Options;
+use crate::reasons::weigh;
+use crate::report::{
+    EndpointFidelity, EndpointLatency, EndpointScope, FidelityReport, KernelReport, Lateness,
+    Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION, Scope,
+    StoreReport, Timings, Twins,
+};
+use crate::tally::EndpointTally;
+
+pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> Report {
+    let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
+    let leads = leads(&endpoints, &options);
+    let attribution = attribute(&leads);
+    let (latency, findings) = findings(FindingsInput {
+        names: &names,
+        endpoints: &endpoints,
+        leads,
+        attribution,
+        options: &options,
+    });
+    let fidelity_detail = fidelity(&names, &endpoints);
+    let planned = facts.plan.as_ref().map(|plan| plan.requests);
+    let ledgers = ledgers(&tally, &facts, planned);
+    let (fidelity, scope) = (ratio(&endpoints), scope(&names, &endpoints, &tally));
+    let release_error_us = facts.release_error_us.unwrap_or_else(|| {
+        let mut all = Spread::default();
+        all.merge(&tally.candidate.release_after_ready_us);
+        all.merge(&tally.baseline.release_after_ready_us);
+        all.quantiles()
+    });
+    let mut report = Report {
+        schema_version: SCHEMA_VERSION,
+        run: facts.run,
+        tool_version: facts.tool_version,
+        capture_source: facts.capture_source,
+        verdict: crate::report::Verdict::Inconclusive,
+        reasons: Vec::new(),
+        findings,
+        fidelity,
+        fidelity_detail,
+        latency: latency_table(&names, &endpoints, &latency),
+        ledgers,
+        loss: facts.loss,
+        release_error_us,
+        timing: Timings {
+            candidate: lateness(tally.twin(Twin::Candidate)),
+            baseline: lateness(tally.twin(Twin::Baseline)),
+        },
+        correlation: facts.correlation,
+        scope,
+        masked: masked(&names, &endpoints),
+        twins: Twins {
+            candidate: facts.candidate,
+            baseline: facts.baseline,
+        },
+        plan: facts.plan,
+        started: facts.started.map(rfc_3339),
+        ended: facts.ended.map(rfc_3339),
+        policy: facts.policy,
+        twin_state_scrubbed: facts.twin_state_scrubbed,
+        reproduce: facts.reproduce,
+        options,
+    };
+    (report.verdict, report.reasons) = weigh(&report, facts.inconclusive, tally.repeated);
+    report
+}
+
+/// Shapes of one template are one endpoint.
+fn merge_shapes(shapes: BTreeMap<String, EndpointTally>) -> (Vec<String>, Vec<EndpointTally>) {
+    let template_of: BTreeMap<String, String> = templates(shapes.keys().map(String::as_str))
+        .into_iter()
+        .map(|(shape, template)| (shape.to_owned(), template))
+        .collect();
+    let mut merged: BTreeMap<String, EndpointTally> = BTreeMap::new();
+    for (shape, tally) in shapes {
+        let template = template_of.get(&shape).unwrap_or(&shape);
+        match merged.get_mut(template) {
+            Some(known) => known.merge(tally),
+            None => {
+                merged.insert(template.clone(), tally);
+            }
+        }
+    }
+    merged.into_iter().unzip()
+}
+
+fn ratio(endpoints: &[EndpointTally]) -> f64 {
+    let mut all = FidelityTally::default();
+    for endpoint in endpoints {
+        all.merge(&endpoint.fidelity);
+    }
+    all.ratio()
+}
+
+fn fidelity(names: &[String], endpoints: &[EndpointTally]) -> FidelityReport {
+    let mut all = FidelityTally::default();
+    let by_endpoint = names
+        .iter()
+        .zip(endpoints)
+        .filter(|(_, endpoint)| endpoint.fidelity.exchanges() > 0)
+        .map(|(name, endpoint)| {
+            all.merge(&endpoint.fidelity);
+            let mut differs_at: Vec<NoisyPlace> = endpoint
+                .spots
+                .iter()
+                .filter(|(_, spot)| spot.noise_exchanges() > 0)
+                .map(|(place, spot)| NoisyPlace {
+                    location: place.clone(),
+                    count: spot.noise_exchanges(),
+                    constant: is_constant_at(endpoint, place),
+                })
+                .collect();
+            differs_at.sort_by(|one, other| {
+                (other.count, &one.location).cmp(&(one.count, &other.location))
+            });
+            EndpointFidelity {
+                endpoint: name.clone(),
+                exchanges: endpoint.fidelity.exchanges(),
+                equal: endpoint.fidelity.equal,
+                fidelity: endpoint.fidelity.ratio(),
+                unequal: by_name(&endpoint.fidelity),
+                differs_at,
+            }
+        })
+        .collect();
+    FidelityReport {
+        exchanges: all.exchanges(),
+        equal: all.equal,
+        unequal: by_name(&all),
+        endpoints: by_endpoint,
+    }
+}
+
+fn by_name(tally: &FidelityTally) -> BTreeMap<String, u64> {
+    let causes = tally.unequal.iter();
+    causes
+        .map(|(cause, count)| (cause.name().to_owned(), *count))
+        .collect()
+}
+
+fn scope(names: &[String], endpoints: &[EndpointTally], tally: &Tally) -> Scope {
+    Scope {
+        sessions: tally.sessions.len() as u64,
+        compared: tally.compared,
+        witnessed: tally.witnessed,
+        endpoints: names
+            .iter()
+            .zip(endpoints)
+            .map(|(name, endpoint)| EndpointScope {
+                endpoint: name.clone(),
+                seen: endpoint.seen,
+                compared: endpoint.compared_exchanges(),
+                late: endpoint.late,
+                skipped: endpoint.skipped.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn masked(names: &[String], endpoints: &[EndpointTally]) -> Vec<MaskedPlace> {
+    let mut places = Vec::new();
+    for (name, endpoint) in names.iter().zip(endpoints) {
+        for (place, spot) in &endpoint.spots {
+            for (mask, reason) in [(Mask::Generated, "generated"), (Mask::Volatile, "volatile")] {
+                let of_noise = spot.masked_noise.get(&mask).copied().unwrap_or(0);
+                let of_signal = spot.masked.get(&mask).copied().unwrap_or(0);
+                if of_noise + of_signal > 0 {
+                    places.push(MaskedPlace {
+                        endpoint: name.clone(),
+                        location: place.clone(),
+                        reason: reason.to_owned(),
+                        baseline_vs_production: of_noise,
+                        candidate_vs_baseline: of_signal,
+                    });
+                }
+            }
+        }
+    }
+    places.sort_by(|one, other| {
+        (&one.endpoint, &one.location, &one.reason).cmp(&(
+            &other.endpoint,
+            &other.location,
+            &other.reason,
+        ))
+    });
+    places
+}
+
+fn latency_table(
+    names: &[String],
+    endpoints: &[EndpointTally],
+    shifts: &[Option<crate::latency::Shift>],
+) -> Vec<EndpointLatency> {
+    let rows = names.iter().zip(endpoints).zip(shifts);
+    rows.filter(|((_, endpoint), _)| endpoint.latency.baseline_us.quantiles().count > 0)
+        .map(|((name, endpoint), shift)| EndpointLatency {
+            endpoint: name.clone(),
+            baseline_ms: in_ms(endpoint.latency.baseline_us.quantiles()),
+            candidate_ms: in_ms(endpoint.latency.candidate_us.quantiles()),
+            baseline_curve_ms: curve(&endpoint.latency.baseline_us),
+            candidate_curve_ms: curve(&endpoint.latency.candidate_us),
+            median_shift_ms: shift.as_ref().map(|shift| shift.median_ms),
+            p_value: shift.as_ref().map(|shift| shift.p_value),
+        })
+        .collect()
+}
+
+fn curve(spread: &Spread) -> Vec<f64> {
+    spread.curve(20).into_iter().map(|us| us / 1000.0).collect()
+}
+
+pub(crate) fn in_ms(us: Quantiles) -> Quantiles {
+    Quantiles {
+        count: us.count,
+        p50: us.p50 / 1000.0,
+        p90: us.p90 / 1000.0,
+        p99: us.p99 / 1000.0,
+        max: us.max / 1000.0,
+    }
+}
+
+fn lateness(twin: &TwinTally) -> Lateness {
+    Lateness {
+        ready_after_due_us: twin.ready_after_due_us.quantiles(),
+        release_after_ready_us: twin.release_after_ready_us.quantiles(),
+        wait_expired: twin.wait_expired,
+    }
+}
+
+fn ledgers(tally: &Tally, facts: &RunFacts, planned: Option<u64>) -> Ledgers {
+    let (kernel, store) = (&facts.kernel, &facts.store);
+    Ledgers {
+        kernel: KernelReport {
+            seen_bytes: kernel.seen_bytes,
+            delivered_bytes: kernel.delivered_bytes,
+            dropped_bytes: total(&kernel.dropped_bytes),
+            dropped_by_cause: kernel.dropped_bytes.clone(),
+            pending_bytes: kernel.pending_bytes,
+            unexplained_bytes: narrow(kernel.bytes_unexplained()),
+        },
+        store: StoreReport {
+            delivered_bytes: store.delivered_bytes,
+            message_bytes: store.message_bytes,
+            framing_bytes: store.framing_bytes,
+            duplicate_bytes: store.duplicate_bytes,
+            opaque_bytes: store.opaque_bytes,
+            discarded_bytes: total(&store.discarded_bytes),
+            discarded_bytes_by_cause: store.discarded_bytes.clone(),
+            pending_bytes: store.pending_bytes,
+            rebuilt: store.rebuilt,
+            stored: store.stored,
+            discarded: total(&store.discarded),
+            discarded_by_cause: store.discarded.clone(),
+            pending: store.pending,
+            unexplained_bytes: narrow(store.bytes_unexplained()),
+            unexplained_exchanges: narrow(store.exchanges_unexplained()),
+        },
+        runs: RunLedgers {
+            candidate: run_ledger(&tally.candidate, planned),
+            baseline: run_ledger(&tally.baseline, planned),
+        },
+    }
+}
+
+fn run_ledger(twin: &TwinTally, planned: Option<u64>) -> RunLedger {
+    let planned = planned.unwrap_or_else(|| twin.planned());
+    RunLedger {
+        planned,
+        answered: twin.answered,
+        errored: total(&twin.errored),
+        errored_by_cause: twin.errored.clone(),
+        refused: total(&twin.refused),
+        refused_by_cause: twin.refused.clone(),
+        skipped: total(&twin.skipped),
+        skipped_by_cause: twin.skipped.clone(),
+        unexplained: narrow(i128::from(planned) - i128::from(twin.planned())),
+    }
+}
+
+fn total(counts: &BTreeMap<String, u64>) -> u64 {
+    counts.values().sum()
+}
+
+fn narrow(difference: i128) -> i64 {
+    let within = difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+    // It was clamped to what an i64 holds.
+    within as i64
+}

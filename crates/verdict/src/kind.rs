@@ -1,0 +1,63 @@
+//! The kinds of findings.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The candidate gave no answer, or none that could be read.
+    Error,
+    /// The status code.
+    Status,
+    /// A part of the body is gone.
+    BodyMissing,
+    /// A part of the body has another type or form.
+    BodyType,
+    /// A value in the body is another one.
+    BodyChanged,
+    /// A header field is gone.
+    HeaderMissing,
+    /// A header field has another value.
+    HeaderChanged,
+    /// The candidate answers later.
+    Latency,
+    /// The body has a part more.
+    BodyAdded,
+    /// There is a header field more.
+    HeaderAdded,
+}
+
+impl Kind {
+    /// The name used in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Error => "error",
+            Kind::Status => "status",
+            Kind::BodyMissing => "body_missing",
+            Kind::BodyType => "body_type",
+            Kind::BodyChanged => "body_changed",
+            Kind::HeaderMissing => "header_missing",
+            Kind::HeaderChanged => "header_changed",
+            Kind::Latency => "latency",
+            Kind::BodyAdded => "body_added",
+            Kind::HeaderAdded => "header_added",
+        }
+    }
+
+    /// Whether it lies in the body's values.
+    pub(crate) fn is_of_body(self) -> bool {
+        matches!(
+            self,
+            Kind::BodyMissing | Kind::BodyType | Kind::BodyChanged | Kind::BodyAdded
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

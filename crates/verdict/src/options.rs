@@ -1,0 +1,130 @@
+//! What decides a verdict, and can be set.
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of judgement; the defaults are what ships.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Below this fidelity (0 to 1) a run says nothing about the candidate.
+    pub fidelity_floor: f64,
+    /// With fewer exchanges answered by both twins a run says nothing.
+    pub min_exchanges: u64,
+    /// Level of significance of each family of tests, after correction for
+    /// their number (Benjamini and Hochberg, 1995).
+    pub level: f64,
+    /// At a noisy place, the candidate must differ this much more often than
+    /// noise does, as a share of the sessions that show either.
+    pub min_rate_difference: f64,
+    /// When a candidate is slower.
+    pub latency: LatencyOptions,
+    /// Header fields that are not compared at all, in lower case: what frames a
+    /// message on one connection, and what the body decides.
+    pub ignored_headers: Vec<String>,
+    /// Header fields whose values are not compared, in lower case; that they
+    /// are there still counts.
+    pub volatile_headers: Vec<String>,
+    /// Examples kept for each finding.
+    pub examples: usize,
+    /// Distinct places (endpoint and location) told apart; what comes after is
+    /// counted under its endpoint alone.
+    pub max_places: usize,
+    /// Bytes of observations held to put them back into the order of the plan.
+    pub reorder_bytes: usize,
+}
+
+/// When a candidate counts as slower than the baseline; all of it must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LatencyOptions {
+    /// Requests of an endpoint that both twins answered.
+    pub min_samples: usize,
+    /// Median shift in milliseconds.
+    pub min_shift_ms: f64,
+    /// Median shift as a share of the baseline's median.
+    pub min_shift_ratio: f64,
+    /// With fewer sessions the requests themselves are the sample.
+    pub min_sessions: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            fidelity_floor: 0.9,
+            min_exchanges: 10,
+            level: 0.01,
+            min_rate_difference: 0.05,
+            latency: LatencyOptions::default(),
+            ignored_headers: owned(IGNORED_HEADERS),
+            volatile_headers: owned(VOLATILE_HEADERS),
+            examples: 3,
+            max_places: 4096,
+            reorder_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for LatencyOptions {
+    fn default() -> Self {
+        Self {
+            min_samples: 20,
+            min_shift_ms: 5.0,
+            min_shift_ratio: 0.2,
+            min_sessions: 10,
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn ignores_header(&self, name: &str) -> bool {
+        self.ignored_headers.iter().any(|ignored| ignored == name)
+    }
+
+    pub(crate) fn masks_header(&self, name: &str) -> bool {
+        self.volatile_headers
+            .iter()
+            .any(|volatile| volatile == name)
+    }
+}
+
+/// Hop-by-hop fields (RFC 9110, section 7.6.1) and framing: a connection's, not the service's.
+const IGNORED_HEADERS: &[&str] = &[
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+];
+
+/// Fields that tell the time, name this very request, or restate the body.
+const VOLATILE_HEADERS: &[&str] = &[
+    "age",
+    "cf-ray",
+    "content-digest",
+    "content-md5",
+    "date",
+    "digest",
+    "etag",
+    "expires",
+    "last-modified",
+    "repr-digest",
+    "request-id",
+    "server-timing",
+    "traceparent",
+    "tracestate",
+    "x-amzn-trace-id",
+    "x-b3-spanid",
+    "x-b3-traceid",
+    "x-correlation-id",
+    "x-envoy-upstream-service-time",
+    "x-request-id",
+    "x-response-time",
+    "x-runtime",
+    "x-trace-id",
+];
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}

@@ -1,0 +1,108 @@
+//! The verdict and its reasons.
+
+use crate::report::{Report, RunLedger, Verdict};
+
+/// What the run says, and why; `further` are reasons of the run itself for
+/// saying nothing, `repeated` counts observations that came twice.
+pub(crate) fn weigh(
+    report: &Report,
+    further: Vec<String>,
+    repeated: u64,
+) -> (Verdict, Vec<String>) {
+    let mut doubts = further;
+    let options = &report.options;
+    let compared = report.scope.compared;
+    if compared == 0 {
+        doubts.push("No exchange was answered by both twins, so nothing was compared.".to_owned());
+    } else if compared < options.min_exchanges {
+        doubts.push(format!(
+            "Only {} answered by both twins; {} are needed.",
+            were(compared, "exchange"),
+            options.min_exchanges
+        ));
+    }
+    if report.fidelity < options.fidelity_floor {
+        let detail = &report.fidelity_detail;
+        doubts.push(format!(
+            "The baseline answers as production did in {} of {} exchanges ({}), below the floor \
+             of {}: what it says of the candidate says little of production.",
+            detail.equal,
+            detail.exchanges,
+            percent(report.fidelity),
+            percent(options.fidelity_floor)
+        ));
+    }
+    doubts.extend(open_ledgers(report));
+    if repeated > 0 {
+        doubts.push(format!(
+            "{} observed a second time, which no run does.",
+            were(repeated, "planned request")
+        ));
+    }
+    if !report.findings.is_empty() {
+        let mut reasons: Vec<String> = report
+            .findings
+            .iter()
+            .map(|finding| format!("{}: {}", finding.id, finding.summary))
+            .collect();
+        reasons.extend(doubts.into_iter().map(|doubt| format!("Besides: {doubt}")));
+        return (Verdict::Fail, reasons);
+    }
+    if !doubts.is_empty() {
+        return (Verdict::Inconclusive, doubts);
+    }
+    let pass = format!(
+        "{compared} exchanges of {} sessions were compared, and the candidate differs from the \
+         baseline nowhere beyond noise; the baseline answers as production did in {} of them.",
+        report.scope.sessions,
+        percent(report.fidelity)
+    );
+    (Verdict::Pass, vec![pass])
+}
+
+fn open_ledgers(report: &Report) -> Vec<String> {
+    let mut open = Vec::new();
+    let ledgers = &report.ledgers;
+    if ledgers.kernel.unexplained_bytes != 0 {
+        open.push(format!(
+            "The kernel ledger does not close: {} bytes are unexplained.",
+            ledgers.kernel.unexplained_bytes
+        ));
+    }
+    if ledgers.store.unexplained_bytes != 0 {
+        open.push(format!(
+            "The store ledger does not close: {} bytes are unexplained.",
+            ledgers.store.unexplained_bytes
+        ));
+    }
+    if ledgers.store.unexplained_exchanges != 0 {
+        open.push(format!(
+            "The store ledger does not close: {} exchanges are unexplained.",
+            ledgers.store.unexplained_exchanges
+        ));
+    }
+    let mut of_run = |name: &str, ledger: &RunLedger| {
+        if ledger.unexplained != 0 {
+            open.push(format!(
+                "The {name}'s run ledger does not close: of {} planned requests {} are unexplained.",
+                ledger.planned, ledger.unexplained
+            ));
+        }
+    };
+    of_run("candidate", &ledgers.runs.candidate);
+    of_run("baseline", &ledgers.runs.baseline);
+    open
+}
+
+fn were(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun} was"),
+        _ => format!("{count} {noun}s were"),
+    }
+}
+
+/// A share with at most two digits after the point, never rounded up to all.
+pub(crate) fn percent(share: f64) -> String {
+    let hundredths = (share * 10_000.0).floor() / 100.0;
+    format!("{hundredths} %")
+}

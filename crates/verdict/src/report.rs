@@ -1,0 +1,415 @@
+//! What a run says: `report.json`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::evidence::Evidence;
+use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
+use crate::kind::Kind;
+use crate::options::Options;
+
+/// The version of the report's layout; it changes when a key is removed or
+/// means something else, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run says of the candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing was found, and enough was seen.
+    Pass,
+    /// There is a finding.
+    Fail,
+    /// The run can't tell.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The name used in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// The report of one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The run's name.
+    pub run: String,
+    /// The version of the tool.
+    pub tool_version: String,
+    /// Where the traffic came from.
+    pub capture_source: CaptureSource,
+    /// What the run says.
+    pub verdict: Verdict,
+    /// Why, a sentence each.
+    pub reasons: Vec<String>,
+    /// What the candidate would have broken, the most harmful first.
+    pub findings: Vec<Finding>,
+    /// Equal over captured entry exchanges that could have been, 0 to 1.
+    pub fidelity: f64,
+    /// The fidelity in numbers, and by endpoint.
+    pub fidelity_detail: FidelityReport,
+    /// Latencies by endpoint.
+    pub latency: Vec<EndpointLatency>,
+    /// The three ledgers.
+    pub ledgers: Ledgers,
+    /// Known loss, by name.
+    pub loss: BTreeMap<String, u64>,
+    /// Microseconds from ready to the first byte written.
+    pub release_error_us: Quantiles,
+    /// Lateness of each twin's requests.
+    pub timing: Timings,
+    /// What correlation achieved.
+    pub correlation: Correlation,
+    /// What was seen, fired and compared.
+    pub scope: Scope,
+    /// Places whose differences say nothing.
+    pub masked: Vec<MaskedPlace>,
+    /// The twins.
+    pub twins: Twins,
+    /// The plan in numbers.
+    pub plan: Option<PlanSummary>,
+    /// When the run began, as RFC 3339.
+    pub started: Option<String>,
+    /// When it ended, as RFC 3339.
+    pub ended: Option<String>,
+    /// The hash of the scrubbing policy.
+    pub policy: Option<String>,
+    /// Whether the twins' state went through the same policy.
+    pub twin_state_scrubbed: Option<bool>,
+    /// Command lines that do it again.
+    pub reproduce: Vec<String>,
+    /// The rules that were judged by.
+    pub options: Options,
+}
+
+/// A difference that survived noise cancellation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Its name in this report: `F1`, `F2`, ...
+    pub id: String,
+    /// Method and path template.
+    pub endpoint: String,
+    /// What differs.
+    pub kind: Kind,
+    /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
+    /// `*` for indices, `body`, `text after "WORD"`, `answer` or `latency`.
+    pub location: String,
+    /// Other places that differ in the very same exchanges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+    /// A sentence for people.
+    pub summary: String,
+    /// Exchanges that show it.
+    pub count: u64,
+    /// Sessions that show it.
+    pub sessions: u64,
+    /// `count` over the exchanges of the endpoint that were compared.
+    pub rate: f64,
+    /// The exchanges of the endpoint that were compared.
+    pub compared: u64,
+    /// Why it counts.
+    pub test: Test,
+    /// For `latency`, by how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyShift>,
+    /// Examples.
+    pub evidence: Vec<Evidence>,
+    /// Differences that came after it in the same sessions, and nowhere else first.
+    pub consequences: Vec<Consequence>,
+    /// Findings that look like the same fault elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<String>,
+}
+
+/// A further place of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Also {
+    /// What differs.
+    pub kind: Kind,
+    /// Where.
+    pub location: String,
+}
+
+/// Why a difference counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Test {
+    /// `exact`, `novel_status`, `sign` or `signed_rank`.
+    pub name: String,
+    /// The level of significance; none for a rule without chance in it.
+    pub level: Option<f64>,
+    /// The chance of as much under the null hypothesis.
+    pub p_value: Option<f64>,
+    /// What the sample is made of: `exchange`, `session` or `request`.
+    pub unit: String,
+    /// How many of them.
+    pub sample: u64,
+    /// All of it in a sentence.
+    pub statement: String,
+}
+
+/// By how much a candidate is slower.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatencyShift {
+    /// The median of the paired differences, in milliseconds.
+    pub median_shift_ms: f64,
+    /// The same as a share of the baseline's median.
+    pub median_shift_ratio: f64,
+    /// The baseline's median in milliseconds.
+    pub baseline_p50_ms: f64,
+    /// The candidate's median in milliseconds.
+    pub candidate_p50_ms: f64,
+}
+
+/// Differences that came after a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Consequence {
+    /// Method and path template.
+    pub endpoint: String,
+    /// What differs.
+    pub kind: Kind,
+    /// Where.
+    pub location: String,
+    /// Exchanges.
+    pub count: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// One of the exchanges.
+    pub example: Option<String>,
+}
+
+/// How far the baseline answers as production did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FidelityReport {
+    /// Exchanges that could have been equal: captured, neither filtered nor incomplete.
+    pub exchanges: u64,
+    /// Those that were.
+    pub equal: u64,
+    /// The others, by cause.
+    pub unequal: BTreeMap<String, u64>,
+    /// By endpoint.
+    pub endpoints: Vec<EndpointFidelity>,
+}
+
+/// The fidelity of one endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndpointFidelity {
+    /// Method and path template.
+    pub endpoint: String,
+    /// Exchanges that could have been equal.
+    pub exchanges: u64,
+    /// Those that were.
+    pub equal: u64,
+    /// `equal` over `exchanges`.
+    pub fidelity: f64,
+    /// The others, by cause.
+    pub unequal: BTreeMap<String, u64>,
+    /// Places where baseline and production differ, most often first.
+    pub differs_at: Vec<NoisyPlace>,
+}
+
+/// A place where baseline and production differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoisyPlace {
+    /// Where.
+    pub location: String,
+    /// Exchanges.
+    pub count: u64,
+    /// Whether it is always the same difference, and so no noise.
+    pub constant: bool,
+}
+
+/// Latencies of one endpoint, from ready to the last byte.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndpointLatency {
+    /// Method and path template.
+    pub endpoint: String,
+    /// The baseline's, in milliseconds.
+    pub baseline_ms: Quantiles,
+    /// The candidate's, in milliseconds.
+    pub candidate_ms: Quantiles,
+    /// The baseline's at 0, 5, ... 100 %, in milliseconds.
+    pub baseline_curve_ms: Vec<f64>,
+    /// The candidate's, likewise.
+    pub candidate_curve_ms: Vec<f64>,
+    /// The median of the paired differences in milliseconds, where there were enough.
+    pub median_shift_ms: Option<f64>,
+    /// The chance of such a shift by chance, before correction for the number of endpoints.
+    pub p_value: Option<f64>,
+}
+
+/// The three ledgers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Ledgers {
+    /// In the kernel.
+    pub kernel: KernelReport,
+    /// From delivery to the archive.
+    pub store: StoreReport,
+    /// Of each twin.
+    pub runs: RunLedgers,
+}
+
+/// seen = delivered + dropped + pending.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct KernelReport {
+    /// TCP payload bytes of named flows.
+    pub seen_bytes: u64,
+    /// Bytes that reached the daemon.
+    pub delivered_bytes: u64,
+    /// Bytes that did not.
+    pub dropped_bytes: u64,
+    /// The same by cause.
+    pub dropped_by_cause: BTreeMap<String, u64>,
+    /// Bytes on their way.
+    pub pending_bytes: u64,
+    /// Bytes that nothing accounts for; 0 when the ledger closes.
+    pub unexplained_bytes: i64,
+}
+
+/// delivered = message + framing + duplicate + opaque + discarded + pending in
+/// bytes, rebuilt = stored + discarded + pending in exchanges.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    /// TCP payload bytes that entered.
+    pub delivered_bytes: u64,
+    /// Start lines, header fields and body octets.
+    pub message_bytes: u64,
+    /// Chunk sizes and line ends around chunks and messages.
+    pub framing_bytes: u64,
+    /// Bytes seen again.
+    pub duplicate_bytes: u64,
+    /// Bytes of flows that nobody claimed.
+    pub opaque_bytes: u64,
+    /// Bytes given up.
+    pub discarded_bytes: u64,
+    /// The same by cause.
+    pub discarded_bytes_by_cause: BTreeMap<String, u64>,
+    /// Bytes held: out of order, or undecided.
+    pub pending_bytes: u64,
+    /// Exchanges that were finished or are still built.
+    pub rebuilt: u64,
+    /// Exchanges in the archive.
+    pub stored: u64,
+    /// Exchanges given up.
+    pub discarded: u64,
+    /// The same by cause.
+    pub discarded_by_cause: BTreeMap<String, u64>,
+    /// Exchanges unfinished or not yet durable.
+    pub pending: u64,
+    /// Bytes that nothing accounts for; 0 when the ledger closes.
+    pub unexplained_bytes: i64,
+    /// Exchanges that nothing accounts for; 0 when the ledger closes.
+    pub unexplained_exchanges: i64,
+}
+
+/// The run ledger of each twin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunLedgers {
+    /// The candidate's.
+    pub candidate: RunLedger,
+    /// The baseline's.
+    pub baseline: RunLedger,
+}
+
+/// planned = answered + errored + refused + skipped, in requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunLedger {
+    /// Requests of the plan; where the run did not say how many, those observed.
+    pub planned: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Not answered.
+    pub errored: u64,
+    /// The same by cause.
+    pub errored_by_cause: BTreeMap<String, u64>,
+    /// Not fired, for a limit of the run.
+    pub refused: u64,
+    /// The same by cause.
+    pub refused_by_cause: BTreeMap<String, u64>,
+    /// Not fired: unbound, incomplete or filtered.
+    pub skipped: u64,
+    /// The same by cause.
+    pub skipped_by_cause: BTreeMap<String, u64>,
+    /// Requests that nothing accounts for; 0 when the ledger closes.
+    pub unexplained: i64,
+}
+
+/// Lateness of requests, apart from latency.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Timings {
+    /// The candidate's.
+    pub candidate: Lateness,
+    /// The baseline's.
+    pub baseline: Lateness,
+}
+
+/// Lateness of one twin's requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Lateness {
+    /// Microseconds from due to ready: what dependencies cost.
+    pub ready_after_due_us: Quantiles,
+    /// Microseconds from ready to the first byte written: what the engine costs.
+    pub release_after_ready_us: Quantiles,
+    /// Requests whose wait for a dependency ran out.
+    pub wait_expired: u64,
+}
+
+/// What was seen, fired and compared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Scope {
+    /// Sessions.
+    pub sessions: u64,
+    /// Exchanges that both twins answered and that were compared.
+    pub compared: u64,
+    /// Exchanges that production and baseline answered.
+    pub witnessed: u64,
+    /// By endpoint.
+    pub endpoints: Vec<EndpointScope>,
+}
+
+/// What was seen and compared of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EndpointScope {
+    /// Method and path template.
+    pub endpoint: String,
+    /// Planned exchanges.
+    pub seen: u64,
+    /// Compared exchanges.
+    pub compared: u64,
+    /// Left out because a twin's wait for a value ran out.
+    pub late: u64,
+    /// Fired at neither twin, by cause.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+/// A place whose differences say nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MaskedPlace {
+    /// Method and path template.
+    pub endpoint: String,
+    /// Where.
+    pub location: String,
+    /// `generated`: made up anew each time, and alike. `volatile`: never compared by value.
+    pub reason: String,
+    /// Exchanges in which the baseline differs from production so.
+    pub baseline_vs_production: u64,
+    /// Exchanges in which the candidate differs from the baseline so.
+    pub candidate_vs_baseline: u64,
+}
+
+/// The twins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Twins {
+    /// The candidate.
+    pub candidate: Target,
+    /// The baseline.
+    pub baseline: Target,
+}

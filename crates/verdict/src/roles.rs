@@ -1,0 +1,81 @@
+//! Which of a twin's own values stand for which of production's.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use twintap_scrub::LinkTag;
+
+use crate::observation::{Answer, Body};
+
+/// For one twin: its values' roles, each named by production's value.
+///
+/// Filled in the order of the plan: the first answer that produces a value fixes
+/// who plays its role, so that a twin which later shows another's value differs.
+#[derive(Debug, Default)]
+pub(crate) struct Roles {
+    twin_of: HashMap<LinkTag, LinkTag>,
+    role_of: HashMap<LinkTag, LinkTag>,
+    /// The same by spelling, for values inside of texts that no leaf names.
+    role_of_text: HashMap<u64, u64>,
+}
+
+impl Roles {
+    /// Learns from one answer and production's to the same request.
+    pub(crate) fn learn(
+        &mut self,
+        produced: &[(String, LinkTag)],
+        production: Option<&Answer>,
+        twin: &Answer,
+    ) {
+        for (path, role) in produced {
+            let Some(leaf) = twin.leaves.iter().find(|leaf| leaf.path == *path) else {
+                continue;
+            };
+            if self.twin_of.contains_key(role) || self.role_of.contains_key(&leaf.tag) {
+                continue;
+            }
+            self.twin_of.insert(*role, leaf.tag);
+            self.role_of.insert(leaf.tag, *role);
+            let of_twin = text_at(twin, path);
+            let of_production = production.and_then(|answer| text_at(answer, path));
+            if let (Some(of_twin), Some(of_production)) = (of_twin, of_production) {
+                self.role_of_text
+                    .entry(text_hash(of_twin))
+                    .or_insert_with(|| text_hash(of_production));
+            }
+        }
+    }
+
+    /// Production's value in whose role the twin's value is; itself when it has none.
+    pub(crate) fn role(&self, tag: LinkTag) -> LinkTag {
+        self.role_of.get(&tag).copied().unwrap_or(tag)
+    }
+
+    /// The same for a spelling.
+    pub(crate) fn role_of_text(&self, text: &str) -> u64 {
+        let hash = text_hash(text);
+        self.role_of_text.get(&hash).copied().unwrap_or(hash)
+    }
+}
+
+fn text_at<'a>(answer: &'a Answer, path: &str) -> Option<&'a str> {
+    let leaf = answer.leaves.iter().find(|leaf| leaf.path == path)?;
+    let whole: &[u8] = match leaf.part {
+        twintap_scrub::Part::Target => return None,
+        twintap_scrub::Part::Field(index) => &answer.head.fields.get(index as usize)?.value,
+        twintap_scrub::Part::Body => match &answer.body {
+            Body::Whole(bytes) => bytes,
+            Body::Digest { .. } => return None,
+        },
+    };
+    let start = leaf.start as usize;
+    let span = whole.get(start..start.checked_add(leaf.len as usize)?)?;
+    std::str::from_utf8(span).ok()
+}
+
+pub(crate) fn text_hash(text: &str) -> u64 {
+    // Its keys are fixed, so that reports of one run are equal.
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

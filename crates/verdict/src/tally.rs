@@ -1,0 +1,223 @@
+//! What is counted while observations pass.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::compare::{Difference, Mask};
+use crate::evidence::Evidence;
+use crate::fidelity::FidelityTally;
+use crate::kind::Kind;
+use crate::latency::LatencyTally;
+
+/// A session by number, in the order of their first observations.
+pub(crate) type Session = u32;
+
+/// What is known of one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct EndpointTally {
+    /// Exchanges seen, fired or not.
+    pub(crate) seen: u64,
+    /// Exchanges that both twins answered, by session.
+    pub(crate) compared: BTreeMap<Session, u32>,
+    /// Exchanges that production and baseline answered.
+    pub(crate) witnessed: u64,
+    /// Exchanges left out because a twin's wait for a value ran out.
+    pub(crate) late: u64,
+    /// Exchanges skipped by both twins, by cause.
+    pub(crate) skipped: BTreeMap<String, u64>,
+    /// Status codes that production or the baseline answered.
+    pub(crate) known_statuses: BTreeSet<u16>,
+    pub(crate) fidelity: FidelityTally,
+    pub(crate) latency: LatencyTally,
+    pub(crate) spots: HashMap<String, Spot>,
+}
+
+/// What is known of one place at one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Spot {
+    /// Exchanges in which production and baseline differ, by session.
+    pub(crate) noise: BTreeMap<Session, u32>,
+    /// Exchanges in which they differ in structure.
+    pub(crate) hard_noise: u64,
+    pub(crate) uniformity: Uniformity,
+    /// Exchanges whose difference says nothing: baseline against production.
+    pub(crate) masked_noise: BTreeMap<Mask, u64>,
+    /// The same, candidate against baseline.
+    pub(crate) masked: BTreeMap<Mask, u64>,
+    pub(crate) signals: BTreeMap<SignalKey, Signal>,
+}
+
+/// What sets differences at one place apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SignalKey {
+    pub(crate) kind: Kind,
+    pub(crate) is_hard: bool,
+    /// For [`Kind::Status`], the candidate's; else 0.
+    pub(crate) status: u16,
+    /// True when it counts only where nothing else varies.
+    pub(crate) is_unwitnessed: bool,
+}
+
+/// Differences of one kind at one place.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    pub(crate) hits: BTreeMap<Session, Hit>,
+    pub(crate) examples: Vec<Evidence>,
+}
+
+/// The differences of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Position of the first in the plan.
+    pub(crate) first: u32,
+    /// Position of the first that can be the cause of later ones.
+    pub(crate) cause: Option<u32>,
+    /// Exchanges.
+    pub(crate) exchanges: u32,
+}
+
+/// Whether production and baseline always differ by the same two values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Uniformity {
+    #[default]
+    Unknown,
+    Uniform((u64, u64)),
+    Mixed,
+}
+
+impl Uniformity {
+    fn add(&mut self, pair: (u64, u64)) {
+        *self = match *self {
+            Uniformity::Unknown => Uniformity::Uniform(pair),
+            Uniformity::Uniform(known) if known == pair => *self,
+            Uniformity::Uniform(_) | Uniformity::Mixed => Uniformity::Mixed,
+        };
+    }
+
+    fn merge(&mut self, other: Uniformity) {
+        match other {
+            Uniformity::Unknown => {}
+            Uniformity::Uniform(pair) => self.add(pair),
+            Uniformity::Mixed => *self = Uniformity::Mixed,
+        }
+    }
+}
+
+impl Spot {
+    pub(crate) fn noise_exchanges(&self) -> u64 {
+        self.noise.values().copied().map(u64::from).sum()
+    }
+
+    /// Counts one exchange's differences here between production and baseline.
+    pub(crate) fn add_noise(&mut self, session: Session, differences: &[&Difference]) {
+        let open: Vec<&&Difference> = differences
+            .iter()
+            .filter(|difference| difference.mask.is_none())
+            .collect();
+        if open.is_empty() {
+            for mask in masks(differences) {
+                *self.masked_noise.entry(mask).or_default() += 1;
+            }
+            return;
+        }
+        *self.noise.entry(session).or_default() += 1;
+        self.hard_noise += u64::from(open.iter().any(|difference| difference.is_hard));
+        for difference in open {
+            self.uniformity.add(difference.pair);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Spot) {
+        for (session, count) in other.noise {
+            *self.noise.entry(session).or_default() += count;
+        }
+        self.hard_noise += other.hard_noise;
+        self.uniformity.merge(other.uniformity);
+        for (mask, count) in other.masked_noise {
+            *self.masked_noise.entry(mask).or_default() += count;
+        }
+        for (mask, count) in other.masked {
+            *self.masked.entry(mask).or_default() += count;
+        }
+        for (key, signal) in other.signals {
+            self.signals.entry(key).or_default().merge(signal);
+        }
+    }
+}
+
+/// The masks of an exchange's differences at one place, each once.
+pub(crate) fn masks(differences: &[&Difference]) -> BTreeSet<Mask> {
+    differences
+        .iter()
+        .filter_map(|difference| difference.mask)
+        .collect()
+}
+
+impl Signal {
+    pub(crate) fn add(&mut self, session: Session, position: u32, can_cause: bool) {
+        let cause = can_cause.then_some(position);
+        let hit = Hit {
+            first: position,
+            cause,
+            exchanges: 1,
+        };
+        self.hits
+            .entry(session)
+            .and_modify(|known| known.merge(hit))
+            .or_insert(hit);
+    }
+
+    /// Whether another example from this session would be kept.
+    pub(crate) fn wants_example(&self, session: &str, most: usize) -> bool {
+        self.examples.len() < most
+            && self
+                .examples
+                .iter()
+                .all(|example| example.session != session)
+    }
+
+    pub(crate) fn merge(&mut self, other: Signal) {
+        for (session, hit) in other.hits {
+            self.hits
+                .entry(session)
+                .and_modify(|known| known.merge(hit))
+                .or_insert(hit);
+        }
+        self.examples.extend(other.examples);
+        self.examples.sort_by_key(|example| example.position);
+    }
+}
+
+impl Hit {
+    fn merge(&mut self, other: Hit) {
+        self.first = self.first.min(other.first);
+        self.cause = match (self.cause, other.cause) {
+            (Some(one), Some(another)) => Some(one.min(another)),
+            (one, another) => one.or(another),
+        };
+        self.exchanges += other.exchanges;
+    }
+}
+
+impl EndpointTally {
+    pub(crate) fn compared_exchanges(&self) -> u64 {
+        self.compared.values().copied().map(u64::from).sum()
+    }
+
+    pub(crate) fn merge(&mut self, other: EndpointTally) {
+        self.seen += other.seen;
+        for (session, count) in other.compared {
+            *self.compared.entry(session).or_default() += count;
+        }
+        self.witnessed += other.witnessed;
+        self.late += other.late;
+        for (cause, count) in other.skipped {
+            *self.skipped.entry(cause).or_default() += count;
+        }
+        self.known_statuses.extend(other.known_statuses);
+        self.fidelity.merge(&other.fidelity);
+        self.latency.merge(other.latency);
+        for (place, spot) in other.spots {
+            self.spots.entry(place).or_default().merge(spot);
+        }
+    }
+}

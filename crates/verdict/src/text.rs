@@ -1,0 +1,286 @@
+//! The report for a terminal, and as Markdown.
+
+use std::fmt::Write as _;
+
+use crate::reasons::percent;
+use crate::report::{Finding, Report, RunLedger, Verdict};
+
+/// Findings shown in full.
+const MOST_FINDINGS: usize = 20;
+
+/// A short report in plain text.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail.
+    let _ = write_text(report, &mut out);
+    out
+}
+
+/// The report as Markdown, for a comment or a build's summary.
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail.
+    let _ = write_markdown(report, &mut out);
+    out
+}
+
+fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "{}", report.verdict.name().to_uppercase())?;
+    if report.verdict != Verdict::Fail {
+        for reason in &report.reasons {
+            writeln!(out, "  {}", plain(reason))?;
+        }
+    }
+    for finding in report.findings.iter().take(MOST_FINDINGS) {
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{:<4} {:<14} {}",
+            finding.id,
+            finding.kind.name(),
+            plain(&finding.summary)
+        )?;
+        for also in &finding.also {
+            writeln!(
+                out,
+                "     also           {} at {}",
+                also.kind,
+                plain(&also.location)
+            )?;
+        }
+        if let Some(example) = finding.evidence.first() {
+            writeln!(
+                out,
+                "     for example    {} at {}",
+                plain(&example.request),
+                plain(&example.at)
+            )?;
+            writeln!(
+                out,
+                "                    exchange {}, session {}",
+                example.exchange,
+                plain(&example.session)
+            )?;
+        }
+        for consequence in finding.consequences.iter().take(3) {
+            writeln!(
+                out,
+                "     then           {} {} at {}, {}",
+                plain(&consequence.endpoint),
+                consequence.kind,
+                plain(&consequence.location),
+                times(consequence.count)
+            )?;
+        }
+        if finding.consequences.len() > 3 {
+            writeln!(
+                out,
+                "     then           {} more",
+                finding.consequences.len() - 3
+            )?;
+        }
+        if !finding.related.is_empty() {
+            writeln!(out, "     related        {}", finding.related.join(", "))?;
+        }
+    }
+    if report.findings.len() > MOST_FINDINGS {
+        writeln!(
+            out,
+            "\n... and {} more findings",
+            report.findings.len() - MOST_FINDINGS
+        )?;
+    }
+    if report.verdict == Verdict::Fail {
+        for reason in report.reasons.iter().skip(report.findings.len()) {
+            writeln!(out, "\n{}", plain(reason))?;
+        }
+    }
+    let detail = &report.fidelity_detail;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "fidelity     {} ({} of {} exchanges{})",
+        percent(report.fidelity),
+        detail.equal,
+        detail.exchanges,
+        causes(&detail.unequal)
+    )?;
+    writeln!(
+        out,
+        "compared     {} exchanges of {} sessions at {} endpoints",
+        report.scope.compared,
+        report.scope.sessions,
+        report.scope.endpoints.len()
+    )?;
+    let runs = &report.ledgers.runs;
+    writeln!(out, "candidate    {}", run(&runs.candidate))?;
+    writeln!(out, "baseline     {}", run(&runs.baseline))?;
+    let kernel = &report.ledgers.kernel;
+    let store = &report.ledgers.store;
+    writeln!(
+        out,
+        "capture      {}: {} bytes seen, {} dropped; {} exchanges stored, {} discarded",
+        report.capture_source.name(),
+        kernel.seen_bytes,
+        kernel.dropped_bytes,
+        store.stored,
+        store.discarded
+    )?;
+    let release = &report.release_error_us;
+    writeln!(
+        out,
+        "release      p50 {:.0} us, p99 {:.0} us, max {:.0} us after ready",
+        release.p50, release.p99, release.max
+    )
+}
+
+fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "## Twintap: {}\n", report.verdict.name())?;
+    if report.findings.is_empty() {
+        for reason in &report.reasons {
+            writeln!(out, "- {}", escaped(reason))?;
+        }
+    } else {
+        writeln!(out, "| | kind | finding | exchanges | sessions |")?;
+        writeln!(out, "|---|---|---|---:|---:|")?;
+        for finding in report.findings.iter().take(MOST_FINDINGS) {
+            writeln!(
+                out,
+                "| {} | {} | {} | {} of {} | {} |",
+                finding.id,
+                finding.kind,
+                escaped(&finding.summary),
+                finding.count,
+                finding.compared,
+                finding.sessions
+            )?;
+        }
+        if report.findings.len() > MOST_FINDINGS {
+            writeln!(
+                out,
+                "\n... and {} more.",
+                report.findings.len() - MOST_FINDINGS
+            )?;
+        }
+        for finding in report.findings.iter().take(MOST_FINDINGS) {
+            write_markdown_finding(finding, out)?;
+        }
+        for reason in report.reasons.iter().skip(report.findings.len()) {
+            writeln!(out, "\n{}", escaped(reason))?;
+        }
+    }
+    let detail = &report.fidelity_detail;
+    let runs = &report.ledgers.runs;
+    writeln!(out, "\n| | |\n|---|---|")?;
+    writeln!(
+        out,
+        "| fidelity | {} ({} of {} exchanges{}) |",
+        percent(report.fidelity),
+        detail.equal,
+        detail.exchanges,
+        causes(&detail.unequal)
+    )?;
+    writeln!(
+        out,
+        "| compared | {} exchanges of {} sessions |",
+        report.scope.compared, report.scope.sessions
+    )?;
+    writeln!(out, "| candidate | {} |", run(&runs.candidate))?;
+    writeln!(out, "| baseline | {} |", run(&runs.baseline))
+}
+
+fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "\n### {} {}\n", finding.id, escaped(&finding.endpoint))?;
+    writeln!(
+        out,
+        "{} at {}. {}",
+        finding.kind,
+        escaped(&finding.location),
+        escaped(&finding.test.statement)
+    )?;
+    if let Some(example) = finding.evidence.first() {
+        writeln!(
+            out,
+            "\nExample: {} ({})\n",
+            escaped(&example.request),
+            escaped(&example.exchange)
+        )?;
+        let sides = [
+            ("production", &example.production),
+            ("baseline", &example.baseline),
+            ("candidate", &example.candidate),
+        ];
+        for (name, excerpt) in sides {
+            writeln!(out, "{name}:")?;
+            // An indented block can't be ended from within, whatever is in it.
+            for line in excerpt.text.lines().take(12) {
+                writeln!(out, "\n    {}", plain(line).trim_end())?;
+            }
+            writeln!(out)?;
+        }
+    }
+    for consequence in &finding.consequences {
+        writeln!(
+            out,
+            "- then: {} {} at {}, {}",
+            escaped(&consequence.endpoint),
+            consequence.kind,
+            escaped(&consequence.location),
+            times(consequence.count)
+        )?;
+    }
+    Ok(())
+}
+
+fn run(ledger: &RunLedger) -> String {
+    format!(
+        "{} planned = {} answered + {} errored + {} refused + {} skipped{}",
+        ledger.planned,
+        ledger.answered,
+        ledger.errored,
+        ledger.refused,
+        ledger.skipped,
+        if ledger.unexplained == 0 {
+            String::new()
+        } else {
+            format!(" (does not close: {})", ledger.unexplained)
+        }
+    )
+}
+
+fn causes(counts: &std::collections::BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    for (cause, count) in counts {
+        let _ = write!(text, ", {count} {cause}");
+    }
+    text
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{count} times"),
+    }
+}
+
+/// Without control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
+/// Without what Markdown or its HTML would obey.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in plain(text).chars() {
+        if "\\`*_{}[]<>()#+!|~&".contains(char) {
+            out.push('\\');
+        }
+        out.push(char);
+    }
+    out
+}
