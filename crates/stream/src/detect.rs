@@ -31,6 +31,8 @@ struct Undecided {
     held_bytes: u64,
     /// Everything below is accounted for.
     consumed: u64,
+    /// Bytes of it were given up as opaque.
+    is_opaque: bool,
 }
 
 impl Reader {
@@ -56,7 +58,8 @@ impl Reader {
         if self.opaque_bytes > PREFACE_BYTES && !self.mid_stream {
             return self.opaque(direction, piece, sink);
         }
-        if direction == Direction::Server && self.is_refused_to_server() {
+        if direction == Direction::Server && self.server.is_opaque && !self.mid_stream {
+            // A server's first bytes claim a flow, later ones don't.
             return self.opaque(direction, piece, sink);
         }
         let (claim, protocol) = self.judge(direction, &piece);
@@ -134,29 +137,21 @@ impl Reader {
         }
     }
 
-    /// A server's bytes claim no flow once the client spoke something else.
-    fn is_refused_to_server(&self) -> bool {
-        self.opaque_bytes > 0 && !self.mid_stream
-    }
-
     /// Probes what is held of the direction with the new piece, and the new piece alone.
     fn judge(&mut self, direction: Direction, piece: &Piece) -> (Claim, Option<&'static Protocol>) {
-        let client_is_open = !self.client.held.is_empty();
+        let mid_stream = self.mid_stream;
         let side = self.side(direction);
+        let begins = !mid_stream && !side.is_opaque;
         if side.held.is_empty() {
-            if direction == Direction::Server && client_is_open {
-                // The client's direction decides; it has come first.
-                return (Claim::Unsure, None);
-            }
-            return protocol::probe(direction, &piece.bytes);
+            return protocol::probe(direction, &piece.bytes, begins);
         }
         let mut bytes: Vec<u8> = Vec::new();
         for held in &side.held {
             bytes.extend_from_slice(&held.bytes);
         }
         bytes.extend_from_slice(&piece.bytes);
-        match protocol::probe(direction, &bytes) {
-            (Claim::NotMine, _) => protocol::probe(direction, &piece.bytes),
+        match protocol::probe(direction, &bytes, begins) {
+            (Claim::NotMine, _) => protocol::probe(direction, &piece.bytes, false),
             verdict => verdict,
         }
     }
@@ -195,7 +190,9 @@ impl Reader {
 
     fn opaque(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
         self.opaque_bytes += piece.bytes.len() as u64;
-        self.side(direction).consumed = piece.end();
+        let side = self.side(direction);
+        side.consumed = piece.end();
+        side.is_opaque = true;
         sink.opaque(direction, piece.bytes, piece.time);
     }
 }

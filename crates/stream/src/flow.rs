@@ -139,10 +139,15 @@ impl Flow {
 
     /// Takes a segment that belongs to this flow, sent in `direction`.
     pub fn segment(&mut self, direction: Direction, segment: &Segment, sink: &mut Sink<'_>) {
-        self.last_active = self.last_active.max(segment.time);
+        let now = sink.now;
+        self.last_active = now;
         let flags = segment.flags;
         self.see_handshake(direction, segment);
         let Some(offset) = self.place(direction, segment) else {
+            if flags.has(TcpFlags::RST) {
+                // A refusal: the sender has sent nothing before.
+                self.reset.get_or_insert((sink.now, direction));
+            }
             return self.refuse(segment, "no_place", sink);
         };
         if self.closed.is_some() {
@@ -159,10 +164,10 @@ impl Flow {
                 self.half(direction).set_fin(end);
             }
         }
-        self.client.age_hole(segment.time);
-        self.server.age_hole(segment.time);
-        self.drain(segment.time, sink);
-        self.finish_if_ended(segment.time, sink);
+        self.client.age_hole(now);
+        self.server.age_hole(now);
+        self.drain(now, sink);
+        self.finish_if_ended(now, sink);
     }
 
     /// The kernel closed the socket.
@@ -175,7 +180,8 @@ impl Flow {
         if self.closed.is_some() {
             return;
         }
-        self.last_active = self.last_active.max(time);
+        let time = time.max(sink.now);
+        self.last_active = time;
         self.closing.get_or_insert(time);
         if let Some((client, server)) = finals {
             self.client.set_fin(client);
@@ -247,7 +253,11 @@ impl Flow {
         if flags.has(TcpFlags::SYN) {
             match flags.has(TcpFlags::ACK) {
                 false => self.handshake.syn(segment.time),
-                true => self.handshake.syn_ack(segment.time),
+                true => {
+                    self.handshake.syn_ack(segment.time);
+                    // Whoever sent an RST before, the connection begins now.
+                    self.reset = None;
+                }
             }
         } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
             self.handshake.acknowledgement(direction, segment.time);
@@ -269,13 +279,6 @@ impl Flow {
             half.learn(first, offset);
             return i64::try_from(offset).ok();
         }
-        let half = self.half(direction);
-        let is_silent = !half.has_data;
-        if is_silent && (is_syn || !half.is_begun()) {
-            // A second SYN-ACK with another number replaces the first.
-            half.begin(first, 0);
-        }
-        let offset = half.offset_of(first);
         let flags = segment.flags;
         if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
             let other = self.half(direction.opposite());
@@ -285,7 +288,14 @@ impl Flow {
                 other.begin(segment.acknowledgement, 0);
             }
         }
-        offset
+        let half = self.half(direction);
+        // A second SYN-ACK with another number replaces the first. Nothing but a SYN or bytes
+        // tells where a direction begins: a forged FIN must not.
+        let tells = is_syn || !half.is_begun() && segment.wire_bytes > 0;
+        if !half.has_data && tells {
+            half.begin(first, 0);
+        }
+        half.offset_of(first)
     }
 
     /// Up to where the sender has received the other direction.
@@ -321,7 +331,7 @@ impl Flow {
         let high = half.highest().max(half.acknowledged()) + 1;
         let fits = u64::try_from(offset).is_ok_and(|offset| (low..=high).contains(&offset));
         if fits || matches!(segment.source, Source::Kernel { .. }) || !half.has_data {
-            self.reset.get_or_insert((segment.time, direction));
+            self.reset.get_or_insert((sink.now, direction));
         } else {
             sink.books.counts.ignored_resets += 1;
         }

@@ -20,8 +20,9 @@ pub(crate) enum Claim {
 
 /// One protocol.
 pub(crate) struct Protocol {
-    /// Judges bytes at the start of a direction.
-    pub probe: fn(Direction, &[u8]) -> Claim,
+    /// Judges bytes where a segment starts; `begins` when they are the first of a direction
+    /// whose begin was seen.
+    pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
     /// Makes a parser for a flow that is claimed, with up to where each direction was passed
     /// over before; `mid_stream` when those places need not be where a message starts.
     pub start: fn(from: Watermark, mid_stream: bool, first_index: u32) -> Box<dyn Parser>,
@@ -49,10 +50,14 @@ pub(crate) trait Parser: std::fmt::Debug + Send {
 }
 
 /// Asks all protocols.
-pub(crate) fn probe(direction: Direction, bytes: &[u8]) -> (Claim, Option<&'static Protocol>) {
+pub(crate) fn probe(
+    direction: Direction,
+    bytes: &[u8],
+    begins: bool,
+) -> (Claim, Option<&'static Protocol>) {
     let mut unsure = false;
     for protocol in PROTOCOLS {
-        match (protocol.probe)(direction, bytes) {
+        match (protocol.probe)(direction, bytes, begins) {
             Claim::Certain => return (Claim::Certain, Some(protocol)),
             Claim::Unsure => unsure = true,
             Claim::NotMine => {}

@@ -69,6 +69,8 @@ pub(crate) struct FlowFacts {
 /// The way out for one flow during one call.
 pub(crate) struct Sink<'a> {
     pub facts: FlowFacts,
+    /// The latest time that was heard of; a segment's own may lie before it.
+    pub now: Timestamp,
     pub limits: &'a Limits,
     pub node: &'a Arc<str>,
     pub boot: u64,

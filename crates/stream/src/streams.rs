@@ -33,6 +33,8 @@ pub struct Streams {
     /// Resumed flows whose idle time has not begun, since no time was known.
     resumed: Vec<FlowId>,
     events: VecDeque<Event>,
+    /// The latest time that was heard of.
+    now: Timestamp,
     books: Books,
     held_bytes: u64,
     held_cost: u64,
@@ -52,6 +54,7 @@ impl Streams {
             timers: BinaryHeap::new(),
             resumed: Vec::new(),
             events: VecDeque::new(),
+            now: Timestamp::default(),
             books: Books::default(),
             held_bytes: 0,
             held_cost: 0,
@@ -61,6 +64,7 @@ impl Streams {
 
     /// Takes a segment in.
     pub fn handle_segment(&mut self, segment: Segment) {
+        self.now = self.now.max(segment.time);
         self.books.delivered += segment.payload.len() as u64;
         let Some((id, direction)) = self.find_or_open(&segment) else {
             // Only segments without payload come here.
@@ -74,11 +78,13 @@ impl Streams {
     /// The kernel says that a flow closed. `finals` are the offsets one past the last byte of
     /// the client's and the server's direction, when both are known.
     pub fn handle_close(&mut self, flow: FlowId, time: Timestamp, finals: Option<(u64, u64)>) {
+        self.now = self.now.max(time);
         self.with_flow(flow, |flow, sink| flow.kernel_close(time, finals, sink));
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
         for id in std::mem::take(&mut self.resumed) {
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.last_active = flow.last_active.max(now);
@@ -324,7 +330,7 @@ impl Streams {
 
     fn open(&mut self, id: FlowId, endpoints: Endpoints, before_capture: bool, now: Timestamp) {
         let facts = flow::facts(id, endpoints, before_capture);
-        self.flows.insert(id, Flow::new(facts, now));
+        self.flows.insert(id, Flow::new(facts, now.max(self.now)));
         self.events.push_back(Event {
             flow: id,
             kind: EventKind::FlowOpened {
@@ -341,6 +347,7 @@ impl Streams {
         };
         let mut sink = Sink {
             facts: flow.facts,
+            now: self.now,
             limits: &self.limits,
             node: &self.node,
             boot: self.boot,
@@ -471,7 +478,7 @@ fn role_of_sender(ends: Endpoints, segment: &Segment) -> Option<Direction> {
             Some(Direction::Client)
         };
     }
-    let claims = |direction| protocol::probe(direction, &segment.payload).0;
+    let claims = |direction| protocol::probe(direction, &segment.payload, false).0;
     if claims(Direction::Client) == protocol::Claim::Certain {
         return Some(Direction::Client);
     }

@@ -37,8 +37,12 @@ fn every_capture_closes_its_ledger() {
                 }
             }
             Err(CaptureFileError::NotACapture) => {
-                let is_named_so = ["pcap", "pcapng", "cap", "gz"]
-                    .contains(&path.extension().and_then(|name| name.to_str()).unwrap_or(""));
+                let is_named_so = ["pcap", "pcapng", "cap", "gz"].contains(
+                    &path
+                        .extension()
+                        .and_then(|name| name.to_str())
+                        .unwrap_or(""),
+                );
                 assert!(!is_named_so, "{} is no capture", path.display());
             }
             Err(error) => panic!("{}: {error}", path.display()),
@@ -93,7 +97,11 @@ fn messages_equal_the_ground_truth() {
     for (file, what, item, count) in &unexplained {
         println!("| {file} | {what} | {count} | `{item}` | ? |");
     }
-    assert!(unexplained.is_empty(), "{} differences unexplained", unexplained.len());
+    assert!(
+        unexplained.is_empty(),
+        "{} differences unexplained",
+        unexplained.len()
+    );
     assert!(stale.is_empty(), "explained, but not found: {stale:#?}");
 }
 
@@ -252,7 +260,7 @@ fn explanations() -> BTreeMap<(String, String, String), u64> {
         };
         let Ok(count) = count.parse() else { continue };
         assert!(reason.len() > 10, "no reason for {line}");
-        let item = item.trim_matches('`').to_owned();
+        let item = item.trim_matches('`').replace("\\x7c", "|");
         explained.insert((file.to_owned(), what.to_owned(), item), count);
     }
     explained
@@ -285,5 +293,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn relative(path: &Path, corpus: &Path) -> String {
-    path.strip_prefix(corpus).unwrap_or(path).display().to_string()
+    path.strip_prefix(corpus)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

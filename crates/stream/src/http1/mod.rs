@@ -269,7 +269,12 @@ impl Http1 {
     }
 
     fn run_head(&mut self, direction: Direction, limit: usize, sink: &mut Sink<'_>) {
-        let probe = |bytes: &[u8]| (PROTOCOL.probe)(direction, bytes);
+        let side = self.side(direction);
+        let is_first = !side.is_lost() && !side.has_had_head;
+        let probe = |bytes: &[u8]| match is_first {
+            true => probe::accept(direction, bytes),
+            false => probe::probe(direction, bytes, false),
+        };
         match self.side(direction).take_head(limit, probe) {
             side::Head::Partial => {}
             side::Head::NotMine(bytes) => {
@@ -299,6 +304,7 @@ impl Http1 {
                 self.lose(direction, offset);
             }
             side::Head::Whole(bytes, place) => {
+                self.side(direction).has_had_head = true;
                 let taken = match direction {
                     Direction::Client => self.request_head(&bytes, &place, sink),
                     Direction::Server => self.response_head(&bytes, &place, sink),
@@ -672,7 +678,7 @@ impl Http1 {
             || open.request.body_bytes > 0
             || !open.interim.is_empty()
             || !open.waits_for_continue()
-            || probe::probe(Direction::Client, self.client.front()) != Claim::Certain
+            || probe::probe(Direction::Client, self.client.front(), false) != Claim::Certain
         {
             return false;
         }

@@ -7,21 +7,52 @@ use crate::segment::Direction;
 /// The longest method that is taken for one.
 const MAX_METHOD: usize = 40;
 
-/// Judges bytes at the start of a message in one direction.
-pub(crate) fn probe(direction: Direction, bytes: &[u8]) -> Claim {
+/// What the first line of bytes looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// A start line.
+    Certain,
+    /// No line end yet, and nothing against it.
+    Partial,
+    /// A line that a sloppy client may have meant for a request line.
+    Plausible,
+    NotMine,
+}
+
+/// Judges bytes of an unclaimed flow. What is plausible at the begin of a direction stays open
+/// until the other direction speaks; elsewhere it is nothing.
+pub(crate) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
+    match first_line(direction, bytes) {
+        Line::Certain => Claim::Certain,
+        Line::Partial => Claim::Unsure,
+        Line::Plausible if begins => Claim::Unsure,
+        Line::Plausible | Line::NotMine => Claim::NotMine,
+    }
+}
+
+/// Judges the first bytes of a direction, in a flow that is HTTP for certain.
+pub(super) fn accept(direction: Direction, bytes: &[u8]) -> Claim {
+    match first_line(direction, bytes) {
+        Line::Certain | Line::Plausible => Claim::Certain,
+        Line::Partial => Claim::Unsure,
+        Line::NotMine => Claim::NotMine,
+    }
+}
+
+fn first_line(direction: Direction, bytes: &[u8]) -> Line {
     match direction {
         Direction::Client => request(bytes),
         Direction::Server => response(bytes),
     }
 }
 
-fn request(bytes: &[u8]) -> Claim {
+fn request(bytes: &[u8]) -> Line {
     // A server ignores empty lines before a request line (RFC 9112, section 2.2).
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let Some(start) = start else {
         return match bytes.len() <= 8 {
-            true => Claim::Unsure,
-            false => Claim::NotMine,
+            true => Line::Partial,
+            false => Line::NotMine,
         };
     };
     let bytes = &bytes[start..];
@@ -30,44 +61,52 @@ fn request(bytes: &[u8]) -> Claim {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let method = line.iter().take_while(|byte| is_token(**byte)).count();
     if method == 0 || method > MAX_METHOD {
-        return Claim::NotMine;
+        return Line::NotMine;
     }
     match line.get(method) {
-        None if newline.is_none() => return Claim::Unsure,
+        None if newline.is_none() => return Line::Partial,
         Some(b' ' | b'\t') => {}
-        _ => return Claim::NotMine,
+        _ => return Line::NotMine,
     }
-    let rest = &line[method..];
+    let rest = line[method..].trim_ascii();
     if newline.is_none() {
         return match rest.contains(&0) {
-            true => Claim::NotMine,
-            false => Claim::Unsure,
+            true => Line::NotMine,
+            false => Line::Partial,
         };
     }
-    let rest = rest.trim_ascii();
     match memchr::memmem::rfind(rest, b"HTTP/") {
         Some(at) if at > 0 && matches!(rest[at - 1], b' ' | b'\t') => version(&rest[at..]),
         // HTTP/0.9 knows `GET` and a path, nothing else.
-        _ if &line[..method] == b"GET" && rest.starts_with(b"/") => Claim::Certain,
-        _ => Claim::NotMine,
+        _ if &line[..method] == b"GET" && rest.starts_with(b"/") => Line::Certain,
+        _ => plausible(rest),
     }
 }
 
-fn version(text: &[u8]) -> Claim {
+fn plausible(rest: &[u8]) -> Line {
+    let is_text = |byte: &u8| *byte >= 0x20 && *byte != 0x7f || *byte == b'\t';
+    match !rest.is_empty() && rest.iter().all(is_text) {
+        true => Line::Plausible,
+        false => Line::NotMine,
+    }
+}
+
+fn version(text: &[u8]) -> Line {
     match text {
-        // The preface of HTTP/2 is made to look like a request.
         [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', digit] if digit.is_ascii_digit() => {
-            Claim::Certain
+            Line::Certain
         }
-        _ => Claim::NotMine,
+        // The preface of HTTP/2 is made to look like a request.
+        [b'H', b'T', b'T', b'P', b'/', b'2' | b'3', ..] => Line::NotMine,
+        _ => plausible(text),
     }
 }
 
-fn response(bytes: &[u8]) -> Claim {
+fn response(bytes: &[u8]) -> Line {
     const START: &[u8] = b"HTTP/";
     let common = START.len().min(bytes.len());
     if bytes[..common] != START[..common] {
-        return Claim::NotMine;
+        return Line::NotMine;
     }
     // HTTP/d.d SP ddd
     let shape: [fn(&u8) -> bool; 8] = [
@@ -82,10 +121,10 @@ fn response(bytes: &[u8]) -> Claim {
     ];
     let rest = &bytes[common..];
     if !rest.iter().zip(shape).all(|(byte, fits)| fits(byte)) {
-        return Claim::NotMine;
+        return Line::NotMine;
     }
     match rest.len() >= shape.len() {
-        true => Claim::Certain,
-        false => Claim::Unsure,
+        true => Line::Certain,
+        false => Line::Partial,
     }
 }

@@ -80,6 +80,8 @@ pub(super) struct Side {
     /// Since which offset it is unknown where messages start.
     lost_from: Option<u64>,
     pub ended: bool,
+    /// A head was seen in this direction.
+    pub has_had_head: bool,
 }
 
 impl Side {
@@ -96,6 +98,7 @@ impl Side {
             consumed,
             lost_from: lost.then_some(consumed),
             ended: false,
+            has_had_head: false,
         }
     }
 

@@ -81,6 +81,7 @@ impl Half {
         self.next = offset;
         self.highest = offset;
         self.acknowledged = offset;
+        self.fin = None;
     }
 
     /// Like [`Half::begin`] for a direction that continues and whose sequence numbers are unknown.
