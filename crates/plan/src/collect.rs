@@ -13,6 +13,10 @@ use crate::names::{NameFacts, facts_of};
 use crate::options::Filter;
 use crate::shape::{LEAST_CHARS, Shape};
 
+/// Most characters of a response's value that a request may use: longer ones are
+/// texts. A cookie has 4,096 bytes at most (RFC 6265, section 6.1).
+const MOST_CHARS: u32 = 8192;
+
 /// Everything that was collected.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
@@ -201,7 +205,7 @@ impl Collected {
                 Part::Field(field) => head.fields.get(field as usize),
                 _ => None,
             });
-            if leaf.raw_chars < LEAST_CHARS {
+            if !(LEAST_CHARS..=MOST_CHARS).contains(&leaf.raw_chars) {
                 continue;
             }
             let path = self.names.intern(&leaf.path);

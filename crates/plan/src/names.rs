@@ -47,11 +47,14 @@ pub(crate) fn facts_of(path: &str) -> NameFacts {
         facts.uses = !PROTOCOL_HEADERS.contains(&field) && !field.starts_with("sec-");
         facts.produces = facts.uses;
         if field == "authorization" {
-            facts.identity = Some(IdentityKind::Authorization);
-            // Basic and Digest carry what the client knows, not what a server made
-            // (RFC 7617, RFC 7616).
-            facts.token = !name.starts_with("authorization.basic")
-                && !name.starts_with("authorization.digest");
+            let scheme = name.split('.').nth(1).unwrap_or_default();
+            // A signature is another with each request, and tells nobody apart.
+            let signs = SIGNING_SCHEMES
+                .iter()
+                .any(|signing| scheme.contains(signing));
+            facts.identity = (!signs).then_some(IdentityKind::Authorization);
+            // Basic carries what the client knows, not what a server made (RFC 7617).
+            facts.token = !signs && scheme != "basic";
         } else if TOKEN_HEADERS.contains(&field) {
             facts.identity = Some(IdentityKind::Authorization);
             facts.token = true;
@@ -60,6 +63,9 @@ pub(crate) fn facts_of(path: &str) -> NameFacts {
         }
     } else if path.starts_with("set-cookie.") {
         facts.uses = false;
+    } else if path.starts_with("referer.") {
+        // It follows what other leaves say.
+        facts.token = false;
     }
     facts
 }
@@ -101,7 +107,10 @@ fn says_session(name: &str) -> bool {
 
 fn positions_in(path: &str) -> u8 {
     let Some(pointer) = path.strip_prefix("json.") else {
-        return u8::from(path.contains('#'));
+        let named = !path.starts_with("html.")
+            || path.starts_with("html.input.")
+            || path.starts_with("html.meta.");
+        return u8::from(!named || path.contains('#'));
     };
     let count = pointer
         .split('/')
@@ -127,6 +136,18 @@ const SCRIPT_COOKIES: [&str; 15] = [
     "mp_",
     "optanon",
     "intercom-",
+];
+
+/// Authorization schemes whose value is made anew for each request or connection.
+const SIGNING_SCHEMES: [&str; 8] = [
+    "digest",
+    "hmac",
+    "oauth",
+    "hawk",
+    "signature",
+    "negotiate",
+    "ntlm",
+    "dpop",
 ];
 
 /// Header fields that name an application rather than a login.
@@ -230,6 +251,10 @@ mod tests {
             "authorization uses produces token",
         );
         check("header.authorization.basic", "authorization uses produces");
+        check("header.authorization.aws4-hmac-sha256", "uses produces");
+        check("html.input.csrf_token", "uses produces token");
+        check("html.attribute.href", "uses produces positions");
+        check("referer.query.csrf", "uses produces");
         check("header.x-api-key", "key uses produces");
         check("header.x-auth-token", "authorization uses produces token");
         check("header.x-csrf-token", "uses produces token");

@@ -189,6 +189,17 @@ fn authorization_tells_clients_apart() {
 }
 
 #[test]
+fn a_signature_is_no_identity() {
+    check(
+        "0 f1 GET /a header.authorization.aws4-hmac-sha256=Signature-5d41402abc4b2a76 -> 2
+         10 f1 GET /b header.authorization.aws4-hmac-sha256=Signature-7d793037a0760186 -> 12",
+        expect![[r#"
+            A flow: f1.0 f1.1
+        "#]],
+    );
+}
+
+#[test]
 fn an_api_key_counts_last_and_joins_nothing() {
     check(
         &with_sids(
