@@ -160,15 +160,17 @@ pub(crate) fn runs<'a>(text: &'a str, spans: &[(usize, usize)]) -> Vec<Run<'a>> 
     let mut at = 0;
     let mut next_span = 0;
     while at < bytes.len() {
-        let span = spans.get(next_span).copied();
-        let (length, index) = match span {
-            Some((start, end)) if start == at && end > start => (end - start, Some(next_span)),
-            Some((start, _)) => (word_length(&bytes[at..start.clamp(at, bytes.len())]), None),
-            None => (word_length(&bytes[at..]), None),
-        };
-        if span.is_some_and(|(start, _)| start <= at) {
+        while spans
+            .get(next_span)
+            .is_some_and(|(start, end)| *start < at || end <= start)
+        {
             next_span += 1;
         }
+        let (length, index) = match spans.get(next_span) {
+            Some((start, end)) if *start == at => (end - start, Some(next_span)),
+            Some((start, _)) => (word_length(&bytes[at..(*start).min(bytes.len())]), None),
+            None => (word_length(&bytes[at..]), None),
+        };
         if length == 0 {
             at += 1;
             continue;
