@@ -8,13 +8,16 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use common::Tap;
 use flate2::read::MultiGzDecoder;
-use twintap_stream::message::field_values;
+use sha2::{Digest, Sha256};
+use twintap_stream::message::{Framing, MessageState, field_values};
 use twintap_stream::{
-    CaptureFileError, CaptureReader, EventKind, Exchange, Field, Limits, PacketDecoder, Timestamp,
+    CaptureFileError, CaptureReader, Direction, EventKind, Exchange, Field, FlowId, Limits,
+    PacketDecoder, Timestamp,
 };
 
 const DIFFERENCES: &str = include_str!("corpus_differences.md");
@@ -91,6 +94,7 @@ fn messages_equal_the_ground_truth() {
             _ => true,
         }
     });
+    explained.retain(|(_, _, item), _| !item.starts_with("stream"));
     println!("requests equal: {} of {}", equal[0], total[0]);
     println!("responses equal: {} of {}", equal[1], total[1]);
     let stale: Vec<_> = explained.iter().filter(|(_, count)| **count > 0).collect();
@@ -103,6 +107,184 @@ fn messages_equal_the_ground_truth() {
         unexplained.len()
     );
     assert!(stale.is_empty(), "explained, but not found: {stale:#?}");
+}
+
+#[test]
+fn streams_equal_where_two_tools_agree() {
+    let Some(corpus) = corpus() else { return };
+    let mut explained = explanations();
+    let (mut equal, mut bytes, mut in_parts) = (0, 0, 0);
+    let mut different = Vec::new();
+    for (name, _) in listed(&corpus) {
+        let path = corpus
+            .join("truth/flows")
+            .join(format!("{}.tsv", name.replace('/', "__")));
+        let Ok(table) = std::fs::read_to_string(path) else {
+            continue;
+        };
+        let outcome = replay(&corpus.join("captures").join(&name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let ours = our_streams(&outcome.tap);
+        for agreed in agreed_streams(&table) {
+            let candidates: Vec<_> = ours
+                .iter()
+                .filter(|stream| (stream.from, stream.to) == (agreed.from, agreed.to))
+                .collect();
+            if candidates.iter().any(|stream| stream.is_in_parts) {
+                // Chunk sizes and interim responses are not events: it can't be put together.
+                in_parts += 1;
+            } else if candidates
+                .iter()
+                .any(|stream| digest(&stream.bytes) == agreed.digest)
+            {
+                equal += 1;
+                bytes += agreed.bytes;
+            } else {
+                let item = format!("stream {}>{} {}", agreed.from, agreed.to, agreed.bytes);
+                let key = (name.clone(), "lacks".to_owned(), item.clone());
+                if explained.remove(&key).is_none() {
+                    let lengths: Vec<_> =
+                        candidates.iter().map(|stream| stream.bytes.len()).collect();
+                    different.push(format!("| {name} | lacks | 1 | `{item}` | {lengths:?} |"));
+                }
+            }
+        }
+    }
+    println!("{equal} streams of {bytes} bytes equal, {in_parts} with parts that are no event");
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(equal > 100, "only {equal} streams compared");
+}
+
+/// One direction of a connection, as two tools have it.
+struct Agreed {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: u64,
+    digest: String,
+}
+
+/// Streams of which tshark and tcpflow have the same bytes.
+fn agreed_streams(table: &str) -> Vec<Agreed> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split('\t').collect())
+        .collect();
+    let by_tcpflow: Vec<_> = rows.iter().filter(|row| row[0] == "tcpflow").collect();
+    let by_tshark: Vec<_> = rows.iter().filter(|row| row[0] == "tshark").collect();
+    let mut agreed = Vec::new();
+    for row in &by_tshark {
+        let other = by_tshark
+            .iter()
+            .find(|other| other[1] == row[1] && other[2] != row[2]);
+        let (Some(other), Ok(from)) = (other, row[3].parse()) else {
+            continue;
+        };
+        let Ok(to) = other[3].parse::<SocketAddr>() else {
+            continue;
+        };
+        let same = by_tcpflow.iter().any(|flow| {
+            tcpflow_ends(flow[1]) == Some((from, to)) && flow[4] == row[4] && flow[5] == row[5]
+        });
+        if same && row[4] != "0" {
+            agreed.push(Agreed {
+                from,
+                to,
+                bytes: row[4].parse().expect("a number"),
+                digest: row[5].to_owned(),
+            });
+        }
+    }
+    agreed
+}
+
+/// The ends in a name like `010.000.000.001.50638-010.000.000.002.00080`.
+fn tcpflow_ends(name: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let end = |text: &str| {
+        let (address, port) = text.rsplit_once('.')?;
+        let parts: Option<Vec<u8>> = address.split('.').map(|part| part.parse().ok()).collect();
+        let parts: [u8; 4] = parts?.try_into().ok()?;
+        Some(SocketAddr::from((parts, port.get(..5)?.parse().ok()?)))
+    };
+    let (from, to) = name.split_once('-')?;
+    Some((end(from)?, end(to)?))
+}
+
+/// One direction of one of our flows, put together from its events.
+struct Stream {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+    is_in_parts: bool,
+}
+
+fn our_streams(tap: &Tap) -> Vec<Stream> {
+    let mut streams: BTreeMap<(FlowId, Direction), Stream> = BTreeMap::new();
+    for event in &tap.events {
+        let mut add = |direction, bytes: &[u8]| {
+            let stream = streams
+                .get_mut(&(event.flow, direction))
+                .expect("the flow was opened");
+            stream.bytes.extend_from_slice(bytes);
+        };
+        match &event.kind {
+            EventKind::FlowOpened { endpoints, .. } => {
+                for (direction, ends) in [
+                    (Direction::Client, *endpoints),
+                    (Direction::Server, endpoints.swapped()),
+                ] {
+                    let stream = Stream {
+                        from: ends.client,
+                        to: ends.server,
+                        bytes: Vec::new(),
+                        is_in_parts: false,
+                    };
+                    streams.insert((event.flow, direction), stream);
+                }
+            }
+            EventKind::RequestHead { head, .. } => add(Direction::Client, &head.to_wire()),
+            EventKind::ResponseHead { head, .. } => add(Direction::Server, &head.to_wire()),
+            EventKind::Body {
+                direction, chunk, ..
+            }
+            | EventKind::Opaque {
+                direction, chunk, ..
+            } => add(*direction, chunk),
+            EventKind::Exchange(exchange) => {
+                let parts = [
+                    (
+                        Direction::Client,
+                        exchange.request.framing,
+                        exchange.request.state,
+                    ),
+                    (
+                        Direction::Server,
+                        exchange.response.framing,
+                        exchange.response.state,
+                    ),
+                ];
+                for (direction, framing, state) in parts {
+                    let is_in_parts = framing == Framing::Chunked
+                        || state == MessageState::Incomplete
+                        || direction == Direction::Server && !exchange.interim.is_empty();
+                    if let Some(stream) = streams.get_mut(&(event.flow, direction)) {
+                        stream.is_in_parts |= is_in_parts;
+                    }
+                }
+            }
+            EventKind::Gap { .. } | EventKind::FlowClosed { .. } => {}
+        }
+    }
+    streams.into_values().collect()
+}
+
+/// The first half of a SHA-256's first 64 bits, as the tables have it.
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 struct Outcome {
@@ -227,15 +409,21 @@ fn read_truth(path: &Path) -> BTreeMap<String, u64> {
     items
 }
 
+/// The captures in the index, each with its own line there.
+fn listed(corpus: &Path) -> BTreeMap<String, String> {
+    let index = std::fs::read_to_string(corpus.join("INDEX.tsv")).expect("the corpus has an index");
+    let lines = index.lines().skip(1).map(|line| {
+        let path = line.split('\t').next().unwrap_or("");
+        let name = path.strip_prefix("captures/").unwrap_or(path);
+        (name.to_owned(), line.to_owned())
+    });
+    lines.collect()
+}
+
 /// Captures and their truth, in order where tshark stalled.
 fn truths(corpus: &Path) -> BTreeMap<String, PathBuf> {
-    let index = std::fs::read_to_string(corpus.join("INDEX.tsv")).expect("the corpus has an index");
     let mut truths = BTreeMap::new();
-    for line in index.lines().skip(1) {
-        let Some(path) = line.split('\t').next() else {
-            continue;
-        };
-        let name = path.strip_prefix("captures/").unwrap_or(path);
+    for name in listed(corpus).into_keys() {
         let stem = name.replace('/', "__");
         let candidates = [format!("{stem}.inorder.tsv"), format!("{stem}.tsv")];
         let found = candidates
@@ -243,7 +431,7 @@ fn truths(corpus: &Path) -> BTreeMap<String, PathBuf> {
             .map(|file| corpus.join("truth").join(file))
             .find(|path| path.exists());
         if let Some(found) = found {
-            truths.insert(name.to_owned(), found);
+            truths.insert(name, found);
         }
     }
     assert!(truths.len() > 100, "only {} files of truth", truths.len());
