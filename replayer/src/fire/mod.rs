@@ -1,1 +1,152 @@
-//! Firing a plan at the twins.
+//! Firing a plan at two twins.
+//!
+//! One thread does all that time hangs on: it waits for due times and sockets,
+//! writes requests and reads answers of both twins. A second reads requests from
+//! the archive ahead of it, and the caller's thread takes the outcomes: it finds
+//! the values that later requests use, scrubs, and hands on to the comparison.
+//! Nothing that the firing thread does depends on how fast the others are, apart
+//! from requests that wait for values.
+
+pub mod capture;
+mod connection;
+pub mod control;
+mod engine;
+mod flows;
+pub mod ledger;
+pub mod options;
+pub mod outcome;
+pub mod poll;
+pub mod response;
+pub mod rewrite;
+pub mod schedule;
+mod slots;
+pub mod source;
+#[cfg(test)]
+mod testing;
+mod twin;
+mod values;
+pub mod wire;
+
+use std::io;
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, atomic::Ordering};
+use std::thread;
+
+use thiserror::Error;
+use twintap_plan::Plan;
+
+pub use control::{RunControl, Steering, TwinProgress};
+pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};
+pub use options::{Options, Target};
+pub use outcome::{RawOutcome, RawResult, Witness};
+pub use source::RequestSource;
+pub use wire::Recorded;
+
+use capture::CaptureLimits;
+use control::TWINS;
+use engine::{Engine, WAKE_TOKEN};
+use flows::Flows;
+use poll::{Clock, Poll, Registry};
+use schedule::Timetable;
+use source::ReadAhead;
+use twin::{Common, TwinSide, nanos};
+
+/// Why nothing could be fired.
+#[derive(Debug, Error)]
+pub enum FireError {
+    /// The machine gives no sockets or threads.
+    #[error("cannot set up firing")]
+    SetUp(#[source] io::Error),
+    /// The firing thread ended by a panic.
+    #[error("the firing thread failed")]
+    Failed,
+}
+
+/// Requests between the loader and the firing thread.
+const LOADS_QUEUED: usize = 4096;
+
+/// Fires `plan` at both twins and gives every outcome to `witness`, on the
+/// calling thread. Returns when each request has its outcome, or the run was
+/// stopped, which settles the rest as refused.
+///
+/// # Errors
+/// When the machine lacks what firing needs. Whatever the twins do is an outcome.
+pub fn fire(
+    plan: &Plan,
+    source: &mut dyn RequestSource,
+    witness: &mut dyn Witness,
+    options: &Options,
+    control: &RunControl,
+) -> Result<FireSummary, FireError> {
+    raise_file_limit();
+    let clock = Clock::new();
+    let registry = Registry::new().map_err(FireError::SetUp)?;
+    registry
+        .add(control.wake_fd(), WAKE_TOKEN)
+        .map_err(FireError::SetUp)?;
+    let table = Arc::new(Timetable::new(plan));
+    let flows = Flows::new(plan);
+    let capture = CaptureLimits::new(
+        options.max_body_bytes,
+        options.capture_bytes,
+        options.digest.clone(),
+    );
+    let common = Common {
+        plan,
+        options,
+        control,
+        table: &table,
+        flows: &flows,
+        capture: &capture,
+        registry: &registry,
+        clock,
+    };
+    control.set_planned(u64::from(table.len()));
+
+    let read_ahead = ReadAhead::default();
+    let (loaded, loads) = sync_channel(LOADS_QUEUED);
+    let (outcome_to, outcomes) = channel();
+    let (values_to, values) = channel();
+    let stolen_before = ledger::steal_ns();
+    let compare_before = ledger::thread_cpu_ns();
+    thread::scope(|scope| {
+        let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+        let read_ahead = &read_ahead;
+        let loader = spawn("load").spawn_scoped(scope, move || {
+            source::read_ahead(plan, source, options, read_ahead, &loaded);
+            ledger::thread_cpu_ns()
+        });
+        let loader = loader.map_err(FireError::SetUp)?;
+        let registry = registry.clone();
+        let firing = spawn("fire").spawn_scoped(scope, move || {
+            let poll = Poll::new(registry, clock, nanos(options.max_spin));
+            let twins = TWINS.map(|twin| TwinSide::new(common, twin, outcome_to.clone()));
+            drop(outcome_to);
+            let summary = Engine::new(common, poll, twins, loads, read_ahead, values).run();
+            read_ahead.stop.store(true, Ordering::Relaxed);
+            summary
+        });
+        let firing = firing.map_err(|error| {
+            read_ahead.stop.store(true, Ordering::Relaxed);
+            FireError::SetUp(error)
+        })?;
+        let has_users = |position| table.value_users(position) > 0;
+        outcome::witness_all(witness, &outcomes, has_users, &values_to, control);
+        let mut summary = firing.join().map_err(|_| FireError::Failed)?;
+        summary.load_cpu_ns = loader.join().map_err(|_| FireError::Failed)?;
+        summary.compare_cpu_ns = ledger::thread_cpu_ns() - compare_before;
+        summary.steal_ns = ledger::steal_ns()
+            .zip(stolen_before)
+            .map(|(after, before)| after.saturating_sub(before));
+        Ok(summary)
+    })
+}
+
+/// Every connection takes a file descriptor, and the usual soft limit is 1024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it can't be raised, requests beyond it are refused and counted.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

@@ -1,0 +1,72 @@
+//! What a run may do.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::capture::DigestMaker;
+use super::rewrite::Rewrite;
+
+/// Where a twin listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: SocketAddr,
+    /// `host:port` as the run file has it.
+    pub authority: String,
+}
+
+/// Limits and habits of firing.
+#[derive(Clone)]
+pub struct Options {
+    /// The candidate and the baseline, in this order.
+    pub targets: [Target; 2],
+    /// What is changed in every request.
+    pub rewrite: Rewrite,
+    /// The longest that a request waits for its dependencies after it is due.
+    pub wait: Duration,
+    /// From handing a request to its connection to the answer's last byte.
+    pub response_timeout: Duration,
+    /// The longest that a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long before its first request is due a flow's connection opens.
+    pub connect_ahead: Duration,
+    /// How long a stopped run waits for what is in flight.
+    pub stop_grace: Duration,
+    /// Requests in flight at one twin; more are refused.
+    pub max_in_flight: usize,
+    /// Connections open to one twin; requests that need more are refused.
+    pub max_connections: usize,
+    /// The largest answer body that is held for comparison.
+    pub max_body_bytes: usize,
+    /// Bytes of answers that wait for their comparison. Beyond it bodies are kept
+    /// as digests; beyond twice as much, requests are refused.
+    pub capture_bytes: usize,
+    /// Bytes of requests read ahead of their due times.
+    pub read_ahead_bytes: usize,
+    /// The longest spin before a due time.
+    pub max_spin: Duration,
+    /// Digests for bodies that are not held.
+    pub digest: Option<DigestMaker>,
+}
+
+impl Options {
+    /// The usual ones.
+    pub fn new(candidate: Target, baseline: Target) -> Options {
+        Options {
+            targets: [candidate, baseline],
+            rewrite: Rewrite::default(),
+            wait: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            connect_ahead: Duration::from_millis(100),
+            stop_grace: Duration::from_secs(5),
+            max_in_flight: 10_000,
+            max_connections: 10_000,
+            max_body_bytes: 4 << 20,
+            capture_bytes: 256 << 20,
+            read_ahead_bytes: 64 << 20,
+            max_spin: Duration::from_micros(50),
+            digest: None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading requests shortly before they are due.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use twintap_plan::Plan;
+
+use super::options::Options;
+use super::wire::{Edit, Recorded, Wire, WireError, assemble};
+
+/// Where the requests of a plan come from.
+pub trait RequestSource: Send {
+    /// The request at `position`. They are asked for in the plan's order, each once.
+    ///
+    /// # Errors
+    /// A text for people: the request counts as refused, and the run goes on.
+    fn load(&mut self, position: u32) -> Result<Recorded, String>;
+}
+
+/// A request made ready as far as can be before its values are known.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) recorded: Recorded,
+    /// For each twin the edits that do not depend on its answers.
+    pub(crate) edits: [Vec<Edit>; 2],
+    /// For each twin the bytes, where no values are awaited.
+    pub(crate) wires: Option<[Result<Wire, WireError>; 2]>,
+    pub(crate) held_bytes: usize,
+}
+
+/// What the loader sends on: the requests that are not skipped, in order.
+pub(crate) type LoadedOrNot = Result<Box<Loaded>, String>;
+
+/// What the firing thread and the loader know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct ReadAhead {
+    pub(crate) held_bytes: AtomicUsize,
+    pub(crate) stop: AtomicBool,
+}
+
+/// How long the loader rests when it is far enough ahead.
+const REST: Duration = Duration::from_millis(2);
+
+/// Reads ahead until the plan ends, the run stops, or nobody takes any more.
+pub(crate) fn read_ahead(
+    plan: &Plan,
+    source: &mut dyn RequestSource,
+    options: &Options,
+    shared: &ReadAhead,
+    loaded: &SyncSender<(u32, LoadedOrNot)>,
+) {
+    let wanted = (0u32..).zip(&plan.requests);
+    for (position, request) in wanted.filter(|(_, request)| request.skip.is_none()) {
+        while shared.held_bytes.load(Ordering::Relaxed) > options.read_ahead_bytes {
+            if shared.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(REST);
+        }
+        if shared.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let result = source.load(position).map(|recorded| {
+            let loaded = prepare(recorded, request.bindings.is_empty(), options);
+            shared
+                .held_bytes
+                .fetch_add(loaded.held_bytes, Ordering::Relaxed);
+            Box::new(loaded)
+        });
+        if loaded.send((position, result)).is_err() {
+            return;
+        }
+    }
+}
+
+fn prepare(recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
+    let edits = [0, 1].map(|twin| {
+        let authority = options.targets[twin].authority.as_str();
+        options.rewrite.edits(&recorded.head, authority)
+    });
+    let wires = is_final.then(|| {
+        let first = assemble(&recorded, &edits[0]);
+        let second = if edits[0] == edits[1] {
+            first.as_ref().map(Wire::clone).map_err(|error| *error)
+        } else {
+            assemble(&recorded, &edits[1])
+        };
+        [first, second]
+    });
+    let held_bytes = recorded.held_bytes();
+    Loaded {
+        recorded,
+        edits,
+        wires,
+        held_bytes,
+    }
+}

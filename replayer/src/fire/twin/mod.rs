@@ -1,0 +1,328 @@
+//! One twin's side of a run: its schedule, its values, its connections.
+
+mod traffic;
+
+pub(crate) use traffic::from_token;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use twintap_plan::{Plan, SkipReason};
+use twintap_verdict::observation::{Timing, Twin};
+
+use super::capture::{CaptureLimits, RawBody};
+use super::connection::{Answered, Connection, Fate, InFlight};
+use super::control::{RunControl, index};
+use super::flows::Flows;
+use super::ledger::{self, Spread, TwinSummary};
+use super::options::Options;
+use super::outcome::{RawOutcome, RawResult};
+use super::poll::{Clock, EventFlags, Registry};
+use super::schedule::{Release, Schedule, Timetable};
+use super::slots::{Key, Slots};
+use super::source::Loaded;
+use super::values::ValueStore;
+use super::wire::{Wire, assemble};
+
+/// One instant, on the clock and in run time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) clock_ns: u64,
+    /// Run time is clock time minus this; it grows while the run pauses.
+    pub(crate) origin_ns: u64,
+}
+
+impl Now {
+    pub(crate) fn run_ns(self) -> u64 {
+        self.clock_ns.saturating_sub(self.origin_ns)
+    }
+}
+
+/// What both twins' sides share.
+#[derive(Clone, Copy)]
+pub(crate) struct Common<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) options: &'a Options,
+    pub(crate) control: &'a RunControl,
+    pub(crate) table: &'a Arc<Timetable>,
+    pub(crate) flows: &'a Flows,
+    pub(crate) capture: &'a Arc<CaptureLimits>,
+    pub(crate) registry: &'a Registry,
+    pub(crate) clock: Clock,
+}
+
+pub(crate) struct TwinSide<'a> {
+    common: Common<'a>,
+    twin: Twin,
+    pub(crate) schedule: Schedule,
+    values: ValueStore,
+    outcomes: Sender<RawOutcome>,
+    connections: Slots<Connection>,
+    flows: Vec<FlowState>,
+    in_flight: usize,
+    answer_deadlines: VecDeque<(u64, Key, u32)>,
+    connect_deadlines: VecDeque<(u64, Key)>,
+    unread: Vec<Key>,
+    buffer: Vec<u8>,
+    answers: Vec<Answered>,
+    summary: TwinSummary,
+    release_error: Histogram<u64>,
+    lateness: Histogram<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct FlowState {
+    connection: Option<Key>,
+    /// Requests without outcome, apart from those that the plan skips.
+    left: u32,
+    opened: bool,
+}
+
+impl<'a> TwinSide<'a> {
+    pub(crate) fn new(common: Common<'a>, twin: Twin, outcomes: Sender<RawOutcome>) -> Self {
+        let mut summary = TwinSummary::default();
+        summary.ledger.planned = u64::from(common.table.len());
+        let flow = |&left: &u32| FlowState {
+            left,
+            ..FlowState::default()
+        };
+        TwinSide {
+            twin,
+            schedule: Schedule::new(Arc::clone(common.table), nanos(common.options.wait)),
+            values: ValueStore::new(common.table),
+            outcomes,
+            connections: Slots::new(),
+            flows: common.flows.requests().iter().map(flow).collect(),
+            in_flight: 0,
+            answer_deadlines: VecDeque::new(),
+            connect_deadlines: VecDeque::new(),
+            unread: Vec::new(),
+            buffer: vec![0; 64 * 1024],
+            answers: Vec::new(),
+            summary,
+            release_error: ledger::histogram(),
+            lateness: ledger::histogram(),
+            common,
+        }
+    }
+
+    /// True when every request of the plan has its outcome.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.summary.ledger.closes()
+    }
+
+    pub(crate) fn finish(mut self) -> TwinSummary {
+        self.summary.release_error = Spread::of(&self.release_error);
+        self.summary.lateness = Spread::of(&self.lateness);
+        self.summary
+    }
+
+    /// The plan says not to fire it.
+    pub(crate) fn skip(&mut self, position: u32, reason: SkipReason, now: Now) {
+        self.values.used(self.common.plan, position);
+        self.settle(position, RawResult::Skipped(reason), None, now);
+    }
+
+    /// A limit of the run keeps it back.
+    pub(crate) fn refuse(&mut self, position: u32, limit: &str, now: Now) {
+        self.values.used(self.common.plan, position);
+        self.settle(position, RawResult::Refused(limit.to_owned()), None, now);
+        self.flow_has_one_less(position);
+    }
+
+    /// Takes the values of an answer, in the order of the plan's `produces`.
+    pub(crate) fn handle_values(&mut self, position: u32, values: Vec<Option<Bytes>>, now: Now) {
+        self.values.put(position, values);
+        self.schedule.handle_values(position, now.run_ns());
+    }
+
+    /// Hands a request to its flow's connection.
+    pub(crate) fn fire(&mut self, release: Release, loaded: &Loaded, now: Now) {
+        let position = release.position;
+        if self.in_flight >= self.common.options.max_in_flight {
+            return self.refuse(position, "in_flight", now);
+        }
+        if self.common.capture.is_overrun() {
+            return self.refuse(position, "backlog", now);
+        }
+        let Some(wire) = self.wire(position, loaded) else {
+            return self.refuse(position, "unwritable", now);
+        };
+        self.values.used(self.common.plan, position);
+        let due_ns = self.common.table.due_ns(position);
+        let late_ns = release.ready_ns.saturating_sub(due_ns);
+        self.lateness.saturating_record(late_ns);
+        self.summary.wait_expired += u64::from(release.wait_expired);
+
+        let method = loaded.recorded.head.method.clone();
+        let mut request = InFlight::new(release, method, now.origin_ns);
+        if is_safe(&request.method) {
+            request.again = Some(wire.clone());
+        }
+        self.set_in_flight(self.in_flight + 1);
+        match self.connection_for(self.common.flows.of(position), release.wait_expired, now) {
+            Ok(key) => self.send(key, request, wire, now),
+            Err(result) => self.conclude(request, result, now),
+        }
+    }
+
+    /// Gives up what has taken too long.
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        while let Some(&(deadline, key, position)) = self.answer_deadlines.front() {
+            let is_pending = self.connections.get_mut(key).is_some_and(|connection| {
+                let mut requests = connection.in_flight.iter();
+                requests.any(|request| request.release.position == position)
+            });
+            if is_pending && deadline > now.clock_ns {
+                break;
+            }
+            self.answer_deadlines.pop_front();
+            if is_pending {
+                let limit = self.common.options.response_timeout;
+                let fate = Fate::Failed("timeout", format!("no whole answer within {limit:?}"));
+                self.end(key, fate, now);
+            }
+        }
+        while let Some(&(deadline, key)) = self.connect_deadlines.front() {
+            let connection = self.connections.get_mut(key);
+            let is_pending = connection.is_some_and(|connection| !connection.is_open);
+            if is_pending && deadline > now.clock_ns {
+                break;
+            }
+            self.connect_deadlines.pop_front();
+            if is_pending {
+                let limit = self.common.options.connect_timeout;
+                let fate = Fate::Failed("timeout", format!("not connected within {limit:?}"));
+                self.end(key, fate, now);
+            }
+        }
+    }
+
+    /// The clock time at which [`handle_timeout`](Self::handle_timeout) may have
+    /// something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+        let answer = self
+            .answer_deadlines
+            .front()
+            .map(|&(deadline, ..)| deadline);
+        let connect = self
+            .connect_deadlines
+            .front()
+            .map(|&(deadline, _)| deadline);
+        [answer, connect].into_iter().flatten().min()
+    }
+
+    /// Ends everything in flight as `kind`.
+    pub(crate) fn give_up(&mut self, kind: &'static str, detail: &str, now: Now) {
+        for key in self.connections.keys() {
+            self.end(key, Fate::Failed(kind, detail.to_owned()), now);
+        }
+    }
+
+    /// The bytes with this twin's values in them, if they can be written.
+    fn wire(&mut self, position: u32, loaded: &Loaded) -> Option<Wire> {
+        let twin = index(self.twin);
+        if let Some(wires) = &loaded.wires {
+            return wires[twin].as_ref().ok().cloned();
+        }
+        let (mut edits, missing) = self.values.edits(self.common.plan, position);
+        let bound = edits.len();
+        for edit in &loaded.edits[twin] {
+            if !edits[..bound].iter().any(|value| value.meets(edit)) {
+                edits.push(edit.clone());
+            }
+        }
+        let wire = assemble(&loaded.recorded, &edits).ok()?;
+        self.summary.fired_unbound += u64::from(missing > 0);
+        Some(wire)
+    }
+
+    /// A request that was handed to a connection has its outcome.
+    fn conclude(&mut self, request: InFlight, result: RawResult, now: Now) {
+        let position = request.release.position;
+        let run_ns = |clock_ns: u64| clock_ns.saturating_sub(request.origin_ns);
+        let is_answer = matches!(result, RawResult::Answered(_));
+        let timing = (request.released_ns > 0).then(|| Timing {
+            due_ns: self.common.table.due_ns(position),
+            ready_ns: request.release.ready_ns,
+            released_ns: run_ns(request.released_ns),
+            first_byte_ns: run_ns(if is_answer {
+                request.first_byte_ns
+            } else {
+                now.clock_ns
+            }),
+            last_byte_ns: run_ns(now.clock_ns),
+            wait_expired: request.release.wait_expired,
+        });
+        self.set_in_flight(self.in_flight - 1);
+        self.settle(position, result, timing, now);
+        self.flow_has_one_less(position);
+    }
+
+    /// Counts an outcome, lets those who waited for it go on, and sends it off.
+    fn settle(&mut self, position: u32, result: RawResult, timing: Option<Timing>, now: Now) {
+        let counters = self.common.control.counters(self.twin);
+        let ledger = &mut self.summary.ledger;
+        match &result {
+            RawResult::Answered(answer) => {
+                ledger.answered += 1;
+                counters.answered.increment();
+                let is_digest = matches!(answer.body, RawBody::Digest { .. });
+                self.summary.digest_only += u64::from(is_digest);
+            }
+            RawResult::Errored { kind, .. } => {
+                ledger::count(&mut ledger.errored, kind);
+                counters.errored.increment();
+            }
+            RawResult::Refused(limit) => {
+                ledger::count(&mut ledger.refused, limit);
+                counters.refused.increment();
+            }
+            RawResult::Skipped(reason) => {
+                ledger::count(&mut ledger.skipped, skip_word(*reason));
+                counters.skipped.increment();
+            }
+        }
+        let has_values =
+            matches!(result, RawResult::Answered(_)) && self.common.table.value_users(position) > 0;
+        self.schedule
+            .handle_outcome(position, now.run_ns(), has_values);
+        let outcome = RawOutcome {
+            position,
+            twin: self.twin,
+            result,
+            timing,
+        };
+        // The comparing side outlives this one; should it have failed, the ledger
+        // still closes.
+        let _ = self.outcomes.send(outcome);
+    }
+
+    fn set_in_flight(&mut self, count: usize) {
+        self.in_flight = count;
+        let counters = self.common.control.counters(self.twin);
+        counters.in_flight.set(count as u64);
+    }
+}
+
+/// The word of the run ledger for a reason.
+pub(crate) fn skip_word(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Unbound => "unbound",
+        SkipReason::Incomplete => "incomplete",
+        SkipReason::Filtered => "filtered",
+    }
+}
+
+/// Methods that a client may send again unasked (RFC 9110, section 9.2.1).
+fn is_safe(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,283 @@
+//! A twin's connections: opening, writing, reading, ending.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::super::capture::Capture;
+use super::super::connection::connect_failed;
+use super::*;
+
+/// Poll tokens with this bit belong to the baseline.
+const BASELINE_BIT: u64 = 1 << 63;
+
+/// The twin and the connection that a poll token names.
+pub(crate) fn from_token(token: u64) -> (Twin, Key) {
+    let twin = if token & BASELINE_BIT == 0 {
+        Twin::Candidate
+    } else {
+        Twin::Baseline
+    };
+    (twin, Key::from_u64(token & !BASELINE_BIT))
+}
+
+fn to_token(twin: Twin, key: Key) -> u64 {
+    match twin {
+        Twin::Candidate => key.to_u64(),
+        Twin::Baseline => key.to_u64() | BASELINE_BIT,
+    }
+}
+
+impl TwinSide<'_> {
+    /// Opens a flow's connection ahead of its first request.
+    pub(crate) fn open_ahead(&mut self, flow: u32, now: Now) {
+        let state = self.flows[flow as usize];
+        if state.left > 0 && !state.opened {
+            // Where it fails, the request itself tries again and has the outcome.
+            let _ = self.open(flow, now);
+        }
+    }
+
+    /// A socket is ready for something.
+    pub(crate) fn handle_io(&mut self, key: Key, flags: EventFlags, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        if !connection.is_open {
+            let fate = connection.finish_connecting();
+            if !matches!(fate, Fate::Open) {
+                return self.end(key, fate, now);
+            }
+        }
+        if flags.intersects(EventFlags::OUT) {
+            self.write(key, now);
+        }
+        if ends || flags.intersects(EventFlags::IN) {
+            self.read(key, ends, now);
+        }
+    }
+
+    /// Goes on with connections that had more to read; says whether any still has.
+    pub(crate) fn read_on(&mut self, now: Now) -> bool {
+        for key in std::mem::take(&mut self.unread) {
+            self.read(key, true, now);
+        }
+        !self.unread.is_empty()
+    }
+
+    /// The connection for the flow's next request.
+    pub(super) fn connection_for(
+        &mut self,
+        flow: u32,
+        wait_expired: bool,
+        now: Now,
+    ) -> Result<Key, RawResult> {
+        let state = self.flows[flow as usize];
+        let mut is_busy = false;
+        if let Some(key) = state.connection
+            && let Some(connection) = self.connections.get_mut(key)
+            && !connection.retires
+        {
+            // Recorded pipelining goes on as such; but what only lost patience with
+            // an earlier answer must not queue up behind it.
+            is_busy = wait_expired && !connection.in_flight.is_empty();
+            if !is_busy {
+                return Ok(key);
+            }
+            connection.retires = true;
+        }
+        let key = self.open(flow, now)?;
+        if is_busy {
+            self.summary.extra_connections += 1;
+        } else {
+            self.summary.reopened += u64::from(state.opened);
+        }
+        Ok(key)
+    }
+
+    /// Sends a request over a connection that [`connection_for`](Self::connection_for) gave.
+    pub(super) fn send(&mut self, key: Key, request: InFlight, wire: Wire, now: Now) {
+        let limit = nanos(self.common.options.response_timeout);
+        let deadline = now.clock_ns.saturating_add(limit);
+        let position = request.release.position;
+        self.answer_deadlines.push_back((deadline, key, position));
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.push(request, wire);
+            if connection.is_open {
+                self.write(key, now);
+            }
+        }
+    }
+
+    /// Ends a connection. What is in flight on it has its outcome, or goes out
+    /// again over another.
+    pub(super) fn end(&mut self, key: Key, fate: Fate, now: Now) {
+        let Some(connection) = self.remove(key) else {
+            return;
+        };
+        let (kind, detail) = match fate {
+            Fate::Failed(kind, detail) => (kind, detail),
+            Fate::Open | Fate::More | Fate::Ended => {
+                ("closed_early", "closed before an answer".to_owned())
+            }
+        };
+        // A kept-alive connection may end just as the next request goes out; then
+        // no byte of an answer comes, and a client sends it again (RFC 9110,
+        // section 9.2.2).
+        let was_kept_alive = connection.answers > 0 && matches!(kind, "closed_early" | "reset");
+        let has_begun = connection.answer_has_begun();
+        for (place, mut request) in connection.in_flight.into_iter().enumerate() {
+            let again = request.again.take();
+            match again {
+                Some(wire) if was_kept_alive && !(place == 0 && has_begun) => {
+                    self.send_again(connection.flow, request, wire, now);
+                }
+                _ => {
+                    let detail = match place {
+                        0 => detail.clone(),
+                        _ => format!("behind a request that failed: {detail}"),
+                    };
+                    self.conclude(request, RawResult::Errored { kind, detail }, now);
+                }
+            }
+        }
+    }
+
+    /// A request of the flow has its outcome: after the last the connection closes.
+    pub(super) fn flow_has_one_less(&mut self, position: u32) {
+        let state = &mut self.flows[self.common.flows.of(position) as usize];
+        state.left = state.left.saturating_sub(1);
+        if state.left == 0
+            && let Some(key) = state.connection
+            && let Some(connection) = self.connections.get_mut(key)
+            && connection.in_flight.is_empty()
+        {
+            self.remove(key);
+        }
+    }
+
+    fn send_again(&mut self, flow: u32, request: InFlight, wire: Wire, now: Now) {
+        let state = self.flows[flow as usize];
+        let current = state.connection.filter(|&key| {
+            let connection = self.connections.get_mut(key);
+            connection.is_some_and(|connection| !connection.retires && connection.answers == 0)
+        });
+        let key = match current {
+            Some(key) => Ok(key),
+            None => self.open(flow, now).inspect(|_| self.summary.reopened += 1),
+        };
+        match key {
+            Ok(key) => {
+                self.summary.resent += 1;
+                self.send(key, request, wire, now);
+            }
+            Err(result) => self.conclude(request, result, now),
+        }
+    }
+
+    fn open(&mut self, flow: u32, now: Now) -> Result<Key, RawResult> {
+        let options = self.common.options;
+        if self.connections.len() >= options.max_connections {
+            return Err(RawResult::Refused("connections".to_owned()));
+        }
+        let address = options.targets[index(self.twin)].address;
+        let key = self.connections.next_key();
+        let capture = Capture::new(Arc::clone(self.common.capture));
+        let connection = Connection::open(address, flow, capture)
+            .and_then(|connection| {
+                let token = to_token(self.twin, key);
+                self.common.registry.add(&connection.stream, token)?;
+                Ok(connection)
+            })
+            .map_err(|error| open_failed(&error))?;
+        self.connections.insert(connection);
+        self.summary.connections += 1;
+        let state = &mut self.flows[flow as usize];
+        state.connection = Some(key);
+        state.opened = true;
+        let deadline = now.clock_ns.saturating_add(nanos(options.connect_timeout));
+        self.connect_deadlines.push_back((deadline, key));
+        Ok(key)
+    }
+
+    fn write(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if !connection.is_writing() {
+            return;
+        }
+        let clock = self.common.clock;
+        let release_error = &mut self.release_error;
+        let (fate, sent) = connection.write(|request| {
+            if request.released_ns == 0 {
+                request.released_ns = clock.now_ns();
+                let ready_ns = request.release.ready_ns.saturating_add(request.origin_ns);
+                release_error.saturating_record(request.released_ns.saturating_sub(ready_ns));
+            }
+        });
+        self.summary.sent_bytes += sent;
+        if !matches!(fate, Fate::Open) {
+            // The twin may have answered before it closed.
+            self.read(key, true, now);
+            self.end(key, fate, now);
+        }
+    }
+
+    fn read(&mut self, key: Key, has_ended: bool, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut answers = std::mem::take(&mut self.answers);
+        let (fate, received) =
+            connection.read(&mut self.buffer, now.clock_ns, has_ended, &mut answers);
+        self.summary.received_bytes += received;
+        // An answer to a request that is not written whole ends what can follow.
+        connection.retires |= connection.in_flight.is_empty() && connection.is_writing();
+        for (request, answer) in answers.drain(..) {
+            self.conclude(request, RawResult::Answered(answer), now);
+        }
+        self.answers = answers;
+        match fate {
+            Fate::Open => {
+                let is_done = |connection: &mut Connection| {
+                    connection.retires && connection.in_flight.is_empty()
+                };
+                if self.connections.get_mut(key).is_some_and(is_done) {
+                    self.remove(key);
+                }
+            }
+            Fate::More => self.unread.push(key),
+            fate => self.end(key, fate, now),
+        }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Connection> {
+        let connection = self.connections.remove(key)?;
+        let state = &mut self.flows[connection.flow as usize];
+        if state.connection == Some(key) {
+            state.connection = None;
+        }
+        Some(connection)
+    }
+}
+
+/// What this side lacks is a limit of the run; all else is the twin's.
+fn open_failed(error: &io::Error) -> RawResult {
+    let lacking = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::NOSPC,
+    ];
+    if Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno)) {
+        return RawResult::Refused("sockets".to_owned());
+    }
+    match connect_failed(error) {
+        Fate::Failed(kind, detail) => RawResult::Errored { kind, detail },
+        _ => RawResult::Refused("sockets".to_owned()),
+    }
+}

@@ -1,0 +1,315 @@
+//! A recorded request to the bytes that go out.
+//!
+//! The bytes are those that were recorded: order, case and spelling of the
+//! head, the framing of the body. Only what an edit replaces changes, and of the
+//! framing only a Content-Length that no longer fits.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
+use thiserror::Error;
+use twintap_scrub::Part;
+use twintap_stream::message::Framing;
+use twintap_stream::{Field, RequestHead};
+
+/// A request as the archive has it, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The head.
+    pub head: RequestHead,
+    /// How the body was framed.
+    pub framing: Framing,
+    /// The body, after transfer decoding.
+    pub body: Bytes,
+    /// The body's pieces as they were framed, where the archive knows them:
+    /// their lengths add up to the body's. Empty: one piece.
+    pub chunks: Vec<u32>,
+    /// Trailer fields of a chunked body.
+    pub trailers: Vec<Field>,
+}
+
+impl Recorded {
+    /// Bytes that it takes in memory, about.
+    pub fn held_bytes(&self) -> usize {
+        let field = |field: &Field| field.name.len() + field.value.len() + 64;
+        self.head.target.len() + self.body.len() + self.head.fields.iter().map(field).sum::<usize>()
+    }
+}
+
+/// Bytes that take the place of a span of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The part.
+    pub part: Part,
+    /// First byte of the span.
+    pub start: u32,
+    /// Bytes of the span.
+    pub len: u32,
+    /// What goes there, encoded as that place needs.
+    pub value: Bytes,
+}
+
+impl Edit {
+    fn end(&self) -> u64 {
+        u64::from(self.start) + u64::from(self.len)
+    }
+
+    /// True when both want some byte, or the same empty place, of one part.
+    pub fn meets(&self, other: &Edit) -> bool {
+        self.part == other.part
+            && (self.start == other.start
+                || (u64::from(self.start) < other.end() && u64::from(other.start) < self.end()))
+    }
+}
+
+/// Why a request can't be written.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum WireError {
+    /// An edit lies outside its part, or two want the same bytes: the plan was
+    /// made from another archive.
+    #[error("a value's place does not fit the recorded request")]
+    Edit,
+    /// The body's length changes where Content-Length stands several times.
+    #[error("a body of new length under an irregular Content-Length")]
+    Framing,
+}
+
+/// The bytes of a request, in pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Wire {
+    /// Written one after another.
+    pub pieces: SmallVec<[Bytes; 3]>,
+}
+
+impl Wire {
+    /// All of it in one piece.
+    pub fn concat(&self) -> Vec<u8> {
+        self.pieces.concat()
+    }
+}
+
+/// Writes `recorded` with `edits`, in any order.
+pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> {
+    let body = splice(&recorded.body, Part::Body, edits)?;
+    let mends_length = recorded.framing == Framing::Length && body.len() != recorded.body.len();
+    let head = if mends_length || edits.iter().any(|edit| edit.part != Part::Body) {
+        edit_head(recorded, edits, mends_length.then_some(body.len()))?.to_wire()
+    } else {
+        recorded.head.to_wire()
+    };
+    let mut wire = Wire::default();
+    wire.pieces.push(head);
+    match recorded.framing {
+        Framing::Chunked => write_chunks(&mut wire, recorded, body),
+        _ if body.is_empty() => {}
+        _ => wire.pieces.push(body),
+    }
+    Ok(wire)
+}
+
+fn edit_head(
+    recorded: &Recorded,
+    edits: &[Edit],
+    length: Option<usize>,
+) -> Result<RequestHead, WireError> {
+    let mut head = recorded.head.clone();
+    head.target = splice(&head.target, Part::Target, edits)?;
+    let fields = head.fields.len();
+    for (index, field) in head.fields.iter_mut().enumerate() {
+        let index = u32::try_from(index).map_err(|_| WireError::Edit)?;
+        field.value = splice(&field.value, Part::Field(index), edits)?;
+    }
+    let is_beyond =
+        |edit: &Edit| matches!(edit.part, Part::Field(index) if index as usize >= fields);
+    if edits.iter().any(is_beyond) {
+        return Err(WireError::Edit);
+    }
+    if let Some(length) = length {
+        let mut lengths = head
+            .fields
+            .iter_mut()
+            .filter(|field| field.is("content-length"));
+        match (lengths.next(), lengths.next()) {
+            (Some(field), None) => field.value = Bytes::from(length.to_string()),
+            _ => return Err(WireError::Framing),
+        }
+    }
+    Ok(head)
+}
+
+fn splice(value: &Bytes, part: Part, edits: &[Edit]) -> Result<Bytes, WireError> {
+    let mut edits: SmallVec<[&Edit; 4]> = edits.iter().filter(|edit| edit.part == part).collect();
+    if edits.is_empty() {
+        return Ok(value.clone());
+    }
+    edits.sort_by_key(|edit| edit.start);
+    let fits = edits
+        .last()
+        .is_some_and(|last| last.end() <= value.len() as u64);
+    if !fits || edits.windows(2).any(|pair| pair[0].meets(pair[1])) {
+        return Err(WireError::Edit);
+    }
+    let edits: SmallVec<[_; 4]> = edits
+        .into_iter()
+        .map(|edit| (edit.start as usize, edit.len as usize, &edit.value))
+        .collect();
+    Ok(twintap_scrub::splice(value, &edits))
+}
+
+/// Chunks as they were recorded while nothing in the body changed its length,
+/// otherwise one.
+fn write_chunks(wire: &mut Wire, recorded: &Recorded, body: Bytes) {
+    let recorded_bytes: u64 = recorded.chunks.iter().map(|&size| u64::from(size)).sum();
+    let as_recorded = recorded_bytes == body.len() as u64;
+    let whole = [u32::try_from(body.len()).unwrap_or(u32::MAX)];
+    let sizes: &[u32] = if as_recorded && !recorded.chunks.is_empty() {
+        &recorded.chunks
+    } else if body.is_empty() {
+        &[]
+    } else {
+        &whole
+    };
+    let mut out = BytesMut::with_capacity(body.len() + 16 * (sizes.len() + 1));
+    let mut rest = &body[..];
+    for &size in sizes {
+        let (chunk, after) = rest.split_at(rest.len().min(size as usize));
+        rest = after;
+        out.put_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        out.put_slice(chunk);
+        out.put_slice(b"\r\n");
+    }
+    if !rest.is_empty() {
+        // A body beyond 4 GiB, the most that one size here can say.
+        out.put_slice(format!("{:x}\r\n", rest.len()).as_bytes());
+        out.put_slice(rest);
+        out.put_slice(b"\r\n");
+    }
+    out.put_slice(b"0\r\n");
+    for field in &recorded.trailers {
+        out.put_slice(&field.name);
+        let (before, after): (&[u8], &[u8]) = match &field.spelling {
+            Some(spelling) => (&spelling.before_value, &spelling.after_value),
+            None => (b": ", b"\r\n"),
+        };
+        out.put_slice(before);
+        out.put_slice(&field.value);
+        out.put_slice(after);
+    }
+    out.put_slice(b"\r\n");
+    wire.pieces.push(out.freeze());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(framing: Framing, fields: &[(&str, &str)], body: &str) -> Recorded {
+        Recorded {
+            head: RequestHead {
+                method: Bytes::from_static(b"POST"),
+                target: Bytes::from_static(b"/orders/17?q=a%20b"),
+                version: Bytes::from_static(b"HTTP/1.1"),
+                fields: fields
+                    .iter()
+                    .map(|(name, value)| Field::new(name.to_string(), value.to_string()))
+                    .collect(),
+                line_spelling: None,
+                end: Bytes::from_static(b"\r\n"),
+            },
+            framing,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            chunks: Vec::new(),
+            trailers: Vec::new(),
+        }
+    }
+
+    fn edit(part: Part, start: u32, len: u32, value: &str) -> Edit {
+        Edit {
+            part,
+            start,
+            len,
+            value: Bytes::copy_from_slice(value.as_bytes()),
+        }
+    }
+
+    #[track_caller]
+    fn check(recorded: &Recorded, edits: &[Edit], expected: &str) {
+        let wire = assemble(recorded, edits).expect("edits that fit");
+        assert_eq!(String::from_utf8_lossy(&wire.concat()), expected);
+    }
+
+    #[test]
+    fn without_edits_nothing_changes() {
+        check(
+            &recorded(
+                Framing::Length,
+                &[("hOsT", "a"), ("Content-length", "05")],
+                "hello",
+            ),
+            &[],
+            "POST /orders/17?q=a%20b HTTP/1.1\r\nhOsT: a\r\nContent-length: 05\r\n\r\nhello",
+        );
+    }
+
+    #[test]
+    fn several_edits_in_several_parts() {
+        check(
+            &recorded(
+                Framing::Length,
+                &[("Cookie", "sid=abc; t=xyz"), ("Content-Length", "11")],
+                r#"{"id":"17"}"#,
+            ),
+            &[
+                edit(Part::Body, 7, 2, "2048"),
+                edit(Part::Field(0), 11, 3, "Z"),
+                edit(Part::Field(0), 4, 3, "longer"),
+                edit(Part::Target, 8, 2, "2048"),
+            ],
+            "POST /orders/2048?q=a%20b HTTP/1.1\r\nCookie: sid=longer; t=Z\r\nContent-Length: 13\r\n\r\n{\"id\":\"2048\"}",
+        );
+    }
+
+    #[test]
+    fn chunks_stay_while_the_length_does() {
+        let mut request = recorded(
+            Framing::Chunked,
+            &[("Transfer-Encoding", "chunked")],
+            "hello world",
+        );
+        request.chunks = vec![5, 6];
+        request.trailers = vec![Field::new("Digest", "x")];
+        let head = "POST /orders/17?q=a%20b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        check(
+            &request,
+            &[edit(Part::Body, 0, 5, "HELLO")],
+            &format!("{head}5\r\nHELLO\r\n6\r\n world\r\n0\r\nDigest: x\r\n\r\n"),
+        );
+        check(
+            &request,
+            &[edit(Part::Body, 0, 5, "bye")],
+            &format!("{head}9\r\nbye world\r\n0\r\nDigest: x\r\n\r\n"),
+        );
+    }
+
+    #[test]
+    fn edits_that_do_not_fit_are_refused() {
+        let request = recorded(Framing::Length, &[("Content-Length", "5")], "hello");
+        let cases = [
+            vec![edit(Part::Body, 3, 3, "x")],
+            vec![edit(Part::Body, 0, 3, "x"), edit(Part::Body, 2, 1, "y")],
+            vec![edit(Part::Field(1), 0, 0, "x")],
+        ];
+        for edits in cases {
+            assert_eq!(assemble(&request, &edits).map(|_| ()), Err(WireError::Edit));
+        }
+        let twice = recorded(
+            Framing::Length,
+            &[("Content-Length", "5"), ("Content-Length", "5")],
+            "hello",
+        );
+        let grows = [edit(Part::Body, 0, 0, "x")];
+        assert_eq!(
+            assemble(&twice, &grows).map(|_| ()),
+            Err(WireError::Framing)
+        );
+    }
+}

@@ -1,0 +1,464 @@
+//! Firing at twins that are plain threads in this process.
+
+mod twins;
+
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use twintap_plan::SkipReason;
+use twintap_plan::model::{Wait, WaitReason};
+use twintap_replayer::fire::RunControl;
+use twintap_scrub::{Encoding, Part};
+use twintap_stream::message::Framing;
+use twintap_verdict::observation::Twin;
+
+use twins::{Reply, Script, TwinServer, binding, produces, recorded, request, target};
+
+/// Both twins answer everything.
+fn good_twins() -> [TwinServer; 2] {
+    [(); 2].map(|()| TwinServer::start(|_| Reply::ok()))
+}
+
+/// The candidate does `bad` on `/bad`, and both answer everything else.
+fn bad_candidate(bad: impl Fn() -> Reply + Send + Sync + 'static) -> [TwinServer; 2] {
+    let candidate = TwinServer::start(move |seen| match seen.line.as_str() {
+        "GET /bad HTTP/1.1" => bad(),
+        _ => Reply::ok(),
+    });
+    [candidate, TwinServer::start(|_| Reply::ok())]
+}
+
+fn control() -> RunControl {
+    RunControl::new().expect("an eventfd")
+}
+
+#[test]
+fn bytes_arrive_as_recorded() {
+    let mut script = Script::default();
+    let fields = [("hOST", "shop"), ("x-A", "1"), ("ACCEPT", "*/*")];
+    script.add(request(0, 0), recorded("GET", "/a?b=%20&c", &fields, ""));
+    let fields = [("Transfer-Encoding", "chunked")];
+    let mut chunked = recorded("POST", "/b", &fields, "hello world");
+    chunked.framing = Framing::Chunked;
+    chunked.chunks = vec![5, 6];
+    script.add(request(1, 0), chunked);
+
+    let twins = good_twins();
+    let run = script.fire(&twins);
+    for twin in &twins {
+        assert_eq!(
+            twin.received(),
+            [
+                "GET /a?b=%20&c HTTP/1.1\r\nhOST: shop\r\nx-A: 1\r\nACCEPT: */*\r\n\r\n\
+              POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+              5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+            ]
+        );
+    }
+    for summary in run.summaries() {
+        assert_eq!(summary.ledger.answered, 2);
+        assert_eq!((summary.connections, summary.reopened), (1, 0));
+        assert_eq!(summary.release_error.count, 2);
+    }
+}
+
+#[test]
+fn each_twin_gets_its_own_values() {
+    let mut script = Script::default();
+    let mut login = request(0, 0);
+    login.produces = produces(&["set-cookie.sid", "json./id", "location.path.1"]);
+    script.add(login, recorded("POST", "/login", &[], ""));
+    let mut order = request(1, 0);
+    order.bindings = vec![
+        binding(0, "set-cookie.sid", Part::Field(0), 4..7, Encoding::Plain),
+        binding(0, "json./id", Part::Body, 6..8, Encoding::JsonLiteral),
+        binding(0, "location.path.1", Part::Target, 8..9, Encoding::Percent),
+    ];
+    let fields = [("Cookie", "sid=abc; theme=dark"), ("Content-Length", "9")];
+    script.add(
+        order,
+        recorded("POST", "/orders/7", &fields, r#"{"id":17}"#),
+    );
+
+    let twins = ["s1,1007,a b", "session2,8,c"].map(|values| {
+        TwinServer::start(move |seen| match seen.place {
+            0 => Reply::values(values),
+            _ => Reply::ok(),
+        })
+    });
+    let run = script.fire(&twins);
+    assert_eq!(
+        twins[0].received(),
+        ["POST /login HTTP/1.1\r\n\r\n\
+          POST /orders/a%20b HTTP/1.1\r\nCookie: sid=s1; theme=dark\r\nContent-Length: 11\r\n\r\n\
+          {\"id\":1007}"]
+    );
+    assert_eq!(
+        twins[1].received(),
+        ["POST /login HTTP/1.1\r\n\r\n\
+          POST /orders/c HTTP/1.1\r\nCookie: sid=session2; theme=dark\r\nContent-Length: 8\r\n\r\n\
+          {\"id\":8}"]
+    );
+    for summary in run.summaries() {
+        assert_eq!((summary.ledger.answered, summary.fired_unbound), (2, 0));
+    }
+}
+
+#[test]
+fn a_value_that_did_not_come_is_sent_as_recorded_and_counted() {
+    let mut script = Script::default();
+    let mut login = request(0, 0);
+    login.produces = produces(&["location.path.1"]);
+    script.add(login, recorded("POST", "/login", &[], ""));
+    let mut order = request(1, 1);
+    order.bindings = vec![binding(
+        0,
+        "location.path.1",
+        Part::Target,
+        8..9,
+        Encoding::Percent,
+    )];
+    script.add(order, recorded("GET", "/orders/7", &[], ""));
+
+    let twins = [
+        TwinServer::start(|_| Reply::ok()),
+        TwinServer::start(|_| Reply::values("9")),
+    ];
+    let run = script.fire(&twins);
+    assert_eq!(twins[0].received()[1], "GET /orders/7 HTTP/1.1\r\n\r\n");
+    assert_eq!(twins[1].received()[1], "GET /orders/9 HTTP/1.1\r\n\r\n");
+    assert_eq!(run.summary.candidate.fired_unbound, 1);
+    assert_eq!(run.summary.baseline.fired_unbound, 0);
+}
+
+#[track_caller]
+fn check_bad(bad: impl Fn() -> Reply + Send + Sync + 'static, expected: &str) {
+    let mut script = Script::default();
+    script.get(0, 0, "/bad");
+    for due_ms in 1..20 {
+        script.get(due_ms, 1, "/good");
+    }
+    let after = script.get(20, 0, "/good");
+    let run = script.fire_with(&bad_candidate(bad), &control(), |options| {
+        options.response_timeout = Duration::from_millis(300);
+        options.connect_timeout = Duration::from_millis(300);
+    });
+    let candidate = run.candidate();
+    assert_eq!(candidate[0], expected);
+    assert!(
+        candidate[1..].iter().all(|word| *word == "200"),
+        "{candidate:?}"
+    );
+    assert!(run.baseline().iter().all(|word| *word == "200"));
+    assert_eq!(candidate[after as usize], "200");
+    assert_eq!(run.summary.candidate.ledger.errored[expected], 1);
+    assert_eq!(run.summary.candidate.reopened, 1);
+}
+
+#[test]
+fn a_twin_that_stalls_times_out() {
+    check_bad(|| Reply::Stall, "timeout");
+}
+
+#[test]
+fn a_twin_that_resets_is_an_outcome() {
+    check_bad(|| Reply::Reset, "reset");
+}
+
+#[test]
+fn garbage_is_an_outcome() {
+    check_bad(
+        || Reply::Text("SSH-2.0-OpenSSH\r\n\r\n".to_owned()),
+        "garbage",
+    );
+}
+
+#[test]
+fn a_close_without_an_answer_is_an_outcome() {
+    check_bad(|| Reply::Close(String::new()), "closed_early");
+}
+
+#[test]
+fn a_close_inside_the_body_is_an_outcome() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nnot all";
+    check_bad(move || Reply::Close(cut.to_owned()), "closed_early");
+}
+
+#[test]
+fn an_absent_twin_refuses_each_connection() {
+    let mut script = Script::default();
+    for due_ms in 0..5 {
+        script.get(due_ms, due_ms % 2, "/");
+    }
+    let absent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = absent.local_addr().expect("a bound socket");
+    drop(absent);
+    let run = script.fire_with(&good_twins(), &control(), |options| {
+        options.targets[0] = target(address);
+    });
+    assert_eq!(run.candidate(), ["connect_refused"; 5]);
+    assert_eq!(run.baseline(), ["200"; 5]);
+}
+
+#[test]
+fn a_body_until_close_is_whole_and_its_connection_opens_again() {
+    let mut script = Script::default();
+    script.get(0, 0, "/bad");
+    script.get(50, 0, "/good");
+    let until_close = "HTTP/1.1 200 OK\r\n\r\nall there is";
+    let twins = bad_candidate(move || Reply::Close(until_close.to_owned()));
+    let run = script.fire(&twins);
+    assert_eq!(run.candidate(), ["200", "200"]);
+    assert_eq!(run.summary.candidate.reopened, 1);
+    assert_eq!(run.summary.baseline.reopened, 0);
+}
+
+#[test]
+fn a_connection_that_closes_between_requests_opens_again() {
+    let mut script = Script::default();
+    script.get(0, 0, "/first");
+    script.get(50, 0, "/second");
+    let close = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let twins = [
+        TwinServer::start(move |_| Reply::Close(close.to_owned())),
+        TwinServer::start(|_| Reply::ok()),
+    ];
+    let run = script.fire(&twins);
+    assert_eq!(run.candidate(), ["200", "200"]);
+    assert_eq!(twins[0].received().len(), 2);
+    assert_eq!(run.summary.candidate.reopened, 1);
+}
+
+#[test]
+fn a_safe_request_under_which_a_kept_connection_closed_goes_out_again() {
+    let mut script = Script::default();
+    script.get(0, 0, "/first");
+    script.get(20, 0, "/second");
+    script.get(30, 1, "/third");
+    let mut post = request(40, 1);
+    post.waits = vec![Wait {
+        request: 2,
+        reason: WaitReason::Connection,
+    }];
+    script.add(post, recorded("POST", "/fourth", &[], ""));
+    // It takes the second request of each connection and closes on it.
+    let candidate = TwinServer::start(|seen| match seen.place {
+        0 => Reply::ok(),
+        _ => Reply::Close(String::new()),
+    });
+    let run = script.fire(&[candidate, TwinServer::start(|_| Reply::ok())]);
+    assert_eq!(run.candidate(), ["200", "200", "200", "closed_early"]);
+    assert_eq!(run.summary.candidate.resent, 1);
+    assert_eq!(run.summary.candidate.reopened, 1);
+}
+
+#[test]
+fn a_wait_that_runs_out_fires_on_a_connection_of_its_own() {
+    let mut script = Script::default();
+    script.get(0, 0, "/bad");
+    script.get(1, 0, "/good");
+    let twins = bad_candidate(|| Reply::Stall);
+    let run = script.fire_with(&twins, &control(), |options| {
+        options.wait = Duration::from_millis(50);
+        options.response_timeout = Duration::from_millis(500);
+    });
+    assert_eq!(run.candidate(), ["timeout", "200"]);
+    assert_eq!(run.summary.candidate.wait_expired, 1);
+    assert_eq!(run.summary.candidate.extra_connections, 1);
+    assert_eq!(run.summary.baseline.wait_expired, 0);
+    assert_eq!(twins[0].received().len(), 2);
+}
+
+#[test]
+fn recorded_pipelining_stays() {
+    let mut script = Script::default();
+    for path in ["/1", "/2", "/3"] {
+        script.add(request(0, 0), recorded("GET", path, &[], ""));
+    }
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen_lines = Arc::clone(&lines);
+    let candidate = TwinServer::start(move |seen| {
+        seen_lines
+            .lock()
+            .expect("no thread failed")
+            .push(seen.line.clone());
+        if seen.place == 0 {
+            // It answers only when told to: the others have to be under way by then.
+            gate.lock().expect("one waits").recv().expect("it is told");
+        }
+        Reply::ok()
+    });
+    let control = control();
+    let watcher = control.clone();
+    let teller = thread::spawn(move || {
+        while watcher.progress(Twin::Candidate).in_flight < 3 {
+            thread::yield_now();
+        }
+        go.send(()).expect("the twin waits");
+    });
+    let twins = [candidate, TwinServer::start(|_| Reply::ok())];
+    let run = script.fire_with(&twins, &control, |_| {});
+    teller.join().expect("three were in flight");
+    assert_eq!(run.candidate(), ["200"; 3]);
+    assert_eq!(twins[0].received().len(), 1);
+    let lines = lines.lock().expect("no thread failed");
+    let expected = ["GET /1 HTTP/1.1", "GET /2 HTTP/1.1", "GET /3 HTTP/1.1"];
+    assert_eq!(lines[..], expected);
+}
+
+#[test]
+fn a_stopped_run_refuses_the_rest() {
+    let mut script = Script::default();
+    script.get(0, 0, "/");
+    script.get(1, 1, "/");
+    script.get(3_600_000, 2, "/");
+    script.get(3_600_001, 3, "/");
+    script.last().skip = Some(SkipReason::Filtered);
+    script.get(3_600_002, 1, "/");
+    let control = control();
+    let watcher = control.clone();
+    let stopper = thread::spawn(move || {
+        let answered = |twin| watcher.progress(twin).answered == 2;
+        while !(answered(Twin::Candidate) && answered(Twin::Baseline)) {
+            thread::yield_now();
+        }
+        watcher.stop();
+    });
+    let run = script.fire_with(&good_twins(), &control, |_| {});
+    stopper.join().expect("two answers");
+    assert!(run.summary.stopped);
+    let expected = [
+        "200",
+        "200",
+        "refused stopped",
+        "skipped Filtered",
+        "refused stopped",
+    ];
+    assert_eq!(run.candidate(), expected);
+    assert_eq!(run.baseline(), expected);
+}
+
+#[test]
+fn what_a_stopped_run_still_waits_for_ends_too() {
+    let mut script = Script::default();
+    script.get(0, 0, "/bad");
+    script.get(3_600_000, 1, "/");
+    let control = control();
+    let watcher = control.clone();
+    let stopper = thread::spawn(move || {
+        while watcher.progress(Twin::Baseline).answered == 0
+            || watcher.progress(Twin::Candidate).in_flight == 0
+        {
+            thread::yield_now();
+        }
+        watcher.stop();
+    });
+    let run = script.fire_with(&bad_candidate(|| Reply::Stall), &control, |options| {
+        options.stop_grace = Duration::from_millis(20);
+    });
+    stopper.join().expect("an answer");
+    assert_eq!(run.candidate(), ["stopped", "refused stopped"]);
+    assert_eq!(run.baseline(), ["200", "refused stopped"]);
+}
+
+#[test]
+fn a_paused_run_loses_nothing() {
+    let mut script = Script::default();
+    for due_ms in 0..200 {
+        script.get(due_ms, due_ms % 7, "/");
+    }
+    let control = control();
+    let watcher = control.clone();
+    let pauser = thread::spawn(move || {
+        while watcher.progress(Twin::Candidate).answered < 20 {
+            thread::yield_now();
+        }
+        watcher.pause();
+        // What was released before the pause took hold is answered in it.
+        thread::sleep(Duration::from_millis(100));
+        let during = watcher.progress(Twin::Candidate);
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(watcher.progress(Twin::Candidate), during);
+        watcher.resume();
+        during.answered
+    });
+    let run = script.fire_with(&good_twins(), &control, |_| {});
+    let before = pauser.join().expect("nothing is fired in a pause");
+    assert!(before < 200);
+    assert_eq!(run.summary.candidate.ledger.answered, 200);
+    assert_eq!(run.summary.baseline.ledger.answered, 200);
+    assert!(run.summary.paused_ns > 0);
+}
+
+#[test]
+fn limits_refuse_and_count() {
+    let mut script = Script::default();
+    for flow in 0..5 {
+        script.get(flow, flow, "/bad");
+    }
+    let twins = bad_candidate(|| Reply::Stall);
+    let run = script.fire_with(&twins, &control(), |options| {
+        options.max_in_flight = 3;
+        options.response_timeout = Duration::from_millis(300);
+    });
+    let mut words = run.candidate();
+    words.sort_unstable();
+    let expected = [
+        "refused in_flight",
+        "refused in_flight",
+        "timeout",
+        "timeout",
+        "timeout",
+    ];
+    assert_eq!(words, expected);
+    assert_eq!(run.summary.candidate.ledger.refused["in_flight"], 2);
+
+    let run = script.fire_with(&bad_candidate(|| Reply::Stall), &control(), |options| {
+        options.max_connections = 2;
+        options.response_timeout = Duration::from_millis(300);
+    });
+    assert_eq!(run.summary.candidate.ledger.refused["connections"], 3);
+}
+
+#[test]
+fn large_bodies_go_and_come() {
+    let body = "x".repeat(3 << 20);
+    let mut script = Script::default();
+    let length = body.len().to_string();
+    let upload = recorded("POST", "/up", &[("Content-Length", &length)], &body);
+    script.add(request(0, 0), upload);
+    script.get(1, 1, "/down");
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    let twins = [(); 2].map(|()| {
+        let answer = answer.clone();
+        TwinServer::start(move |seen| match seen.line.as_str() {
+            "GET /down HTTP/1.1" => Reply::Text(answer.clone()),
+            _ => Reply::ok(),
+        })
+    });
+    let run = script.fire_with(&twins, &control(), |options| {
+        options.max_body_bytes = 1 << 20;
+    });
+    for (summary, twin) in run.summaries().into_iter().zip(&twins) {
+        assert_eq!((summary.ledger.answered, summary.digest_only), (2, 1));
+        assert!(twin.received().iter().any(|bytes| bytes.ends_with(&body)));
+    }
+}
+
+#[test]
+fn many_flows_at_once() {
+    let mut script = Script::default();
+    for number in 0..3000 {
+        script.get(number / 10, number % 300, "/");
+    }
+    let run = script.fire(&good_twins());
+    for summary in run.summaries() {
+        assert_eq!(summary.ledger.answered, 3000);
+        assert_eq!((summary.connections, summary.reopened), (300, 0));
+    }
+}

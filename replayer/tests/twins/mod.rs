@@ -1,0 +1,416 @@
+//! Twins that are plain threads, and plans made by hand.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use twintap_plan::model::{Identity, Produced, SessionInfo, Wait, WaitReason};
+use twintap_plan::{Binding, Plan, PlannedRequest};
+use twintap_replayer::fire::response::RawAnswer;
+use twintap_replayer::fire::{
+    FireSummary, Options, RawOutcome, RawResult, Recorded, RequestSource, RunControl, Target,
+    TwinSummary, Witness, fire,
+};
+use twintap_scrub::{Encoding, LinkTag, Part};
+use twintap_stream::message::Framing;
+use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, Timestamp};
+use twintap_verdict::observation::Twin;
+
+/// What a twin does with a request.
+pub enum Reply {
+    /// It writes this, and takes the next request.
+    Text(String),
+    /// It writes this, and closes.
+    Close(String),
+    /// It resets the connection.
+    Reset,
+    /// It says nothing more.
+    Stall,
+}
+
+impl Reply {
+    pub fn ok() -> Reply {
+        Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned())
+    }
+
+    /// An answer that gives these values to the [`Collector`].
+    pub fn values(values: &str) -> Reply {
+        Reply::Text(format!(
+            "HTTP/1.1 302 Found\r\nX-Values: {values}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    }
+}
+
+/// A request that a twin got.
+pub struct Seen {
+    pub line: String,
+    /// How many came before it on its connection.
+    pub place: usize,
+}
+
+/// A server that answers as a closure says, one thread for each connection.
+pub struct TwinServer {
+    pub address: SocketAddr,
+    received: Arc<Mutex<Vec<String>>>,
+}
+
+impl TwinServer {
+    pub fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> TwinServer {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let handler = Arc::new(handler);
+        let seen = Arc::clone(&received);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let handler = Arc::clone(&handler);
+                let received = Arc::clone(&seen);
+                let mut all = received.lock().expect("no thread failed");
+                let number = all.len();
+                all.push(String::new());
+                drop(all);
+                thread::spawn(move || {
+                    let mut connection = ServedConnection {
+                        stream,
+                        held: Vec::new(),
+                        received,
+                        number,
+                    };
+                    connection.serve(&*handler);
+                });
+            }
+        });
+        TwinServer { address, received }
+    }
+
+    /// What came over each connection, in the order of their opening.
+    pub fn received(&self) -> Vec<String> {
+        self.received.lock().expect("no thread failed").clone()
+    }
+}
+
+struct ServedConnection {
+    stream: TcpStream,
+    held: Vec<u8>,
+    received: Arc<Mutex<Vec<String>>>,
+    number: usize,
+}
+
+impl ServedConnection {
+    fn serve(&mut self, handler: &dyn Fn(&Seen) -> Reply) {
+        for place in 0.. {
+            let Some(line) = self.request() else { return };
+            match handler(&Seen { line, place }) {
+                Reply::Text(text) => {
+                    if self.stream.write_all(text.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+                Reply::Close(text) => {
+                    // The peer may be gone, which a twin need not mind.
+                    let _ = self.stream.write_all(text.as_bytes());
+                    return;
+                }
+                Reply::Reset => {
+                    let linger = Some(Duration::ZERO);
+                    rustix::net::sockopt::set_socket_linger(&self.stream, linger)
+                        .expect("a socket");
+                    return;
+                }
+                Reply::Stall => while self.more() {},
+            }
+        }
+    }
+
+    /// Reads one request and gives its first line.
+    fn request(&mut self) -> Option<String> {
+        loop {
+            let text = String::from_utf8_lossy(&self.held).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let lower = head.to_ascii_lowercase();
+                let body_bytes = if lower.contains("transfer-encoding: chunked") {
+                    body.find("0\r\n\r\n").map(|end| end + 5)
+                } else {
+                    let length = lower.split("content-length: ").nth(1);
+                    let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+                    Some(length.unwrap_or(0)).filter(|length| *length <= body.len())
+                };
+                if let Some(body_bytes) = body_bytes {
+                    self.held.drain(..head.len() + 4 + body_bytes);
+                    return head.lines().next().map(str::to_owned);
+                }
+            }
+            if !self.more() {
+                return None;
+            }
+        }
+    }
+
+    fn more(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    self.held.extend_from_slice(&buffer[..count]);
+                    let mut all = self.received.lock().expect("no thread failed");
+                    all[self.number].push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// A plan in the making.
+#[derive(Default)]
+pub struct Script {
+    requests: Vec<PlannedRequest>,
+    recorded: Vec<Recorded>,
+}
+
+/// What a run came to.
+pub struct Run {
+    pub summary: FireSummary,
+    outcomes: HashMap<(u32, Twin), String>,
+}
+
+impl Run {
+    pub fn summaries(&self) -> [&TwinSummary; 2] {
+        [&self.summary.candidate, &self.summary.baseline]
+    }
+
+    /// The candidate's outcomes in the plan's order, each in a word.
+    pub fn candidate(&self) -> Vec<&str> {
+        self.outcomes_of(Twin::Candidate)
+    }
+
+    /// The baseline's.
+    pub fn baseline(&self) -> Vec<&str> {
+        self.outcomes_of(Twin::Baseline)
+    }
+
+    fn outcomes_of(&self, twin: Twin) -> Vec<&str> {
+        let count = self.summary.candidate.ledger.planned as u32;
+        let word = |position| self.outcomes[&(position, twin)].as_str();
+        (0..count).map(word).collect()
+    }
+}
+
+impl Script {
+    /// Adds a request and gives its position.
+    pub fn add(&mut self, request: PlannedRequest, recorded: Recorded) -> u32 {
+        self.requests.push(request);
+        self.recorded.push(recorded);
+        self.requests.len() as u32 - 1
+    }
+
+    /// Adds `GET path` on a flow, after earlier requests of that flow.
+    pub fn get(&mut self, due_ms: u64, flow: u64, path: &str) -> u32 {
+        let mut planned = request(due_ms, flow);
+        let position = self.requests.len();
+        let before = self
+            .requests
+            .iter()
+            .rposition(|earlier| earlier.flow == planned.flow);
+        planned.waits.extend(before.map(|before| Wait {
+            request: before as u32,
+            reason: WaitReason::Connection,
+        }));
+        assert!(before.is_none_or(|before| before < position));
+        self.add(planned, recorded("GET", path, &[], ""))
+    }
+
+    pub fn last(&mut self) -> &mut PlannedRequest {
+        self.requests.last_mut().expect("a request was added")
+    }
+
+    pub fn fire(&self, twins: &[TwinServer; 2]) -> Run {
+        self.fire_with(twins, &RunControl::new().expect("an eventfd"), |_| {})
+    }
+
+    /// Fires with other options than the usual ones, and holds the ledgers to
+    /// their law.
+    pub fn fire_with(
+        &self,
+        twins: &[TwinServer; 2],
+        control: &RunControl,
+        change: impl FnOnce(&mut Options),
+    ) -> Run {
+        let plan = self.plan();
+        let [candidate, baseline] = twins.each_ref().map(|twin| target(twin.address));
+        let mut options = Options::new(candidate, baseline);
+        options.connect_ahead = Duration::from_millis(10);
+        change(&mut options);
+        let mut collector = Collector {
+            outcomes: HashMap::new(),
+            produces: plan
+                .requests
+                .iter()
+                .map(|request| request.produces.len())
+                .collect(),
+        };
+        let mut source = Prepared(self.recorded.clone());
+        let summary = fire(&plan, &mut source, &mut collector, &options, control)
+            .expect("a machine with sockets");
+        for twin in [&summary.candidate, &summary.baseline] {
+            assert!(twin.ledger.closes(), "{:?}", twin.ledger);
+            assert_eq!(twin.ledger.planned, self.requests.len() as u64);
+        }
+        assert_eq!(collector.outcomes.len(), 2 * self.requests.len());
+        for twin in [Twin::Candidate, Twin::Baseline] {
+            assert_eq!(control.progress(twin).in_flight, 0);
+        }
+        Run {
+            summary,
+            outcomes: collector.outcomes,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            capture_start: Timestamp(0),
+            requests: self.requests.clone(),
+            sessions: vec![SessionInfo {
+                id: "s-test".to_owned(),
+                identity: Identity::Flow,
+                requests: (0..self.requests.len() as u32).collect(),
+                began_before_capture: false,
+                client: ([127, 0, 0, 1], 1).into(),
+            }],
+        }
+    }
+}
+
+pub fn target(address: SocketAddr) -> Target {
+    Target {
+        address,
+        authority: address.to_string(),
+    }
+}
+
+struct Prepared(Vec<Recorded>);
+
+impl RequestSource for Prepared {
+    fn load(&mut self, position: u32) -> Result<Recorded, String> {
+        Ok(self.0[position as usize].clone())
+    }
+}
+
+/// Notes outcomes, and takes values from the field `X-Values`.
+struct Collector {
+    outcomes: HashMap<(u32, Twin), String>,
+    produces: Vec<usize>,
+}
+
+impl Witness for Collector {
+    fn values(&mut self, position: u32, answer: &RawAnswer) -> Vec<Option<Bytes>> {
+        let field = answer.head.fields.iter().find(|field| field.is("x-values"));
+        let mut values = field.map(|field| {
+            let values = field.value.split(|&byte| byte == b',');
+            values
+                .map(Bytes::copy_from_slice)
+                .collect::<Vec<_>>()
+                .into_iter()
+        });
+        (0..self.produces[position as usize])
+            .map(|_| values.as_mut()?.next())
+            .collect()
+    }
+
+    fn observe(&mut self, outcome: RawOutcome) {
+        let word = match &outcome.result {
+            RawResult::Answered(answer) => answer.head.status.to_string(),
+            RawResult::Errored { kind, .. } => (*kind).to_owned(),
+            RawResult::Refused(limit) => format!("refused {limit}"),
+            RawResult::Skipped(reason) => format!("skipped {reason:?}"),
+        };
+        if let Some(timing) = outcome.timing {
+            assert!(timing.due_ns <= timing.ready_ns);
+            assert!(timing.ready_ns <= timing.released_ns);
+            assert!(timing.released_ns <= timing.last_byte_ns);
+        }
+        let before = self.outcomes.insert((outcome.position, outcome.twin), word);
+        assert_eq!(before, None, "a second outcome of {}", outcome.position);
+    }
+}
+
+/// A request due at this time on this flow.
+pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
+    PlannedRequest {
+        exchange: ExchangeId {
+            node: Arc::from("test"),
+            boot: 1,
+            flow: FlowId(flow),
+            offset: due_ms,
+            from_response: false,
+        },
+        session: 0,
+        flow: FlowId(flow),
+        due_ns: due_ms * 1_000_000,
+        send_ns: 0,
+        waits: Vec::new(),
+        bindings: Vec::new(),
+        produces: Vec::new(),
+        skip: None,
+        missing: None,
+        internal: false,
+    }
+}
+
+pub fn recorded(method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Recorded {
+    Recorded {
+        head: RequestHead {
+            method: Bytes::copy_from_slice(method.as_bytes()),
+            target: Bytes::copy_from_slice(target.as_bytes()),
+            version: Bytes::from_static(b"HTTP/1.1"),
+            fields: fields
+                .iter()
+                .map(|(name, value)| Field::new(name.to_string(), value.to_string()))
+                .collect(),
+            line_spelling: None,
+            end: Bytes::from_static(b"\r\n"),
+        },
+        framing: if body.is_empty() {
+            Framing::None
+        } else {
+            Framing::Length
+        },
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        chunks: Vec::new(),
+        trailers: Vec::new(),
+    }
+}
+
+pub fn produces(paths: &[&str]) -> Vec<Produced> {
+    let produced = |path: &&str| Produced {
+        path: (*path).to_owned(),
+        tag: LinkTag(0),
+    };
+    paths.iter().map(produced).collect()
+}
+
+/// The span of `part` that begins at `start` takes the producer's value.
+pub fn binding(
+    producer: u32,
+    producer_path: &str,
+    part: Part,
+    span: std::ops::Range<u32>,
+    encoding: Encoding,
+) -> Binding {
+    Binding {
+        producer,
+        producer_path: producer_path.to_owned(),
+        part,
+        path: String::new(),
+        start: span.start,
+        len: span.end - span.start,
+        encoding,
+    }
+}
