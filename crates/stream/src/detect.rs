@@ -19,7 +19,10 @@ pub(crate) struct Reader {
     parser: Option<Box<dyn Parser>>,
     client: Undecided,
     server: Undecided,
+    /// Messages may start anywhere in it, at any time.
     mid_stream: bool,
+    /// Its first bytes are the first of a message, if of anything.
+    at_boundary: bool,
     opaque_bytes: u64,
     first_index: u32,
 }
@@ -36,7 +39,17 @@ struct Undecided {
 }
 
 impl Reader {
-    pub fn new(from: Watermark, mid_stream: bool, first_index: u32) -> Reader {
+    /// For a new flow.
+    pub fn new(mid_stream: bool) -> Reader {
+        Reader::at(Watermark::default(), mid_stream, !mid_stream, 0)
+    }
+
+    /// For a flow that goes on between messages.
+    pub fn resumed(from: Watermark, first_index: u32) -> Reader {
+        Reader::at(from, true, true, first_index)
+    }
+
+    fn at(from: Watermark, mid_stream: bool, at_boundary: bool, first_index: u32) -> Reader {
         let side = |consumed| Undecided {
             consumed,
             ..Undecided::default()
@@ -46,6 +59,7 @@ impl Reader {
             client: side(from.client),
             server: side(from.server),
             mid_stream,
+            at_boundary,
             opaque_bytes: 0,
             first_index,
         }
@@ -82,6 +96,7 @@ impl Reader {
                 self.flush(sink);
                 // What the gap hid may have been the start of a message.
                 self.mid_stream = true;
+                self.at_boundary = false;
                 let side = self.side(direction);
                 side.consumed = side.consumed.max(offset + bytes);
             }
@@ -139,9 +154,9 @@ impl Reader {
 
     /// Probes what is held of the direction with the new piece, and the new piece alone.
     fn judge(&mut self, direction: Direction, piece: &Piece) -> (Claim, Option<&'static Protocol>) {
-        let mid_stream = self.mid_stream;
+        let at_boundary = self.at_boundary;
         let side = self.side(direction);
-        let begins = !mid_stream && !side.is_opaque;
+        let begins = at_boundary && !side.is_opaque;
         if side.held.is_empty() {
             return protocol::probe(direction, &piece.bytes, begins);
         }
@@ -165,9 +180,9 @@ impl Reader {
     }
 
     fn start(&mut self, protocol: &'static Protocol, sink: &mut Sink<'_>) {
-        let mid_stream = self.mid_stream || self.opaque_bytes > 0;
+        let is_lost = !self.at_boundary || self.opaque_bytes > 0;
         let from = self.watermark();
-        let mut parser = (protocol.start)(from, mid_stream, self.first_index);
+        let mut parser = (protocol.start)(from, is_lost, self.first_index);
         for direction in [Direction::Client, Direction::Server] {
             let side = self.side(direction);
             side.held_bytes = 0;

@@ -54,7 +54,7 @@ impl Flow {
             client: Half::default(),
             server: Half::default(),
             handshake: Handshake::default(),
-            reader: Reader::new(Watermark::default(), facts.before_capture, 0),
+            reader: Reader::new(facts.before_capture),
             marks: [VecDeque::new(), VecDeque::new()],
             last_active: now,
             reset: None,
@@ -73,7 +73,7 @@ impl Flow {
         let mut flow = Flow::new(facts, Timestamp::default());
         flow.client.resume(watermark.client);
         flow.server.resume(watermark.server);
-        flow.reader = Reader::new(watermark, true, first_index);
+        flow.reader = Reader::resumed(watermark, first_index);
         flow
     }
 

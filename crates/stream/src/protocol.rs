@@ -24,8 +24,8 @@ pub(crate) struct Protocol {
     /// whose begin was seen.
     pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
     /// Makes a parser for a flow that is claimed, with up to where each direction was passed
-    /// over before; `mid_stream` when those places need not be where a message starts.
-    pub start: fn(from: Watermark, mid_stream: bool, first_index: u32) -> Box<dyn Parser>,
+    /// over before; `is_lost` when those places need not be where a message starts.
+    pub start: fn(from: Watermark, is_lost: bool, first_index: u32) -> Box<dyn Parser>,
 }
 
 /// The parser of one flow. It takes the bytes of each direction in order, and accounts for each

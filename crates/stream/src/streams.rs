@@ -210,6 +210,10 @@ impl Streams {
         let before_capture =
             flow::is_mid_stream(watermark.client) || flow::is_mid_stream(watermark.server);
         let facts = flow::facts(flow, endpoints, before_capture);
+        let now = self.now;
+        self.with_flow(flow, |flow, sink| {
+            flow.close(now, CloseReason::Reused, sink)
+        });
         self.forget(flow);
         self.flows
             .insert(flow, Flow::resumed(facts, watermark, index_in_flow));

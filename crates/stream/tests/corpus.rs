@@ -3,15 +3,13 @@
 //! The corpus is not part of the repository: `TWINTAP_CORPUS` names it. Where this crate differs
 //! from the ground truth, `corpus_differences.md` says why, and every other difference fails.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::Tap;
+use crate::common::Tap;
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use twintap_stream::message::{Framing, MessageState, field_values};

@@ -1,8 +1,6 @@
 //! One test for each shape in which segments can come.
 
-mod common;
-
-use common::{Talk, run};
+use crate::common::{Talk, run};
 use expect_test::{Expect, expect};
 use twintap_stream::Direction::{Client, Server};
 use twintap_stream::{Limits, TcpFlags};

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     probe: probe::probe,
-    start: |from, mid_stream, first_index| Box::new(Http1::new(from, mid_stream, first_index)),
+    start: |from, is_lost, first_index| Box::new(Http1::new(from, is_lost, first_index)),
 };
 
 /// The parser of one flow.
@@ -163,10 +163,10 @@ impl Parser for Http1 {
 }
 
 impl Http1 {
-    fn new(from: Watermark, mid_stream: bool, first_index: u32) -> Http1 {
+    fn new(from: Watermark, is_lost: bool, first_index: u32) -> Http1 {
         Http1 {
-            client: Side::new(from.client, mid_stream),
-            server: Side::new(from.server, mid_stream),
+            client: Side::new(from.client, is_lost),
+            server: Side::new(from.server, is_lost),
             queue: Queue {
                 next_index: first_index,
                 ..Queue::default()

@@ -7,6 +7,56 @@ use crate::segment::Direction;
 /// The longest method that is taken for one.
 const MAX_METHOD: usize = 40;
 
+/// The methods that a request is recognised by where it is unknown that a message starts there:
+/// the tail of a torn method is a token too.
+const METHODS: &[&[u8]] = &[
+    // RFC 9110, RFC 5789
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"CONNECT",
+    b"OPTIONS",
+    b"TRACE",
+    b"PATCH",
+    // RFC 4918, RFC 3253, RFC 3744, RFC 4791, RFC 5323, RFC 5842
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"VERSION-CONTROL",
+    b"CHECKOUT",
+    b"CHECKIN",
+    b"UNCHECKOUT",
+    b"MKWORKSPACE",
+    b"UPDATE",
+    b"LABEL",
+    b"MERGE",
+    b"BASELINE-CONTROL",
+    b"MKACTIVITY",
+    b"ACL",
+    b"MKCALENDAR",
+    b"SEARCH",
+    b"BIND",
+    b"UNBIND",
+    b"REBIND",
+    // Not registered, and common: caches, UPnP, QUERY
+    b"PURGE",
+    b"BAN",
+    b"NOTIFY",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"M-SEARCH",
+    b"QUERY",
+    b"LINK",
+    b"UNLINK",
+];
+
 /// What the first line of bytes looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
@@ -22,6 +72,9 @@ enum Line {
 /// Judges bytes of an unclaimed flow. What is plausible at the begin of a direction stays open
 /// until the other direction speaks; elsewhere it is nothing.
 pub(crate) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
+    if direction == Direction::Client && !begins && !has_known_method(bytes) {
+        return Claim::NotMine;
+    }
     match first_line(direction, bytes) {
         Line::Certain => Claim::Certain,
         Line::Partial => Claim::Unsure,
@@ -36,6 +89,17 @@ pub(super) fn accept(direction: Direction, bytes: &[u8]) -> Claim {
         Line::Certain | Line::Plausible => Claim::Certain,
         Line::Partial => Claim::Unsure,
         Line::NotMine => Claim::NotMine,
+    }
+}
+
+/// True when the bytes start with a known method, or with a part of one and nothing more.
+fn has_known_method(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let token = bytes.iter().take_while(|byte| is_token(**byte)).count();
+    let word = &bytes[..token];
+    match token == bytes.len() {
+        true => METHODS.iter().any(|method| method.starts_with(word)),
+        false => METHODS.contains(&word),
     }
 }
 

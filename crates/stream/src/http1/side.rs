@@ -262,6 +262,7 @@ impl Side {
             && before > 0
             && starts_piece
             && probe(self.front()) == Claim::Certain
+            && probe(&self.partial_with_line()) == Claim::NotMine
         {
             return Head::NotMine(self.drop_partial());
         }
@@ -302,6 +303,13 @@ impl Side {
         let bytes = Bytes::copy_from_slice(&self.partial);
         self.partial.clear();
         Head::Whole(bytes, place)
+    }
+
+    /// The partial and the rest of its line.
+    fn partial_with_line(&self) -> Vec<u8> {
+        let front = self.front();
+        let line = memchr::memchr(b'\n', front).map_or(front.len(), |newline| newline + 1);
+        [&self.partial[..], &front[..line]].concat()
     }
 
     /// Where the head in the partial ends.

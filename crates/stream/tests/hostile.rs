@@ -1,0 +1,239 @@
+//! Hostile input for each layer, made from arbitrary bytes. The fuzz targets under `tests/fuzz`
+//! and the property tests run the same functions.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twintap_stream::{
+    CaptureReader, CapturedPacket, Direction, Endpoints, EventKind, FlowId, Limits, LinkType,
+    PacketDecoder, Segment, Source, Streams, TcpFlags, Timestamp,
+};
+
+/// Text that gets a parser further than noise does.
+const WORDS: &[&str] = &[
+    "GET / HTTP/1.1\r\n",
+    "POST /a HTTP/1.1\r\n",
+    "HEAD / HTTP/1.0\r\n",
+    "CONNECT h:1 HTTP/1.1\r\n",
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 101 S\r\n\r\n",
+    "HTTP/1.0 304 \r\n",
+    "Content-Length: 5\r\n",
+    "Content-Length: 18446744073709551615\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Upgrade: x\r\n",
+    "Expect: 100-continue\r\n",
+    " fold\r\n",
+    "\r\n",
+    "\n",
+    "\r",
+    "5\r\nhello\r\n",
+    "0\r\n",
+    "ffffffffffffffff\r\n",
+    "ffffffffffffffff0\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "hello",
+];
+
+/// Packets of any link layer, and a capture file.
+pub fn packet(data: &[u8]) {
+    const LINKS: &[u32] = &[
+        0, 1, 9, 12, 50, 51, 101, 105, 108, 113, 127, 228, 239, 276, 999,
+    ];
+    let mut decoder = PacketDecoder::new();
+    let mut streams = streams();
+    for (mark, chunk) in data.chunks(97).enumerate() {
+        let Some((link, bytes)) = chunk.split_first() else {
+            continue;
+        };
+        let packet = CapturedPacket {
+            time: Timestamp(mark as u64),
+            link_type: LinkType(LINKS[usize::from(*link) % LINKS.len()]),
+            bytes: Bytes::copy_from_slice(bytes),
+            original_bytes: bytes.len() as u32 + u32::from(*link) / 16,
+        };
+        if let Some(segment) = decoder.decode(&packet, mark as u64) {
+            assert!(segment.payload.len() <= bytes.len().max(1 << 16));
+            streams.handle_segment(segment);
+            check(&mut streams, &mut 0);
+        }
+    }
+    assert!(decoder.counts().packets >= decoder.counts().segments);
+    let data = data.to_vec();
+    if let Ok(reader) = CaptureReader::new(std::io::Cursor::new(data)) {
+        reader.take(10_000).for_each(drop);
+    }
+}
+
+/// Segments of a few flows: any flags, offsets around each other, overlapping and contradictory.
+pub fn tcp(data: &[u8]) {
+    let mut streams = streams();
+    let mut emitted = 0;
+    let mut now = Timestamp(1);
+    let mut input = Input(data);
+    while let Some(kind) = input.byte() {
+        let pick = input.byte().unwrap_or(0);
+        let near = input.byte().unwrap_or(0);
+        let size = input.byte().unwrap_or(0);
+        now = now.plus_ns(1 << (kind % 41));
+        let from_client = pick & 1 == 0;
+        let address = |last: u8, port: u16| SocketAddr::from(([10, 0, 0, last], port));
+        let ends = Endpoints {
+            client: address(1, 1000 + u16::from(pick >> 6)),
+            server: address(2, 80),
+        };
+        let flow = FlowId(u64::from(pick >> 6));
+        let ends = if from_client { ends } else { ends.swapped() };
+        let payload = input.payload(size);
+        let offset = u64::from(near) * 7;
+        let source = match kind & 0x80 {
+            0 => Source::Packet,
+            _ => Source::Kernel {
+                flow,
+                direction: if from_client {
+                    Direction::Client
+                } else {
+                    Direction::Server
+                },
+                offset: if pick & 2 == 0 {
+                    offset
+                } else {
+                    (1 << 40) + offset
+                },
+            },
+        };
+        match kind {
+            0x70 => streams.handle_timeout(now),
+            0x71 => streams.handle_close(flow, now, Some((offset, u64::from(size)))),
+            0x72 => streams.handle_close(flow, now, None),
+            0x73 => streams.resume_flow(flow, ends, Default::default(), 0),
+            _ => streams.handle_segment(Segment {
+                time: now,
+                endpoints: ends,
+                source,
+                sequence_number: u32::from(near)
+                    .wrapping_mul(7)
+                    .wrapping_sub(u32::from(pick >> 4)),
+                acknowledgement: u32::from(size).wrapping_mul(5),
+                flags: TcpFlags(kind & 0x17),
+                wire_bytes: payload.len() as u32 + u32::from(pick & 0x0c == 0x0c) * 9,
+                payload,
+                mark: u64::from(kind),
+            }),
+        }
+        check(&mut streams, &mut emitted);
+    }
+    streams.finish(now);
+    check(&mut streams, &mut emitted);
+    let ledger = streams.ledger();
+    assert_eq!((ledger.pending_bytes, ledger.pending), (0, 0));
+    assert_eq!(streams.held(), (0, 0));
+}
+
+/// Two directions of anything, in order, in segments of any size.
+pub fn http1(data: &[u8]) {
+    let mut streams = streams();
+    let mut emitted = 0;
+    let mut offsets = [0, 0];
+    let mut input = Input(data);
+    let mut now = Timestamp(1);
+    while let Some(head) = input.byte() {
+        let direction = match head & 1 {
+            0 => Direction::Client,
+            _ => Direction::Server,
+        };
+        let payload = input.payload(head);
+        let offset = &mut offsets[usize::from(head & 1)];
+        now = now.plus_ns(1);
+        let ends = Endpoints {
+            client: SocketAddr::from(([10, 0, 0, 1], 1000)),
+            server: SocketAddr::from(([10, 0, 0, 2], 80)),
+        };
+        let length = payload.len() as u64;
+        // Now and then bytes are missing.
+        *offset += u64::from(head == 0xff) * 20_000_000;
+        streams.handle_segment(Segment {
+            time: now,
+            endpoints: if head & 1 == 0 { ends } else { ends.swapped() },
+            source: Source::Kernel {
+                flow: FlowId(1),
+                direction,
+                offset: *offset,
+            },
+            sequence_number: *offset as u32,
+            acknowledgement: 0,
+            flags: TcpFlags(0),
+            wire_bytes: length as u32,
+            payload,
+            mark: 0,
+        });
+        *offset += length;
+        check(&mut streams, &mut emitted);
+    }
+    streams.finish(now);
+    check(&mut streams, &mut emitted);
+}
+
+fn streams() -> Streams {
+    let limits = Limits {
+        flow_buffer_bytes: 4096,
+        total_buffer_bytes: 8192,
+        max_flows: 3,
+        max_head_bytes: 600,
+        emit_opaque: true,
+        ..Limits::default()
+    };
+    Streams::new(Arc::from("n"), 7, limits)
+}
+
+/// Takes all events and checks both ledgers.
+fn check(streams: &mut Streams, emitted: &mut u64) {
+    while let Some(event) = streams.poll_event() {
+        if let EventKind::Exchange(exchange) = &event.kind {
+            *emitted += 1;
+            let id = exchange.id.to_string();
+            assert_eq!(id.parse().as_ref(), Ok(&exchange.id));
+        }
+    }
+    let mut ledger = streams.ledger();
+    ledger.stored = ledger.rebuilt - ledger.pending;
+    assert!(ledger.stored >= *emitted, "{ledger:?}");
+    assert!(ledger.closes(), "{ledger:?}");
+    for (_, _, watermark, _) in streams.watermarks() {
+        assert!(watermark.client < 1 << 62 && watermark.server < 1 << 62);
+    }
+    let mut marks = 0;
+    streams.held_marks(&mut |_| marks += 1);
+    assert!(
+        marks > 0 || ledger.pending_bytes == 0,
+        "held bytes without a mark: {ledger:?}"
+    );
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// Noise or words, as `size` says.
+    fn payload(&mut self, size: u8) -> Bytes {
+        if size & 0x60 == 0 {
+            let length = usize::from(size & 0x1f).min(self.0.len());
+            let (noise, rest) = self.0.split_at(length);
+            self.0 = rest;
+            return Bytes::copy_from_slice(noise);
+        }
+        let mut text = Vec::new();
+        for _ in 0..size % 5 {
+            let word = usize::from(self.byte().unwrap_or(14));
+            text.extend_from_slice(WORDS[word % WORDS.len()].as_bytes());
+        }
+        Bytes::from(text)
+    }
+}
