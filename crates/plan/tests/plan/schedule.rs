@@ -164,6 +164,22 @@ fn waits_are_transitively_reduced() {
 }
 
 #[test]
+fn a_wait_on_the_connection_covers_what_that_one_waited_for() {
+    check(
+        "0 f1 rtt=1 POST /login -> 2 set-cookie.sid=$A
+         10 f2 rtt=1 GET /a cookie.sid=$A -> 12
+         20 f1 GET /b cookie.sid=$A -> 22
+         23 f1 GET /c cookie.sid=$A -> 25",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 10ms f2.0 A after 0(binding) cookie.sid<-0:set-cookie.sid
+            2 20ms f1.1 A after 0(binding) after 1(had) cookie.sid<-0:set-cookie.sid
+            3 23ms f1.2 A after 0(binding) after 2(connection) cookie.sid<-0:set-cookie.sid
+        "#]],
+    );
+}
+
+#[test]
 fn requests_side_by_side_stay_so() {
     check(
         "0 f1 rtt=1 POST /login -> 2 set-cookie.sid=$A

@@ -189,6 +189,20 @@ fn authorization_tells_clients_apart() {
 }
 
 #[test]
+fn a_token_in_a_body_continues_its_own_client_only() {
+    check(
+        "0 f1 POST /token -> 2 json./token=t0k3n-A1b2C3d4E5f6
+         10 f1 POST /refresh header.authorization.bearer=t0k3n-A1b2C3d4E5f6 -> 12 json./token=t0k3n-Z9y8X7w6V5u4
+         20 f2 GET /me header.authorization.bearer=t0k3n-Z9y8X7w6V5u4 -> 22 json./invite=t0k3n-K5j4H3g2F1d0
+         30 f3 @192.0.2.7 GET /me header.authorization.bearer=t0k3n-K5j4H3g2F1d0 -> 32",
+        expect![[r#"
+            A authorization: f1.0 f1.1 f2.0
+            B authorization: f3.0
+        "#]],
+    );
+}
+
+#[test]
 fn a_signature_is_no_identity() {
     check(
         "0 f1 GET /a header.authorization.aws4-hmac-sha256=Signature-5d41402abc4b2a76 -> 2
