@@ -1,0 +1,254 @@
+//! The agent's life: start, capture, drain, end.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc as blocking,
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use twintap_abi::Role;
+use twintap_proto::v1;
+
+use crate::{
+    cgroup::{self, Cgroup},
+    config::{Config, Options, RoleChoice},
+    drain::{Drain, Shared},
+    metrics, preflight,
+    probes::{Filters, OBJECT, Probes, Settings},
+    rings::Rings,
+    roles,
+    seal::Seal,
+    ship::{FlowOrder, Ship},
+};
+
+/// The largest batch, encoded.
+const BATCH_BYTES: usize = 1 << 20;
+/// Orders that wait to be carried out.
+const MAX_ORDERS: usize = 1024;
+/// How often the end looks whether everything is durable.
+const DURABLE_POLL: Duration = Duration::from_millis(20);
+
+/// Where changed options come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Options of the command line.
+    pub flags: Options,
+    /// The file.
+    pub file: Option<PathBuf>,
+}
+
+impl Source {
+    /// Reads and checks the options.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or an option is wrong.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let file = match &self.file {
+            Some(path) => Options::read(path)?,
+            None => Options::default(),
+        };
+        self.flags.clone().or(file).check()
+    }
+}
+
+/// Captures until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+///
+/// When capturing cannot begin; the error says in one line what is missing.
+pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
+    if let Some(finding) = preflight::check()
+        .into_iter()
+        .find(|finding| finding.missing.is_some())
+    {
+        bail!(
+            "cannot capture: {} ({}); importing capture files with `twintap import` still works",
+            finding.missing.unwrap_or_default(),
+            finding.name
+        );
+    }
+    let mount = cgroup::mount_point()?;
+    let cgroups = Cgroup::open_all(&mount, &config.cgroups)?;
+    let mut probes = Probes::load(
+        OBJECT,
+        &Settings {
+            rings: config.rings,
+            ring_bytes: config.ring_bytes,
+            max_flows: config.max_flows,
+        },
+    )?;
+    let kernel = Arc::new(probes.take_ledger()?);
+    let shared = Arc::new(Shared::new(config.memory_budget_bytes, BATCH_BYTES));
+    let rings = Rings::new(probes.take_rings()?);
+    let late_closes = probes.take_late_closes()?;
+
+    let (batches, batches_out) = blocking::channel();
+    let stop_drain = Arc::new(AtomicBool::new(false));
+    let drain = Drain::new(rings, late_closes, Arc::clone(&shared), batches);
+    let drain_stops = Arc::clone(&stop_drain);
+    let drain = thread::Builder::new()
+        .name("drain".to_owned())
+        .spawn(move || drain.run(&drain_stops))
+        .context("cannot start a thread")?;
+    let seal = Seal::new(Arc::clone(&shared), Arc::clone(&kernel), config.compression)
+        .context("compression")?;
+    let seal = thread::Builder::new()
+        .name("seal".to_owned())
+        .spawn(move || seal.run(&batches_out))
+        .context("cannot start a thread")?;
+
+    probes.set_filters(&filters(&config, &cgroups, &mount))?;
+    for cgroup in &cgroups {
+        probes
+            .attach(&cgroup.folder)
+            .with_context(|| format!("cgroup {}", cgroup.path.display()))?;
+    }
+    probes.seed_roles(&roles::of_live_sockets(&cgroups))?;
+    for cgroup in &cgroups {
+        tracing::info!(cgroup = %cgroup.path.display(), ports = ?config.ports, "capturing");
+    }
+
+    let stop = CancellationToken::new();
+    if let Some(address) = config.metrics_addr {
+        let listener = metrics::bind(address)
+            .await
+            .with_context(|| format!("metrics-addr is {address}: cannot listen there"))?;
+        let (shared, kernel) = (Arc::clone(&shared), Arc::clone(&kernel));
+        tokio::spawn(metrics::serve(listener, shared, kernel, stop.clone()));
+    }
+    let (orders, mut orders_out) = mpsc::channel(MAX_ORDERS);
+    let ship = Ship {
+        daemon: config.daemon.clone(),
+        hello: hello(&config),
+        shared: Arc::clone(&shared),
+        kernel: Arc::clone(&kernel),
+        orders,
+    };
+    let ship = tokio::spawn(ship.run(stop.clone()));
+
+    until_end(&mut probes, &mut orders_out, &source, &cgroups, &mount).await?;
+
+    tracing::info!("draining");
+    let deadline = Instant::now() + config.drain;
+    probes.detach()?;
+    stop_drain.store(true, Relaxed);
+    let ended = tokio::task::spawn_blocking(move || {
+        let drained = drain.join().is_ok();
+        seal.join().is_ok() && drained
+    })
+    .await?;
+    if !ended {
+        bail!("a thread of the agent ended by a panic");
+    }
+    shared.sealed.notify_one();
+    while Instant::now() < deadline && shared.with_outbox(|outbox| !outbox.is_empty()) {
+        sleep(DURABLE_POLL).await;
+    }
+    stop.cancel();
+    ship.await?;
+    let ledger = shared.counts.ledger(&kernel.read()?);
+    let left = shared.with_outbox(|outbox| (outbox.len(), outbox.unconfirmed()));
+    tracing::info!(
+        seen_bytes = ledger.seen_bytes,
+        delivered_bytes = ledger.delivered_bytes,
+        dropped_bytes = ledger.dropped.iter().map(|drop| drop.bytes).sum::<u64>(),
+        pending_bytes = ledger.pending_bytes,
+        tls_bytes = ledger.tls_bytes,
+        frames_not_durable = left.0,
+        frames_not_received = left.1,
+        "ended"
+    );
+    Ok(())
+}
+
+/// Carries out orders and changes of the file until a signal asks for the end.
+async fn until_end(
+    probes: &mut Probes,
+    orders: &mut mpsc::Receiver<FlowOrder>,
+    source: &Source,
+    cgroups: &[Cgroup],
+    mount: &std::path::Path,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {
+                let changed = source
+                    .load()
+                    .and_then(|config| Ok(probes.set_filters(&filters(&config, cgroups, mount))?));
+                match changed {
+                    Ok(()) => tracing::info!("read the filters anew"),
+                    Err(error) => {
+                        tracing::error!("kept the filters as they are: {error:#}");
+                    }
+                }
+            }
+            order = orders.recv() => {
+                let Some(order) = order else {
+                    bail!("the shipping task ended by a panic");
+                };
+                if let Err(error) = probes.order(order.flow, order.stop) {
+                    tracing::error!(%error, "an order could not be carried out");
+                }
+            }
+        }
+    }
+}
+
+fn filters(config: &Config, cgroups: &[Cgroup], mount: &std::path::Path) -> Filters {
+    let roles = match config.role {
+        RoleChoice::Server => vec![Role::Server],
+        RoleChoice::Client => vec![Role::Client],
+        RoleChoice::Both => vec![Role::Server, Role::Client],
+    };
+    let mut excluded: Vec<_> = config
+        .daemon
+        .addresses
+        .iter()
+        .map(|address| (address.ip(), address.port()))
+        .collect();
+    excluded.extend(
+        config
+            .metrics_addr
+            .map(|address| (address.ip(), address.port())),
+    );
+    // An agent that runs inside a cgroup that was named by itself stands beside the service.
+    let excluded_cgroup = cgroup::own(mount)
+        .filter(|(path, _)| path != mount)
+        .filter(|(path, _)| !cgroups.iter().any(|cgroup| cgroup.path == *path))
+        .map(|(_, id)| id);
+    Filters {
+        roles,
+        ports: config.ports.clone(),
+        prefixes: config.prefixes.clone(),
+        cgroups: Vec::new(),
+        excluded,
+        excluded_cgroup,
+    }
+}
+
+fn hello(config: &Config) -> v1::Hello {
+    v1::Hello {
+        node: config.node.clone(),
+        boot: rand::random(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        captured_endpoints: config.ports.iter().map(|port| format!(":{port}")).collect(),
+    }
+}
