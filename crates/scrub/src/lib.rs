@@ -1,9 +1,35 @@
 //! Policy and exchange to scrubbed exchange: the only maker of [`Scrubbed`].
+//!
+//! A [`Scrubber`] goes by a [`Policy`] and a [`Key`]. It finds every value of a
+//! message, allows it or puts a pseudonym or filler in its place, and notes each
+//! as a [`Leaf`] with its keyed tag. What it can't read is dropped.
+//!
+//! No I/O: callers read policies, keys and traffic.
 
+#![forbid(unsafe_code)]
+
+mod body;
+mod class;
+mod encoding;
+mod extract;
+mod find;
+mod heads;
+mod key;
 pub mod leaf;
+mod media;
+mod names;
+mod policy;
+mod pseudonym;
 pub mod record;
+mod rewrite;
 pub mod scrubbed;
+mod scrubber;
 
+pub use encoding::{encode, splice};
+pub use extract::extract;
+pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
+pub use policy::{Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
+pub use scrubber::{ExchangeScrubber, Finished, Scrubber};

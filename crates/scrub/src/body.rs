@@ -1,0 +1,218 @@
+//! Bodies: passed on at once, held until they are whole and then scrubbed, or dropped.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::find::{self, Repeats, Search, Unparsable, head, html, json};
+use crate::leaf::{Leaf, LinkTag, Part};
+use crate::media::{self, CodingError, Kind, Media};
+use crate::policy::{BodyAction, Limits, View};
+use crate::pseudonym::Pseudonyms;
+use crate::record::BodyFate;
+use crate::rewrite::{self, Means, Rewriter};
+
+/// One body on its way.
+pub(crate) struct BodyScrubber {
+    view: Arc<View>,
+    media: Media,
+    way: Way,
+    hasher: blake3::Hasher,
+    seen_bytes: u64,
+}
+
+enum Way {
+    /// Passed on as it comes; what is held besides is for finding its values.
+    Pass(Option<Held>),
+    Hold(Kind, Held),
+    Drop(&'static str),
+}
+
+#[derive(Default)]
+struct Held {
+    chunks: Vec<Bytes>,
+    bytes: usize,
+}
+
+/// What became of a body.
+pub(crate) struct BodyOutcome {
+    pub(crate) fate: BodyFate,
+    /// What may be stored, of what was not passed on before.
+    pub(crate) rest: Option<Bytes>,
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) tag: Option<LinkTag>,
+    /// Whether a content coding was undone.
+    pub(crate) is_decoded: bool,
+}
+
+impl BodyScrubber {
+    pub(crate) fn new(view: Arc<View>, media: Media, pseudonyms: &Pseudonyms) -> BodyScrubber {
+        let way = match (view.body(&media.media_type), media.kind()) {
+            (Some(BodyAction::Drop), _) => Way::Drop("rule"),
+            (Some(BodyAction::Allow), kind) => {
+                let is_read = kind.is_some() && media.coding == media::Coding::None;
+                Way::Pass(is_read.then(Held::default))
+            }
+            (_, None) => Way::Drop("unknown_type"),
+            (_, Some(_)) if media.coding == media::Coding::Other => Way::Drop("content_coding"),
+            (_, Some(kind)) => Way::Hold(kind, Held::default()),
+        };
+        BodyScrubber {
+            view,
+            media,
+            way,
+            hasher: pseudonyms.keys().body_hasher(),
+            seen_bytes: 0,
+        }
+    }
+
+    /// Takes a chunk; gives back what may be stored at once.
+    pub(crate) fn chunk(&mut self, chunk: Bytes, limits: Limits) -> Option<Bytes> {
+        self.hasher.update(&chunk);
+        self.seen_bytes += chunk.len() as u64;
+        match &mut self.way {
+            Way::Pass(held) => {
+                if held
+                    .as_mut()
+                    .is_some_and(|held| !held.take(chunk.clone(), limits))
+                {
+                    *held = None;
+                }
+                Some(chunk)
+            }
+            Way::Hold(_, held) => {
+                if !held.take(chunk, limits) {
+                    self.way = Way::Drop("too_large");
+                }
+                None
+            }
+            Way::Drop(_) => None,
+        }
+    }
+
+    /// Ends the body, seen whole or not.
+    pub(crate) fn finish(
+        self,
+        pseudonyms: &Pseudonyms,
+        limits: Limits,
+        is_whole: bool,
+    ) -> BodyOutcome {
+        let tag = (is_whole && self.seen_bytes > 0).then(|| crate::key::body_tag(&self.hasher));
+        let mut outcome = BodyOutcome {
+            fate: BodyFate::Empty,
+            rest: None,
+            leaves: Vec::new(),
+            tag,
+            is_decoded: false,
+        };
+        if self.seen_bytes == 0 {
+            return outcome;
+        }
+        match self.way {
+            Way::Drop(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
+            Way::Pass(held) => {
+                outcome.fate = BodyFate::Allowed;
+                let means = Means {
+                    pseudonyms,
+                    view: None,
+                };
+                if let (Some(held), Some(kind)) = (held, self.media.kind()) {
+                    // A body that isn't what it says simply has no values.
+                    let found = scrub(means, kind, &held.joined());
+                    outcome.leaves = found.map(|(_, leaves)| leaves).unwrap_or_default();
+                }
+            }
+            Way::Hold(_, _) if !is_whole => {
+                outcome.fate = BodyFate::Dropped("incomplete".to_owned());
+            }
+            Way::Hold(kind, held) => {
+                let means = Means {
+                    pseudonyms,
+                    view: Some(&self.view),
+                };
+                let limit = limits.decoded_body_bytes.get();
+                let scrubbed = media::decoded(&held.joined(), self.media.coding, limit)
+                    .map_err(|error| match error {
+                        CodingError::TooLarge => "too_large",
+                        CodingError::Unsound => "content_coding",
+                    })
+                    .and_then(|body| scrub(means, kind, &body));
+                match scrubbed {
+                    Ok((body, leaves)) => {
+                        outcome.fate = BodyFate::Scrubbed;
+                        outcome.rest = Some(body);
+                        outcome.leaves = leaves;
+                        outcome.is_decoded = self.media.coding != media::Coding::None;
+                    }
+                    Err(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
+                }
+            }
+        }
+        outcome
+    }
+}
+
+impl Held {
+    /// False when it would become more than the limit.
+    fn take(&mut self, chunk: Bytes, limits: Limits) -> bool {
+        self.bytes += chunk.len();
+        if self.bytes > limits.body_bytes.get() {
+            return false;
+        }
+        self.chunks.push(chunk);
+        true
+    }
+
+    fn joined(mut self) -> Bytes {
+        if self.chunks.len() == 1
+            && let Some(chunk) = self.chunks.pop()
+        {
+            return chunk;
+        }
+        let mut joined = BytesMut::with_capacity(self.bytes);
+        for chunk in &self.chunks {
+            joined.extend_from_slice(chunk);
+        }
+        joined.freeze()
+    }
+}
+
+/// Scrubs a whole body, or says in a word why it can't be.
+fn scrub(means: Means<'_>, kind: Kind, body: &Bytes) -> Result<(Bytes, Vec<Leaf>), &'static str> {
+    let mut leaves = Vec::new();
+    let mut repeats = Repeats::default();
+    let is_text = kind == Kind::Text || std::str::from_utf8(body).is_ok();
+    if !is_text {
+        return Err("unparsable");
+    }
+    let mut rewriter = Rewriter::new(means, Part::Body, body, &mut leaves);
+    let found = visit(kind, body, &mut repeats, &mut rewriter);
+    let scrubbed = rewriter.finish(body);
+    match (scrubbed, found) {
+        (Err(rewrite::DroppedByRule), _) => Err("rule"),
+        (_, Err(Unparsable)) => Err("unparsable"),
+        (Ok(scrubbed), Ok(())) => Ok((scrubbed, leaves)),
+    }
+}
+
+/// Goes through the values of a body.
+pub(crate) fn visit(
+    kind: Kind,
+    body: &[u8],
+    repeats: &mut Repeats,
+    visit: &mut impl find::Visit,
+) -> Result<(), Unparsable> {
+    let mut search = Search {
+        src: body,
+        visit,
+        repeats,
+    };
+    match kind {
+        Kind::Json => json::find(body, false, search.visit)?,
+        Kind::JsonLines => json::find(body, true, search.visit)?,
+        Kind::Form => head::find_form(&mut search),
+        Kind::Html => html::find(&mut search),
+        Kind::Text => find::text(&mut search),
+    }
+    Ok(())
+}

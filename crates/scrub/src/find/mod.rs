@@ -1,0 +1,161 @@
+//! Finds the values of a message, where they stand and what they are called.
+//!
+//! One finder for each format goes through a part from its first byte to its
+//! last and calls a [`Visit`] with every value. Scrubbing and reading a single
+//! value are two visitors of the same finders, so that names always agree.
+
+pub(crate) mod form;
+pub(crate) mod head;
+pub(crate) mod html;
+pub(crate) mod json;
+pub(crate) mod uri;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher as _};
+use std::ops::Range;
+
+use crate::leaf::{Encoding, Part};
+use crate::names;
+
+/// What sees the values, in the order of their spans.
+pub(crate) trait Visit {
+    /// A name that may be a value; what it is called from here on.
+    fn odd_name(&mut self, name: &str, span: Range<usize>, encoding: Encoding) -> Option<String>;
+
+    /// A value.
+    fn leaf(&mut self, found: Found<'_>);
+
+    /// Asked now and then: true ends the search.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// A value that was found.
+pub(crate) struct Found<'a> {
+    /// The leaf's path.
+    pub(crate) path: &'a str,
+    /// The path without `#1` and with `*` for array indices: what rules see.
+    pub(crate) place: &'a str,
+    /// The last name of the path.
+    pub(crate) name: &'a str,
+    /// Whether it is part of a path.
+    pub(crate) is_in_path: bool,
+    pub(crate) span: Range<usize>,
+    pub(crate) encoding: Encoding,
+}
+
+/// A body that is not what its media type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unparsable;
+
+/// Counts names, so that a repeated one gets `#1`, `#2`, ... from the second on.
+#[derive(Default)]
+pub(crate) struct Repeats(HashMap<u64, u32, BuildHasherDefault<DefaultHasher>>);
+
+impl Repeats {
+    /// How often `name` came before.
+    ///
+    /// Names are told apart by their hash: were two ever taken for one, the
+    /// second would be marked in vain, each time alike.
+    pub(crate) fn count(&mut self, name: impl Hash) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let count = self.0.entry(hasher.finish()).or_default();
+        let before = *count;
+        *count = count.saturating_add(1);
+        before
+    }
+}
+
+/// A part, its visitor, and the names that came before.
+pub(crate) struct Search<'a, V> {
+    pub(crate) src: &'a [u8],
+    pub(crate) visit: &'a mut V,
+    pub(crate) repeats: &'a mut Repeats,
+}
+
+impl<V: Visit> Search<'_, V> {
+    /// Reports a value called `name` below `prefix` (`query.`, `cookie.`, ...).
+    pub(crate) fn leaf(
+        &mut self,
+        prefix: &str,
+        name: &str,
+        span: Range<usize>,
+        encoding: Encoding,
+    ) {
+        self.report(prefix, name, false, span, encoding);
+    }
+
+    pub(crate) fn report(
+        &mut self,
+        prefix: &str,
+        name: &str,
+        is_in_path: bool,
+        span: Range<usize>,
+        encoding: Encoding,
+    ) {
+        let place = format!("{prefix}{name}");
+        let count = self.repeats.count(&place);
+        let marked = (count > 0).then(|| format!("{place}#{count}"));
+        self.visit.leaf(Found {
+            path: marked.as_deref().unwrap_or(&place),
+            place: &place,
+            name,
+            is_in_path,
+            span,
+            encoding,
+        });
+    }
+
+    /// The name written at `span`, or what takes its place.
+    pub(crate) fn name(&mut self, span: Range<usize>, encoding: Encoding) -> String {
+        let decoded = crate::encoding::decode(&self.src[span.clone()], encoding);
+        let name = String::from_utf8_lossy(&decoded);
+        if names::is_structural(&name) {
+            return name.into_owned();
+        }
+        self.visit
+            .odd_name(&name, span, encoding)
+            .unwrap_or_else(|| name.into_owned())
+    }
+}
+
+/// The part that leaves with this path lie in, but for the field's index.
+pub(crate) fn is_in_body(path: &str) -> bool {
+    ["json.", "form.", "html.", "text"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+}
+
+/// Goes through the text of a body of type `text/plain`: one value.
+pub(crate) fn text(search: &mut Search<'_, impl Visit>) {
+    if !search.src.is_empty() {
+        search.leaf("", "text", 0..search.src.len(), Encoding::Plain);
+    }
+}
+
+/// The span without the white space at its ends.
+pub(crate) fn trimmed(src: &[u8], span: Range<usize>) -> Range<usize> {
+    let inside = &src[span.clone()];
+    let start = span.start + (inside.len() - inside.trim_ascii_start().len());
+    let len = inside.trim_ascii().len();
+    start..start + len
+}
+
+/// The pieces between separators, with their spans.
+pub(crate) fn pieces(src: &[u8], span: Range<usize>, separator: u8) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut start = span.start;
+    for at in memchr::memchr_iter(separator, &src[span.clone()]) {
+        pieces.push(start..span.start + at);
+        start = span.start + at + 1;
+    }
+    pieces.push(start..span.end);
+    pieces
+}
+
+/// A leaf's part for values in heads: the target, or the field with an index.
+pub(crate) fn field_part(index: usize) -> Part {
+    Part::Field(u32::try_from(index).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,261 @@
+//! Heads: the start line, the fields, and the length that a new body has.
+
+use bytes::Bytes;
+use twintap_stream::message::Spelling;
+use twintap_stream::{Field, RequestHead, ResponseHead};
+
+use crate::body::BodyOutcome;
+use crate::find::{Repeats, field_part, head};
+use crate::leaf::{Leaf, Part};
+use crate::names;
+use crate::record::BodyFate;
+use crate::rewrite::{self, Means};
+
+/// Scrubs a request's head.
+pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Leaf>) -> RequestHead {
+    let mut repeats = Repeats::default();
+    let target = rewrite::part(
+        means,
+        Part::Target,
+        &from.target,
+        &mut repeats,
+        leaves,
+        |search| {
+            head::find_target(search);
+        },
+    );
+    RequestHead {
+        method: sane(means, &from.method, is_method),
+        // Only a body is ever dropped by rule.
+        target: target.unwrap_or_default(),
+        version: sane(means, &from.version, is_version),
+        fields: fields(means, &from.fields, &mut repeats, leaves),
+        line_spelling: line_spelling(means, &from.line_spelling),
+        end: sane(means, &from.end, is_spacing),
+    }
+}
+
+/// Scrubs a response's head.
+pub(crate) fn response(
+    means: Means<'_>,
+    from: &ResponseHead,
+    leaves: &mut Vec<Leaf>,
+) -> ResponseHead {
+    let mut repeats = Repeats::default();
+    ResponseHead {
+        version: sane(means, &from.version, is_version),
+        status: from.status,
+        reason: sane(means, &from.reason, is_reason),
+        fields: fields(means, &from.fields, &mut repeats, leaves),
+        line_spelling: line_spelling(means, &from.line_spelling),
+        end: sane(means, &from.end, is_spacing),
+    }
+}
+
+/// Scrubs header fields or trailers.
+pub(crate) fn fields(
+    means: Means<'_>,
+    from: &[Field],
+    repeats: &mut Repeats,
+    leaves: &mut Vec<Leaf>,
+) -> Vec<Field> {
+    from.iter()
+        .enumerate()
+        .map(|(index, field)| {
+            let name = sane(means, &field.name, is_name);
+            let means_of_value = if is_framing(field) {
+                Means {
+                    view: None,
+                    ..means
+                }
+            } else {
+                means
+            };
+            let value = rewrite::part(
+                means_of_value,
+                field_part(index),
+                &field.value,
+                repeats,
+                leaves,
+                |search| head::find_value(search, &name),
+            );
+            Field {
+                name,
+                value: value.unwrap_or_default(),
+                spelling: field
+                    .spelling
+                    .clone()
+                    .filter(|spelling| means.keeps_names() || is_sane_spelling(spelling)),
+            }
+        })
+        .collect()
+}
+
+/// Makes a head's fields say what became of the body: its new length, and that
+/// its content coding was undone.
+pub(crate) fn mend(fields: &[Field], outcome: &BodyOutcome) -> Option<Vec<Field>> {
+    let new_bytes = match (&outcome.fate, &outcome.rest) {
+        (BodyFate::Scrubbed, Some(body)) => body.len(),
+        _ => return None,
+    };
+    let mended = fields
+        .iter()
+        .filter(|field| !(outcome.is_decoded && field.is("content-encoding")))
+        .map(|field| {
+            let mut field = field.clone();
+            if field.is("content-length") && is_framing(&field) {
+                field.value = Bytes::from(new_bytes.to_string());
+            }
+            field
+        })
+        .collect();
+    Some(mended)
+}
+
+/// Fields that say where the message ends are kept by every policy, unless they
+/// say something else.
+fn is_framing(field: &Field) -> bool {
+    let is_number =
+        || (1..12).contains(&field.value.len()) && field.value.iter().all(u8::is_ascii_digit);
+    let is_coding = |coding: &[u8]| {
+        let known = [
+            "chunked", "gzip", "x-gzip", "deflate", "compress", "identity",
+        ];
+        let coding = coding.trim_ascii();
+        known
+            .iter()
+            .any(|known| coding.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    let are_codings = || field.value.split(|&byte| byte == b',').all(is_coding);
+    (field.is("content-length") && is_number()) || (field.is("transfer-encoding") && are_codings())
+}
+
+/// The bytes, if they are what belongs in their place; else their pseudonym.
+fn sane(means: Means<'_>, bytes: &Bytes, is_sane: fn(&[u8]) -> bool) -> Bytes {
+    if means.keeps_names() || is_sane(bytes) {
+        bytes.clone()
+    } else {
+        means.pseudonyms.of(bytes).into()
+    }
+}
+
+fn is_method(method: &[u8]) -> bool {
+    (1..=20).contains(&method.len())
+        && method
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte))
+}
+
+fn is_version(version: &[u8]) -> bool {
+    version.is_empty()
+        || version.strip_prefix(b"HTTP/").is_some_and(|number| {
+            number.len() <= 3
+                && number
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        })
+}
+
+fn is_name(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(names::is_structural)
+}
+
+fn is_spacing(bytes: &[u8]) -> bool {
+    bytes.len() <= 64 && bytes.iter().all(|byte| b" \t\r\n\x0b\x0c".contains(byte))
+}
+
+fn is_sane_spelling(spelling: &Spelling) -> bool {
+    let before = &spelling.before_value;
+    let colon = before.iter().filter(|&&byte| byte == b':').count();
+    let spaces: Vec<u8> = before
+        .iter()
+        .copied()
+        .filter(|&byte| byte != b':')
+        .collect();
+    colon <= 1 && is_spacing(&spaces) && is_spacing(&spelling.after_value)
+}
+
+fn line_spelling(means: Means<'_>, from: &Option<Box<[Bytes; 3]>>) -> Option<Box<[Bytes; 3]>> {
+    from.clone()
+        .filter(|spelling| means.keeps_names() || spelling.iter().all(|bytes| is_spacing(bytes)))
+}
+
+/// The phrases that are registered for statuses, and a few that servers made
+/// common; any other may quote a value.
+fn is_reason(reason: &[u8]) -> bool {
+    const PHRASES: &[&str] = &[
+        "",
+        "Accepted",
+        "Already Reported",
+        "Bad Gateway",
+        "Bad Request",
+        "Conflict",
+        "Content Too Large",
+        "Continue",
+        "Created",
+        "Early Hints",
+        "Expectation Failed",
+        "Failed Dependency",
+        "Forbidden",
+        "Found",
+        "Gateway Time-out",
+        "Gateway Timeout",
+        "Gone",
+        "HTTP Version Not Supported",
+        "I'm a teapot",
+        "IM Used",
+        "Insufficient Storage",
+        "Internal Server Error",
+        "Length Required",
+        "Locked",
+        "Loop Detected",
+        "Method Not Allowed",
+        "Misdirected Request",
+        "Moved Permanently",
+        "Moved Temporarily",
+        "Multi-Status",
+        "Multiple Choices",
+        "Network Authentication Required",
+        "No Content",
+        "Non-Authoritative Information",
+        "Not Acceptable",
+        "Not Extended",
+        "Not Found",
+        "Not Implemented",
+        "Not Modified",
+        "OK",
+        "Ok",
+        "Partial Content",
+        "Payload Too Large",
+        "Payment Required",
+        "Permanent Redirect",
+        "Precondition Failed",
+        "Precondition Required",
+        "Processing",
+        "Proxy Authentication Required",
+        "Range Not Satisfiable",
+        "Request Entity Too Large",
+        "Request Header Fields Too Large",
+        "Request Time-out",
+        "Request Timeout",
+        "Request-URI Too Long",
+        "Requested Range Not Satisfiable",
+        "Reset Content",
+        "See Other",
+        "Service Unavailable",
+        "Switching Protocols",
+        "Temporary Redirect",
+        "Too Early",
+        "Too Many Requests",
+        "URI Too Long",
+        "Unauthorized",
+        "Unavailable For Legal Reasons",
+        "Unprocessable Content",
+        "Unprocessable Entity",
+        "Unsupported Media Type",
+        "Upgrade Required",
+        "Use Proxy",
+        "Variant Also Negotiates",
+    ];
+    PHRASES.iter().any(|phrase| phrase.as_bytes() == reason)
+}

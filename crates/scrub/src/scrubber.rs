@@ -1,0 +1,321 @@
+//! The scrubber: a policy and a key at work.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twintap_stream::{Direction, Exchange, Message, RequestHead, ResponseHead};
+
+use crate::body::{BodyOutcome, BodyScrubber};
+use crate::extract;
+use crate::find::uri;
+use crate::heads;
+use crate::key::{Key, Keys};
+use crate::leaf::LinkTag;
+use crate::media::Media;
+use crate::policy::{Keep, Policy, Route, View, Views};
+use crate::pseudonym::Pseudonyms;
+use crate::record::{ExchangeRecord, MessageNote, PolicyHash};
+use crate::rewrite::Means;
+use crate::scrubbed::Scrubbed;
+
+/// Scrubs with one policy and one key. Clones share both.
+#[derive(Clone)]
+pub struct Scrubber(Arc<Shared>);
+
+struct Shared {
+    policy: Arc<Policy>,
+    hash: PolicyHash,
+    views: Views,
+    pseudonyms: Pseudonyms,
+}
+
+/// Scrubs one exchange while it is being rebuilt.
+///
+/// Call order: each head before the chunks of its body, each direction's chunks
+/// in stream order, [`ExchangeScrubber::finish`] once.
+pub struct ExchangeScrubber {
+    shared: Arc<Shared>,
+    view: Option<Arc<View>>,
+    request_media: Option<Media>,
+    response_media: Option<Media>,
+    request: Option<BodyScrubber>,
+    response: Option<BodyScrubber>,
+}
+
+/// What may be stored of an exchange, beside the chunks given out before.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The exchange with its heads scrubbed.
+    pub record: Scrubbed<ExchangeRecord>,
+    /// The request's body, where it had to be whole to be scrubbed.
+    pub request_rest: Option<Scrubbed<Bytes>>,
+    /// The response's body, likewise.
+    pub response_rest: Option<Scrubbed<Bytes>>,
+}
+
+impl Scrubber {
+    /// A scrubber that goes by `policy`, with pseudonyms and tags of `key`.
+    #[must_use]
+    pub fn new(policy: Policy, key: &Key) -> Scrubber {
+        let policy = Arc::new(policy);
+        let prefixes = policy.prefixes.iter().cloned().map(String::from).collect();
+        Scrubber(Arc::new(Shared {
+            hash: policy.hash(),
+            views: Views::new(Arc::clone(&policy)),
+            pseudonyms: Pseudonyms::new(Keys::derive(key), prefixes),
+            policy,
+        }))
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// The hash that records carry.
+    #[must_use]
+    pub fn policy_hash(&self) -> &PolicyHash {
+        &self.0.hash
+    }
+
+    /// Begins an exchange.
+    #[must_use]
+    pub fn exchange(&self) -> ExchangeScrubber {
+        ExchangeScrubber {
+            shared: Arc::clone(&self.0),
+            view: None,
+            request_media: None,
+            response_media: None,
+            request: None,
+            response: None,
+        }
+    }
+
+    /// The tag that a leaf with this raw value has.
+    #[must_use]
+    pub fn link_tag(&self, raw: &[u8]) -> LinkTag {
+        self.0.pseudonyms.keys().link_tag(raw)
+    }
+
+    /// The pseudonym that takes the place of this raw value.
+    #[must_use]
+    pub fn pseudonym(&self, raw: &[u8]) -> Vec<u8> {
+        self.0.pseudonyms.of(raw)
+    }
+
+    /// Scrubs one whole response to `request`, whose head may be scrubbed already.
+    #[must_use]
+    pub fn scrub_response(
+        &self,
+        request: &RequestHead,
+        head: &ResponseHead,
+        body: Bytes,
+    ) -> (Scrubbed<ResponseHead>, Option<Scrubbed<Bytes>>, MessageNote) {
+        let shared = &self.0;
+        let view = shared.view(Some(request));
+        let media = Media::of(&head.fields);
+        let mut scrubber = BodyScrubber::new(Arc::clone(&view), media, &shared.pseudonyms);
+        let passed = scrubber
+            .chunk(body, shared.policy.limits)
+            .filter(|body| !body.is_empty());
+        let outcome = scrubber.finish(&shared.pseudonyms, shared.policy.limits, true);
+        let (head, body, note) = shared.response(&view, head, outcome);
+        let body = passed.or(body).map(Scrubbed::vouch);
+        (Scrubbed::vouch(head), body, note)
+    }
+
+    /// Like [`extract()`](crate::extract()), for paths in which a name was scrubbed too.
+    #[must_use]
+    pub fn extract(&self, head: &ResponseHead, body: &[u8], path: &str) -> Option<Vec<u8>> {
+        let renames = self.0.policy.names != Keep::Allow;
+        extract::extract_with(head, body, path, renames.then_some(&self.0.pseudonyms))
+    }
+}
+
+impl ExchangeScrubber {
+    /// Takes the request's head.
+    pub fn request_head(&mut self, head: &RequestHead) {
+        self.view = Some(self.shared.view(Some(head)));
+        self.request_media = Some(Media::of(&head.fields));
+    }
+
+    /// Takes the final response's head.
+    pub fn response_head(&mut self, head: &ResponseHead) {
+        self.response_media = Some(Media::of(&head.fields));
+    }
+
+    /// Takes a chunk of a body; gives back what may be stored at once. What
+    /// comes back was not copied.
+    pub fn body(&mut self, direction: Direction, chunk: Bytes) -> Option<Scrubbed<Bytes>> {
+        if chunk.is_empty() {
+            return None;
+        }
+        let shared = &self.shared;
+        let (body, media) = match direction {
+            Direction::Client => (&mut self.request, &mut self.request_media),
+            Direction::Server => (&mut self.response, &mut self.response_media),
+        };
+        let view = self.view.get_or_insert_with(|| shared.view(None));
+        body.get_or_insert_with(|| {
+            // Without a head nothing is known of the type, and that decides.
+            let media = media.take().unwrap_or_else(Media::unknown);
+            BodyScrubber::new(Arc::clone(view), media, &shared.pseudonyms)
+        })
+        .chunk(chunk, shared.policy.limits)
+        .map(Scrubbed::vouch)
+    }
+
+    /// Ends the exchange.
+    #[must_use]
+    pub fn finish(self, mut exchange: Exchange) -> Finished {
+        let shared = &self.shared;
+        let view = match self.view {
+            Some(view) => view,
+            None => shared.view(exchange.request.head.as_ref()),
+        };
+        let ended = |body: Option<BodyScrubber>, is_whole: bool| {
+            body.map(|body| body.finish(&shared.pseudonyms, shared.policy.limits, is_whole))
+                .unwrap_or_else(BodyOutcome::empty)
+        };
+        let mut request = ended(self.request, is_whole(&exchange.request));
+        let mut response = ended(self.response, is_whole(&exchange.response));
+        let request_rest = request.rest.clone();
+        let response_rest = response.rest.clone();
+
+        let request_note = match exchange.request.head.take() {
+            Some(head) => {
+                let (head, note) = shared.request(&view, &head, request);
+                exchange.request.head = Some(head);
+                note
+            }
+            None => request.note(&mut Vec::new()),
+        };
+        let response_note = match exchange.response.head.take() {
+            Some(head) => {
+                let (head, _, note) = shared.response(&view, &head, response);
+                exchange.response.head = Some(head);
+                note
+            }
+            None => response.note(&mut Vec::new()),
+        };
+        shared.scrub_rest(&view, &mut exchange);
+        let record = ExchangeRecord {
+            exchange,
+            policy: shared.hash.clone(),
+            request: request_note,
+            response: response_note,
+        };
+        Finished {
+            record: Scrubbed::vouch(record),
+            request_rest: request_rest.map(Scrubbed::vouch),
+            response_rest: response_rest.map(Scrubbed::vouch),
+        }
+    }
+}
+
+impl Shared {
+    fn view(&self, request: Option<&RequestHead>) -> Arc<View> {
+        let Some(head) = request else {
+            return self.views.of(None);
+        };
+        self.views.of(Some(Route {
+            method: &String::from_utf8_lossy(&head.method),
+            path: &String::from_utf8_lossy(uri::path_of(&head.target)),
+        }))
+    }
+
+    fn means<'a>(&'a self, view: &'a View) -> Means<'a> {
+        Means {
+            pseudonyms: &self.pseudonyms,
+            view: Some(view),
+        }
+    }
+
+    fn request(
+        &self,
+        view: &View,
+        head: &RequestHead,
+        mut body: BodyOutcome,
+    ) -> (RequestHead, MessageNote) {
+        let mut leaves = Vec::new();
+        let head = match heads::mend(&head.fields, &body) {
+            Some(fields) => {
+                let mended = RequestHead {
+                    fields,
+                    ..head.clone()
+                };
+                heads::request(self.means(view), &mended, &mut leaves)
+            }
+            None => heads::request(self.means(view), head, &mut leaves),
+        };
+        (head, body.note(&mut leaves))
+    }
+
+    fn response(
+        &self,
+        view: &View,
+        head: &ResponseHead,
+        mut body: BodyOutcome,
+    ) -> (ResponseHead, Option<Bytes>, MessageNote) {
+        let mut leaves = Vec::new();
+        let head = match heads::mend(&head.fields, &body) {
+            Some(fields) => {
+                let mended = ResponseHead {
+                    fields,
+                    ..head.clone()
+                };
+                heads::response(self.means(view), &mended, &mut leaves)
+            }
+            None => heads::response(self.means(view), head, &mut leaves),
+        };
+        let note = body.note(&mut leaves);
+        (head, body.rest, note)
+    }
+
+    /// What has no leaves: trailers, interim responses, the client's address.
+    fn scrub_rest(&self, view: &View, exchange: &mut Exchange) {
+        let means = self.means(view);
+        let mut leaves = Vec::new();
+        for trailers in [
+            &mut exchange.request.trailers,
+            &mut exchange.response.trailers,
+        ] {
+            *trailers = heads::fields(means, trailers, &mut Default::default(), &mut leaves);
+        }
+        for head in &mut exchange.interim {
+            *head = heads::response(means, head, &mut leaves);
+        }
+        if self.policy.client_addresses == Keep::Pseudonym {
+            let client = &mut exchange.endpoints.client;
+            client.set_ip(self.pseudonyms.address(client.ip()));
+        }
+    }
+}
+
+impl BodyOutcome {
+    fn empty() -> BodyOutcome {
+        BodyOutcome {
+            fate: Default::default(),
+            rest: None,
+            leaves: Vec::new(),
+            tag: None,
+            is_decoded: false,
+        }
+    }
+
+    /// The note of the message whose head has these leaves.
+    fn note(&mut self, head_leaves: &mut Vec<crate::leaf::Leaf>) -> MessageNote {
+        let mut leaves = std::mem::take(head_leaves);
+        leaves.append(&mut self.leaves);
+        MessageNote {
+            leaves,
+            body: self.fate.clone(),
+            body_tag: self.tag,
+        }
+    }
+}
+
+fn is_whole<H>(message: &Message<H>) -> bool {
+    message.state == twintap_stream::message::MessageState::Complete
+}

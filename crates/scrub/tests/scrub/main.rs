@@ -1,0 +1,9 @@
+//! The crate from outside, as its callers use it.
+
+mod allow_all;
+mod before_after;
+mod bodies;
+mod leaks;
+mod policies;
+mod support;
+mod values;
