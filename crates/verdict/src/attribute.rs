@@ -14,38 +14,53 @@ pub(crate) struct Attribution {
 }
 
 /// A lead is a finding when some session shows it before anything that could
-/// explain it.
+/// explain it. Elsewhere it follows from the first finding before it that names
+/// the same member, or else from the first.
 pub(crate) fn attribute(leads: &[Lead]) -> Attribution {
-    // The earliest possible cause in each session.
-    let mut causes: BTreeMap<Session, (u32, usize)> = BTreeMap::new();
+    // Possible causes by session, in order.
+    let mut causes: BTreeMap<Session, Vec<(u32, usize)>> = BTreeMap::new();
     for (index, lead) in leads.iter().enumerate() {
         for (session, hit) in &lead.hits {
             if let Some(position) = hit.cause {
-                let candidate = (position, index);
-                causes
-                    .entry(*session)
-                    .and_modify(|known| *known = candidate.min(*known))
-                    .or_insert(candidate);
+                causes.entry(*session).or_default().push((position, index));
             }
         }
     }
-    let explained_by: Vec<BTreeMap<Session, usize>> = leads
+    for causes in causes.values_mut() {
+        causes.sort_unstable();
+    }
+    let before = |session: &Session, first: u32, index: usize| {
+        let causes = causes.get(session).map_or(&[][..], Vec::as_slice);
+        let earlier = causes.partition_point(|(position, _)| *position < first);
+        causes[..earlier]
+            .iter()
+            .map(|(_, cause)| *cause)
+            .filter(move |cause| *cause != index)
+    };
+    let is_finding: Vec<bool> = leads
         .iter()
         .enumerate()
         .map(|(index, lead)| {
-            let explained = lead.hits.iter().filter_map(|(session, hit)| {
-                let (position, cause) = causes.get(session)?;
-                (*cause != index && *position < hit.first).then_some((*session, *cause))
-            });
-            explained.collect()
+            let mut hits = lead.hits.iter();
+            hits.any(|(session, hit)| before(session, hit.first, index).next().is_none())
         })
         .collect();
+    let explained_by = leads.iter().enumerate().map(|(index, lead)| {
+        let explained = lead.hits.iter().filter_map(|(session, hit)| {
+            // The first of them has none before itself, so it is a finding.
+            let findings = || before(session, hit.first, index).filter(|cause| is_finding[*cause]);
+            let kin = findings().find(|cause| member(&leads[*cause]) == member(lead));
+            Some((*session, kin.or_else(|| findings().next())?))
+        });
+        explained.collect()
+    });
     Attribution {
-        is_finding: leads
-            .iter()
-            .zip(&explained_by)
-            .map(|(lead, explained)| explained.len() < lead.hits.len())
-            .collect(),
-        explained_by,
+        explained_by: explained_by.collect(),
+        is_finding,
     }
+}
+
+/// The last name of a place.
+fn member(lead: &Lead) -> &str {
+    lead.place.rsplit('/').next().unwrap_or_default()
 }

@@ -87,6 +87,7 @@ fn of_leads(input: &FindingsInput<'_>) -> Vec<Finding> {
                         location: location.clone(),
                     })
                     .collect(),
+                claim: String::new(),
                 summary: String::new(),
                 count: lead.exchanges(),
                 sessions: lead.hits.len() as u64,
@@ -98,6 +99,7 @@ fn of_leads(input: &FindingsInput<'_>) -> Vec<Finding> {
                 consequences: consequences(input, index),
                 related: Vec::new(),
             };
+            finding.claim = claim(&finding);
             finding.summary = summary(&finding);
             finding
         })
@@ -184,6 +186,7 @@ fn of_latency(input: &FindingsInput<'_>, shifts: &[Option<Shift>]) -> Vec<Findin
                 kind: Kind::Latency,
                 location: "latency".to_owned(),
                 also: Vec::new(),
+                claim: String::new(),
                 summary: String::new(),
                 count: pairs,
                 sessions: latency.sessions() as u64,
@@ -200,6 +203,7 @@ fn of_latency(input: &FindingsInput<'_>, shifts: &[Option<Shift>]) -> Vec<Findin
                 consequences: Vec::new(),
                 related: Vec::new(),
             };
+            finding.claim = claim(&finding);
             finding.summary = summary(&finding);
             finding
         })
@@ -234,13 +238,26 @@ fn latency_test(shift: &Shift, tests: usize, options: &Options) -> Test {
 
 fn summary(finding: &Finding) -> String {
     let Finding {
-        endpoint, location, ..
+        endpoint,
+        claim,
+        count,
+        compared,
+        ..
     } = finding;
+    match finding.kind {
+        Kind::Latency => format!("{endpoint} {claim}, over {count} requests"),
+        _ => format!("{endpoint} {claim}, in {count} of {compared} exchanges"),
+    }
+}
+
+/// What the endpoint does, after its name.
+fn claim(finding: &Finding) -> String {
+    let location = &finding.location;
     let change = finding
         .evidence
         .first()
         .map_or("", |example| example.change.as_str());
-    let what = match finding.kind {
+    match finding.kind {
         Kind::Error => format!("gets {change}"),
         Kind::Status => format!("answers another status ({change})"),
         Kind::BodyMissing => format!("lacks {location} in its body ({change})"),
@@ -248,22 +265,15 @@ fn summary(finding: &Finding) -> String {
         Kind::BodyChanged => format!("has another value at {location} ({change})"),
         Kind::BodyAdded => format!("has {location} more in its body ({change})"),
         Kind::HeaderMissing => format!("lacks {} ({change})", field(location)),
-        Kind::HeaderChanged => format!("has another {} ({change})", field(location)),
+        Kind::HeaderChanged => format!("has another value in {} ({change})", field(location)),
         Kind::HeaderAdded => format!("has {} more ({change})", field(location)),
-        Kind::Latency => {
-            let Some(shift) = finding.latency else {
-                return endpoint.clone();
-            };
-            return format!(
-                "{endpoint} is slower by {:.1} ms at the median ({:.1} → {:.1} ms), over {} requests",
-                shift.median_shift_ms, shift.baseline_p50_ms, shift.candidate_p50_ms, finding.count
-            );
-        }
-    };
-    format!(
-        "{endpoint} {what}, in {} of {} exchanges",
-        finding.count, finding.compared
-    )
+        Kind::Latency => finding.latency.map_or_else(String::new, |shift| {
+            format!(
+                "is slower by {:.1} ms at the median ({:.1} → {:.1} ms)",
+                shift.median_shift_ms, shift.baseline_p50_ms, shift.candidate_p50_ms
+            )
+        }),
+    }
 }
 
 fn field(location: &str) -> String {

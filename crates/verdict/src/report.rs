@@ -106,7 +106,9 @@ pub struct Finding {
     /// Other places that differ in the very same exchanges.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Also>,
-    /// A sentence for people.
+    /// What the endpoint does, for people.
+    pub claim: String,
+    /// The same as a sentence with endpoint and counts.
     pub summary: String,
     /// Exchanges that show it.
     pub count: u64,

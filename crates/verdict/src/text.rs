@@ -213,10 +213,10 @@ fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Resu
             ("candidate", &example.candidate),
         ];
         for (name, excerpt) in sides {
-            writeln!(out, "{name}:")?;
+            writeln!(out, "{name}:\n")?;
             // An indented block can't be ended from within, whatever is in it.
             for line in excerpt.text.lines().take(12) {
-                writeln!(out, "\n    {}", plain(line).trim_end())?;
+                writeln!(out, "    {}", plain(line).trim_end())?;
             }
             writeln!(out)?;
         }

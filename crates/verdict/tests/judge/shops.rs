@@ -1,9 +1,7 @@
 //! Whole runs: identical twins give no finding, each fault gives exactly one.
 
-mod support;
-
-use support::shop::{Chance, FAULTS, Fault, run};
-use support::{judge, judge_with, lines, observations};
+use crate::support::shop::{Chance, FAULTS, Fault, run};
+use crate::support::{judge, judge_with, lines, observations};
 use twintap_verdict::{Options, RunFacts, Verdict};
 
 /// A shop shows what nobody can foresee on two of its pages.

@@ -257,7 +257,7 @@ fn visit(shop: &mut Shop<'_>, user: User) -> Vec<Visit> {
     if user.buys {
         let order = format!("ord_{}", shop.chance.hex());
         let created = shop.instant();
-        let wrong = i64::from(shop.has(Fault::Rounding) && user.product % 2 == 0);
+        let wrong = i64::from(shop.has(Fault::Rounding) && user.product.is_multiple_of(2));
         let total = 1184 + user.product as i64 - wrong;
         let body = json!({"id": order, "created_at": created, "totals": {"subtotal_cents": 995, "total_cents": total}});
         let reply =
@@ -285,7 +285,7 @@ fn visit(shop: &mut Shop<'_>, user: User) -> Vec<Visit> {
         add("GET", "/thanks".to_owned(), reply, &[]);
     }
 
-    let reply = if shop.has(Fault::Reset) && user.product % 5 == 0 {
+    let reply = if shop.has(Fault::Reset) && user.product.is_multiple_of(5) {
         Reply::error("reset")
     } else {
         let bytes = vec![0xff; 64 + user.product as usize];

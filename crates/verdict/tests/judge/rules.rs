@@ -1,10 +1,8 @@
 //! Each rule of judgement by a run that shows it.
 
-mod support;
-
+use crate::support::{Call, Reply, judge, lines, repeated};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use support::{Call, Reply, judge, lines, repeated};
 use twintap_verdict::{Body, Outcome, Report};
 
 #[track_caller]
@@ -285,7 +283,7 @@ mod bodies {
             if let Outcome::Answered { answer, .. } = &mut observation.candidate {
                 answer.body = Body::Digest {
                     bytes: 9,
-                    tag: Some(support::tag(text)),
+                    tag: Some(crate::support::tag(text)),
                 };
             }
             observation.candidate

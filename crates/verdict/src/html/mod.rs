@@ -1,0 +1,184 @@
+//! The report as one page: no scripts, nothing from elsewhere.
+
+mod chart;
+mod finding;
+mod ledger;
+mod number;
+mod tables;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html as page};
+
+use crate::reasons::percent;
+use crate::report::{Report, Verdict};
+use number::{count, duration_us};
+
+/// One self-contained page, for screens of any width and for paper.
+#[must_use]
+pub fn html(report: &Report) -> String {
+    let markup = page! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (headline(report.verdict)) " · Twintap" }
+                // The style sheet is a constant of this crate.
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                (top(report))
+                main {
+                    (reasons(report))
+                    @if !report.findings.is_empty() {
+                        section id="findings" {
+                            h2 { "Findings" }
+                            @for finding in &report.findings {
+                                (finding::article(finding, report))
+                            }
+                        }
+                    }
+                    (tables::latency(report))
+                    (tables::fidelity(report))
+                    (ledger::section(report))
+                    (tables::timing(report))
+                    (tables::scope(report))
+                    (tables::masked(report))
+                    (about(report))
+                }
+                (footer(report))
+            }
+        }
+    };
+    markup.into_string()
+}
+
+fn headline(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "Pass",
+        Verdict::Fail => "Fail",
+        Verdict::Inconclusive => "Inconclusive",
+    }
+}
+
+fn top(report: &Report) -> Markup {
+    let sentence = match report.verdict {
+        Verdict::Pass => "The candidate answers as the baseline does.",
+        Verdict::Fail => "The candidate would have broken what is listed below.",
+        Verdict::Inconclusive => "This run can’t say whether the candidate is sound.",
+    };
+    page! {
+        header class=(report.verdict.name()) {
+            div {
+                p.run {
+                    "Twintap"
+                    @if !report.run.is_empty() { " · run " (report.run) }
+                    @if let Some(started) = &report.started { " · " time datetime=(started) { (started) } }
+                }
+                h1 { (headline(report.verdict)) }
+                p { (sentence) }
+                dl {
+                    div { dt { "Findings" } dd { (count(report.findings.len() as u64)) } }
+                    div { dt { "Fidelity" } dd { (percent(report.fidelity)) } }
+                    div { dt { "Exchanges compared" } dd { (count(report.scope.compared)) } }
+                    div { dt { "Sessions" } dd { (count(report.scope.sessions)) } }
+                    div { dt { "Release error, p99" } dd { (duration_us(report.release_error_us.p99)) } }
+                }
+                nav aria-label="Sections" {
+                    @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
+                    a href="#latency" { "Latency" }
+                    a href="#fidelity" { "Fidelity" }
+                    a href="#ledgers" { "Ledgers" }
+                    a href="#timing" { "Timing" }
+                    a href="#scope" { "Scope" }
+                    a href="#masked" { "Masked" }
+                    a href="#about" { "This run" }
+                }
+            }
+        }
+    }
+}
+
+fn reasons(report: &Report) -> Markup {
+    // Each finding is a reason, and has its own place below.
+    let beyond_findings = match report.verdict {
+        Verdict::Fail => &report.reasons[report.findings.len().min(report.reasons.len())..],
+        Verdict::Pass | Verdict::Inconclusive => &report.reasons[..],
+    };
+    page! {
+        section aria-labelledby="why" {
+            h2 id="why" { "Why" }
+            ul {
+                @if report.verdict == Verdict::Fail {
+                    @for finding in &report.findings {
+                        li { a href={ "#" (finding.id) } { (finding.id) } ": " (finding.summary) }
+                    }
+                }
+                @for reason in beyond_findings { li { (reason) } }
+            }
+        }
+    }
+}
+
+fn about(report: &Report) -> Markup {
+    let options = &report.options;
+    page! {
+        section id="about" {
+            h2 { "This run" }
+            div.scroll tabindex="0" role="region" aria-label="Facts of this run" {
+                table {
+                    tbody {
+                        (fact("Candidate", &target(&report.twins.candidate)))
+                        (fact("Baseline", &target(&report.twins.baseline)))
+                        (fact("Captured by", report.capture_source.name()))
+                        (fact("Began", report.started.as_deref().unwrap_or("not stated")))
+                        (fact("Ended", report.ended.as_deref().unwrap_or("not stated")))
+                        (fact("Scrubbing policy", report.policy.as_deref().unwrap_or("not stated")))
+                        (fact("Twins’ state scrubbed", match report.twin_state_scrubbed {
+                            Some(true) => "yes, by the same policy",
+                            Some(false) => "no",
+                            None => "not stated",
+                        }))
+                        (fact("Values bound, unbound", &format!(
+                            "{}, {}",
+                            count(report.correlation.bound),
+                            count(report.correlation.unbound)
+                        )))
+                        (fact("Fidelity floor", &percent(options.fidelity_floor)))
+                        (fact("Level of significance", &options.level.to_string()))
+                        (fact("Headers not compared", &options.ignored_headers.join(", ")))
+                        (fact("Headers compared by presence", &options.volatile_headers.join(", ")))
+                    }
+                }
+            }
+            @if !report.reproduce.is_empty() {
+                h3 { "Do it again" }
+                pre tabindex="0" { @for line in &report.reproduce { (line) "\n" } }
+            }
+        }
+    }
+}
+
+fn fact(name: &str, value: &str) -> Markup {
+    page! { tr { th scope="row" { (name) } td { (value) } } }
+}
+
+fn target(target: &crate::facts::Target) -> String {
+    match (target.name.as_str(), target.address.as_str()) {
+        ("", "") => "not stated".to_owned(),
+        (name, "") => name.to_owned(),
+        ("", address) => address.to_owned(),
+        (name, address) => format!("{name} at {address}"),
+    }
+}
+
+fn footer(report: &Report) -> Markup {
+    page! {
+        footer {
+            p {
+                "Twintap " (report.tool_version) ". Everything shown was scrubbed before it was stored. "
+                "Signal is the candidate against the baseline, noise the baseline against production; "
+                "a finding is what noise does not explain."
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Judgement from outside: observations in, a report out.
+
+mod properties;
+mod reports;
+mod rules;
+mod shops;
+mod support;
+mod times;
+mod zz_page;
