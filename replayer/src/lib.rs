@@ -1,4 +1,10 @@
 //! The daemon and the command line: ingest, import, replay, report.
 
+pub mod capture;
+pub mod checkpoint;
 pub mod fire;
+pub mod import;
+pub mod ingest;
+pub mod keys;
 pub mod run;
+pub mod sessions;

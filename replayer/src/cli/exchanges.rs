@@ -1,0 +1,172 @@
+//! `twintap exchanges`.
+
+use std::collections::HashMap;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+use twintap_archive::{Reader, StoredExchange};
+use twintap_stream::message::{Field, MessageState, Protocol};
+use twintap_stream::{Exchange, ExchangeId};
+
+use super::output::{self, ListFormat, cell, rfc3339, text};
+use crate::sessions::session_names;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    twintap exchanges ./archive\n  \
+    twintap exchanges ./archive --format jsonl | jq 'select(.response.status >= 500)'")]
+pub struct Args {
+    /// The archive's directory.
+    archive: PathBuf,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
+}
+
+/// One line of `--format jsonl`; documented in docs/command-line.md.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a ExchangeId,
+    flow: String,
+    protocol: Protocol,
+    time: String,
+    session: Option<&'a str>,
+    latency_us: Option<f64>,
+    request: RequestLine,
+    response: ResponseLine,
+}
+
+#[derive(Serialize)]
+struct RequestLine {
+    method: Option<String>,
+    target: Option<String>,
+    authority: Option<String>,
+    headers: Vec<(String, String)>,
+    body_bytes: u64,
+    state: MessageState,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ResponseLine {
+    status: Option<u16>,
+    headers: Vec<(String, String)>,
+    body_bytes: u64,
+    state: MessageState,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<String>,
+    interim: Vec<u16>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let reader = Reader::open(&args.archive)?;
+    let sessions = session_names(&reader)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.format == ListFormat::Table {
+        let head = format!(
+            "{:<30} {:<15} {:<8} {:<40} {:>6} {:>10} {:>10}",
+            "time", "session", "method", "target", "status", "bytes", "latency"
+        );
+        if !output::line(&mut out, &head)? {
+            return Ok(());
+        }
+    }
+    for stored in reader.exchanges() {
+        let stored = stored?;
+        let line = match args.format {
+            ListFormat::Jsonl => serde_json::to_string(&line(&stored, &sessions))?,
+            ListFormat::Table => row(&stored, &sessions),
+        };
+        if !output::line(&mut out, &line)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Microseconds from the request's last byte to the response's first.
+fn latency_us(exchange: &Exchange) -> Option<f64> {
+    let both = exchange.request.state != MessageState::Absent
+        && exchange.response.state != MessageState::Absent;
+    both.then(|| {
+        let ns = exchange
+            .response
+            .first_byte
+            .since_ns(exchange.request.last_byte);
+        ns as f64 / 1_000.0
+    })
+}
+
+fn line<'a>(stored: &'a StoredExchange, sessions: &'a HashMap<ExchangeId, String>) -> Line<'a> {
+    let exchange = &stored.record.exchange;
+    let request = &exchange.request;
+    let response = &exchange.response;
+    Line {
+        id: &exchange.id,
+        flow: exchange.id.flow.to_string(),
+        protocol: exchange.protocol,
+        time: rfc3339(start(exchange)),
+        session: sessions.get(&exchange.id).map(String::as_str),
+        latency_us: latency_us(exchange),
+        request: RequestLine {
+            method: request.head.as_ref().map(|head| text(&head.method)),
+            target: request.head.as_ref().map(|head| text(&head.target)),
+            authority: request
+                .head
+                .as_ref()
+                .and_then(|head| head.authority())
+                .map(|authority| text(&authority)),
+            headers: request.head.as_ref().map_or(Vec::new(), |h| headers(&h.fields)),
+            body_bytes: request.body_bytes,
+            state: request.state,
+            flags: request.flags.clone(),
+        },
+        response: ResponseLine {
+            status: response.head.as_ref().map(|head| head.status),
+            headers: response.head.as_ref().map_or(Vec::new(), |h| headers(&h.fields)),
+            body_bytes: response.body_bytes,
+            state: response.state,
+            flags: response.flags.clone(),
+            interim: exchange.interim.iter().map(|head| head.status).collect(),
+        },
+    }
+}
+
+fn start(exchange: &Exchange) -> twintap_stream::Timestamp {
+    match exchange.request.state {
+        MessageState::Absent => exchange.response.first_byte,
+        MessageState::Complete | MessageState::Incomplete => exchange.request.first_byte,
+    }
+}
+
+fn headers(fields: &[Field]) -> Vec<(String, String)> {
+    fields
+        .iter()
+        .map(|field| (text(&field.name), text(&field.value)))
+        .collect()
+}
+
+fn row(stored: &StoredExchange, sessions: &HashMap<ExchangeId, String>) -> String {
+    let exchange = &stored.record.exchange;
+    let (method, target) = match &exchange.request.head {
+        Some(head) => (cell(&head.method, 8), cell(&head.target, 40)),
+        None => ("-".to_owned(), "-".to_owned()),
+    };
+    let status = match &exchange.response.head {
+        Some(head) => head.status.to_string(),
+        None => "-".to_owned(),
+    };
+    let latency = match latency_us(exchange) {
+        Some(us) => format!("{:.2} ms", us / 1_000.0),
+        None => "-".to_owned(),
+    };
+    format!(
+        "{:<30} {:<15} {method:<8} {target:<40} {status:>6} {:>10} {latency:>10}",
+        rfc3339(start(exchange)),
+        sessions.get(&exchange.id).map_or("-", String::as_str),
+        exchange.response.body_bytes,
+    )
+}

@@ -1,0 +1,185 @@
+//! The gRPC side of control.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use twintap_archive::{CaptureSource, Reader};
+use twintap_proto::v1::control_server::Control;
+use twintap_proto::v1::{
+    Capture, CreateRunRequest, ListCapturesRequest, ListCapturesResponse, ListRunsRequest,
+    ListRunsResponse, ListSessionsRequest, Run, RunRequest, RunState, Session,
+};
+use twintap_stream::Timestamp;
+
+use super::Runs;
+use crate::ingest::KeeperHandle;
+use crate::sessions::plan_of;
+
+/// How often a watched run is looked at while it changes no state.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Answers `twintap ctl`.
+#[derive(Clone, Debug)]
+pub struct ControlService {
+    keeper: KeeperHandle,
+    runs: Arc<Runs>,
+    archive: PathBuf,
+}
+
+impl ControlService {
+    /// A service over these.
+    pub fn new(keeper: KeeperHandle, runs: Arc<Runs>, archive: PathBuf) -> ControlService {
+        ControlService {
+            keeper,
+            runs,
+            archive,
+        }
+    }
+}
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Control for ControlService {
+    type WatchRunStream = Streamed<Run>;
+    type ListSessionsStream = Streamed<Session>;
+
+    async fn create_run(&self, request: Request<CreateRunRequest>) -> Result<Response<Run>, Status> {
+        let text = request.into_inner().run_file_yaml;
+        answer(self.runs.create(&text))
+    }
+
+    async fn start_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
+        answer(self.runs.start(&request.into_inner().id))
+    }
+
+    async fn pause_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
+        answer(self.runs.pause(&request.into_inner().id))
+    }
+
+    async fn resume_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
+        answer(self.runs.resume(&request.into_inner().id))
+    }
+
+    async fn stop_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
+        answer(self.runs.stop(&request.into_inner().id))
+    }
+
+    async fn get_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
+        answer(self.runs.get(&request.into_inner().id))
+    }
+
+    async fn list_runs(
+        &self,
+        _request: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        Ok(Response::new(ListRunsResponse {
+            runs: self.runs.list(),
+        }))
+    }
+
+    async fn watch_run(
+        &self,
+        request: Request<RunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let id = request.into_inner().id;
+        let mut changes = self.runs.watch(&id).map_err(|error| refusal(&error))?;
+        let runs = self.runs.clone();
+        let (sender, receiver) = mpsc::channel(4);
+        tokio::spawn(async move {
+            while let Ok(run) = runs.get(&id) {
+                let ended = matches!(
+                    run.state(),
+                    RunState::Finished | RunState::Stopped | RunState::Failed
+                );
+                if sender.send(Ok(run)).await.is_err() || ended {
+                    return;
+                }
+                // Either something changed, or it is time to look again.
+                let _ = tokio::time::timeout(WATCH_EVERY, changes.changed()).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn list_captures(
+        &self,
+        _request: Request<ListCapturesRequest>,
+    ) -> Result<Response<ListCapturesResponse>, Status> {
+        let overview = self.keeper.overview().await;
+        let captures = overview.captures.into_iter().map(|capture| Capture {
+            node: capture.state.node.to_string(),
+            boot: capture.state.boot,
+            source: match capture.state.source {
+                CaptureSource::Ebpf => "ebpf".to_owned(),
+                CaptureSource::Pcap => "pcap".to_owned(),
+            },
+            frames: capture.state.received_frames,
+            delivered_bytes: capture.state.store.delivered_bytes,
+            connected: capture.connected,
+        });
+        Ok(Response::new(ListCapturesResponse {
+            captures: captures.collect(),
+        }))
+    }
+
+    async fn list_sessions(
+        &self,
+        _request: Request<ListSessionsRequest>,
+    ) -> Result<Response<Self::ListSessionsStream>, Status> {
+        let archive = self.archive.clone();
+        let (sender, receiver) = mpsc::channel(64);
+        // Reading the archive and planning are blocking work.
+        tokio::task::spawn_blocking(move || {
+            let plan = match Reader::open(&archive)
+                .map_err(anyhow::Error::from)
+                .and_then(|reader| plan_of(&reader))
+            {
+                Ok(plan) => plan,
+                Err(error) => {
+                    // Whoever asked may have gone.
+                    let _ = sender.blocking_send(Err(Status::internal(format!("{error:#}"))));
+                    return;
+                }
+            };
+            for session in &plan.sessions {
+                let at = |position: Option<&u32>| {
+                    let due = position.map_or(0, |&p| plan.requests[p as usize].due_ns);
+                    Some(wire_time(plan.capture_start.plus_ns(due)))
+                };
+                let message = Session {
+                    id: session.id.clone(),
+                    exchanges: session.requests.len() as u64,
+                    first: at(session.requests.first()),
+                    last: at(session.requests.last()),
+                    began_before_capture: session.began_before_capture,
+                };
+                if sender.blocking_send(Ok(message)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+fn answer(outcome: anyhow::Result<Run>) -> Result<Response<Run>, Status> {
+    outcome.map(Response::new).map_err(|error| refusal(&error))
+}
+
+fn refusal(error: &anyhow::Error) -> Status {
+    Status::failed_precondition(format!("{error:#}"))
+}
+
+fn wire_time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(time.0 / 1_000_000_000).unwrap_or(i64::MAX),
+        nanos: (time.0 % 1_000_000_000) as i32,
+    }
+}

@@ -1,0 +1,275 @@
+//! The daemon's runs: created, started, steered, watched.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+use twintap_proto::v1::{Run, RunState, TwinProgress};
+use twintap_verdict::{Report, Twin};
+
+use crate::fire::RunControl;
+use crate::run::{RunFile, execute};
+
+/// All runs since the daemon started.
+#[derive(Debug)]
+pub struct Runs {
+    directory: PathBuf,
+    archive: PathBuf,
+    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: String,
+    created: SystemTime,
+    file: RunFile,
+    control: RunControl,
+    state: Mutex<State>,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    state: RunState,
+    verdict: String,
+    error: String,
+    report_path: String,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Runs {
+    /// Runs write their reports below `directory`; a run file that names no archive
+    /// gets `archive`.
+    pub fn new(directory: PathBuf, archive: PathBuf) -> Result<Runs> {
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("making the directory {}", directory.display()))?;
+        Ok(Runs {
+            directory,
+            archive,
+            entries: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Reads the run file and keeps the run until it is started.
+    pub fn create(&self, text: &str) -> Result<Run> {
+        let mut entries = lock(&self.entries);
+        let number = entries.keys().next_back().map_or(1, |last| last + 1);
+        let id = format!("r-{number}");
+        let directory = self.free_directory(&id)?;
+        let file = RunFile::for_daemon(text, &self.archive, &directory)?;
+        let entry = Arc::new(Entry {
+            id,
+            created: SystemTime::now(),
+            file,
+            control: RunControl::new().context("making a run")?,
+            state: Mutex::new(State {
+                state: RunState::Created,
+                verdict: String::new(),
+                error: String::new(),
+                report_path: String::new(),
+                task: None,
+            }),
+            changes: watch::Sender::new(()),
+        });
+        let run = entry.run();
+        entries.insert(number, entry);
+        Ok(run)
+    }
+
+    /// Reports of earlier daemons are never overwritten.
+    fn free_directory(&self, id: &str) -> Result<PathBuf> {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let directory = self.directory.join(format!("{}-{id}", since.as_secs()));
+        if directory.exists() {
+            bail!("{} exists already", directory.display());
+        }
+        Ok(directory)
+    }
+
+    /// Starts a run that was created.
+    pub fn start(&self, id: &str) -> Result<Run> {
+        let entry = self.entry(id)?;
+        let mut state = lock(&entry.state);
+        if state.state != RunState::Created {
+            bail!("run {id} was started already");
+        }
+        state.state = RunState::Running;
+        let running = entry.clone();
+        state.task = Some(tokio::task::spawn_blocking(move || running.execute()));
+        drop(state);
+        entry.changed();
+        Ok(entry.run())
+    }
+
+    /// Pauses a run.
+    pub fn pause(&self, id: &str) -> Result<Run> {
+        self.steer(id, RunState::Running, RunState::Paused, RunControl::pause)
+    }
+
+    /// Goes on with a paused run.
+    pub fn resume(&self, id: &str) -> Result<Run> {
+        self.steer(id, RunState::Paused, RunState::Running, RunControl::resume)
+    }
+
+    /// Ends a run early; its report follows.
+    pub fn stop(&self, id: &str) -> Result<Run> {
+        let entry = self.entry(id)?;
+        let mut state = lock(&entry.state);
+        match state.state {
+            RunState::Created => state.state = RunState::Stopped,
+            RunState::Running | RunState::Paused => entry.control.stop(),
+            _ => bail!("run {id} has ended already"),
+        }
+        drop(state);
+        entry.changed();
+        Ok(entry.run())
+    }
+
+    /// The state of a run.
+    pub fn get(&self, id: &str) -> Result<Run> {
+        Ok(self.entry(id)?.run())
+    }
+
+    /// The state of all runs, oldest first.
+    pub fn list(&self) -> Vec<Run> {
+        lock(&self.entries).values().map(|entry| entry.run()).collect()
+    }
+
+    /// Told at each change of state.
+    pub fn watch(&self, id: &str) -> Result<watch::Receiver<()>> {
+        Ok(self.entry(id)?.changes.subscribe())
+    }
+
+    /// How many runs are in each state.
+    pub fn count_by_state(&self) -> BTreeMap<&'static str, i64> {
+        let mut counts = BTreeMap::new();
+        for run in self.list() {
+            *counts.entry(state_label(run.state())).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Stops every run and waits for the reports.
+    pub async fn stop_all(&self) {
+        let entries: Vec<_> = lock(&self.entries).values().cloned().collect();
+        for entry in entries {
+            entry.control.stop();
+            let task = lock(&entry.state).task.take();
+            if let Some(task) = task {
+                // A panic there was logged by its own hook.
+                let _ = task.await;
+            }
+        }
+    }
+
+    fn steer(
+        &self,
+        id: &str,
+        from: RunState,
+        to: RunState,
+        act: fn(&RunControl),
+    ) -> Result<Run> {
+        let entry = self.entry(id)?;
+        let mut state = lock(&entry.state);
+        if state.state != from {
+            bail!("run {id} is {} and not {}", state_label(state.state), state_label(from));
+        }
+        act(&entry.control);
+        state.state = to;
+        drop(state);
+        entry.changed();
+        Ok(entry.run())
+    }
+
+    fn entry(&self, id: &str) -> Result<Arc<Entry>> {
+        lock(&self.entries)
+            .values()
+            .find(|entry| entry.id == id)
+            .cloned()
+            .with_context(|| format!("there is no run {id:?}"))
+    }
+}
+
+impl Entry {
+    fn execute(&self) {
+        let outcome = execute(&self.file, &self.control, &mut |_| {});
+        let mut state = lock(&self.state);
+        match outcome {
+            Ok(done) => {
+                info!(run = self.id, verdict = verdict_word(&done), "run ended");
+                state.state = match self.control.steering() {
+                    crate::fire::Steering::Stop => RunState::Stopped,
+                    crate::fire::Steering::Go | crate::fire::Steering::Pause => RunState::Finished,
+                };
+                state.verdict = verdict_word(&done);
+                state.report_path = self.file.report_path().display().to_string();
+            }
+            Err(why) => {
+                error!(run = self.id, "run failed: {why:#}");
+                state.state = RunState::Failed;
+                state.error = format!("{why:#}");
+            }
+        }
+        drop(state);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_replace(());
+    }
+
+    fn run(&self) -> Run {
+        let state = lock(&self.state);
+        Run {
+            id: self.id.clone(),
+            state: state.state.into(),
+            created: Some(self.created.into()),
+            planned: self.control.planned(),
+            candidate: Some(progress(&self.control, Twin::Candidate)),
+            baseline: Some(progress(&self.control, Twin::Baseline)),
+            verdict: state.verdict.clone(),
+            error: state.error.clone(),
+            report_path: state.report_path.clone(),
+        }
+    }
+}
+
+fn verdict_word(report: &Report) -> String {
+    report.verdict.name().to_owned()
+}
+
+fn progress(control: &RunControl, twin: Twin) -> TwinProgress {
+    let progress = control.progress(twin);
+    TwinProgress {
+        answered: progress.answered,
+        errored: progress.errored,
+        refused: progress.refused,
+        skipped: progress.skipped,
+        in_flight: progress.in_flight,
+    }
+}
+
+/// The word for a state, in metrics and messages.
+fn state_label(state: RunState) -> &'static str {
+    match state {
+        RunState::Unspecified => "unknown",
+        RunState::Created => "created",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Finished => "finished",
+        RunState::Stopped => "stopped",
+        RunState::Failed => "failed",
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
