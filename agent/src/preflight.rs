@@ -23,7 +23,7 @@ impl fmt::Display for Finding {
 }
 
 /// The oldest kernel whose `cgroup_skb` programs may ask for the cookie of a network namespace.
-const OLDEST_KERNEL: (u32, u32) = (6, 16);
+const OLDEST_KERNEL: (u32, u32) = (6, 15);
 
 /// Capabilities, by their number (`capability.h`).
 const CAPABILITIES: [(u32, &str); 3] =
@@ -40,7 +40,7 @@ pub fn check() -> Vec<Finding> {
                 .then(|| probes::ProbeError::NoObject.to_string()),
         },
         Finding {
-            name: "Linux 6.16 or later",
+            name: "Linux 6.15 or later",
             missing: kernel(),
         },
         Finding {
