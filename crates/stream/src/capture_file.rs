@@ -242,10 +242,13 @@ fn read_block(
         Block::SectionHeader(_) => interfaces.clear(),
         Block::InterfaceDescription(block) => interfaces.push(Interface {
             link_type: LinkType(block.linktype.0 as u32 & 0xffff),
-            units_per_second: block
-                .ts_resolution()
+            units_per_second: units_per_second(block.if_tsresol)
                 .ok_or_else(|| format!("time stamp resolution {}", block.if_tsresol))?,
-            offset_seconds: block.if_tsoffset,
+            // The parser reads the offset as little-endian, and the block's type too.
+            offset_seconds: match block.block_type {
+                1 => block.if_tsoffset,
+                _ => block.if_tsoffset.swap_bytes(),
+            },
             snaplen: block.snaplen,
         }),
         Block::EnhancedPacket(block) => {
@@ -282,6 +285,15 @@ fn read_block(
         _ => {}
     }
     Ok(None)
+}
+
+/// What `if_tsresol` says: a negative power of ten, or of two when its highest bit is set.
+fn units_per_second(resolution: u8) -> Option<u64> {
+    let exponent = u32::from(resolution & 0x7f);
+    match resolution & 0x80 {
+        0 => 10_u64.checked_pow(exponent),
+        _ => 1_u64.checked_shl(exponent),
+    }
 }
 
 impl Interface {

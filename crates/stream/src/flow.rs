@@ -32,6 +32,8 @@ pub(crate) struct Flow {
     /// Marks of segments with bytes that may not be accounted for, with where those end.
     marks: [VecDeque<(u64, u64)>; 2],
     pub last_active: Timestamp,
+    /// When it was last active, counted in segments of all flows.
+    pub touched: u64,
     /// An RST was seen from this direction then.
     reset: Option<(Timestamp, Direction)>,
     /// The kernel closed it then.
@@ -57,6 +59,7 @@ impl Flow {
             reader: Reader::new(facts.before_capture),
             marks: [VecDeque::new(), VecDeque::new()],
             last_active: now,
+            touched: 0,
             reset: None,
             closing: None,
             closed: None,

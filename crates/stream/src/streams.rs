@@ -35,6 +35,8 @@ pub struct Streams {
     events: VecDeque<Event>,
     /// The latest time that was heard of.
     now: Timestamp,
+    /// Segments of known flows so far: the order in which flows were last active.
+    handled: u64,
     books: Books,
     held_bytes: u64,
     held_cost: u64,
@@ -55,6 +57,7 @@ impl Streams {
             resumed: Vec::new(),
             events: VecDeque::new(),
             now: Timestamp::default(),
+            handled: 0,
             books: Books::default(),
             held_bytes: 0,
             held_cost: 0,
@@ -71,7 +74,12 @@ impl Streams {
             self.books.counts.stray_segments += 1;
             return;
         };
-        self.with_flow(id, |flow, sink| flow.segment(direction, &segment, sink));
+        self.handled += 1;
+        let touched = self.handled;
+        self.with_flow(id, |flow, sink| {
+            flow.touched = touched;
+            flow.segment(direction, &segment, sink);
+        });
         self.keep_limits(id);
     }
 
@@ -117,6 +125,11 @@ impl Streams {
                 // Nothing more can be done for it now; it must not spin here.
                 self.reschedule(id, now.plus_ns(1));
             }
+        }
+        while let Some(Reverse((_, id))) = self.timers.peek()
+            && !self.flows.contains_key(id)
+        {
+            self.timers.pop();
         }
     }
 
@@ -435,7 +448,7 @@ impl Streams {
             .flows
             .values()
             .filter(|flow| filter(flow))
-            .map(|flow| (flow.last_active, flow.facts.id))
+            .map(|flow| (flow.touched, flow.facts.id))
             .collect();
         flows.sort_unstable();
         flows.into_iter().map(|(_, id)| id).collect()

@@ -1,7 +1,9 @@
 //! Everything that is tested from outside.
 
+mod capture_file;
 mod common;
 mod corpus;
 mod hostile;
+mod http1;
 mod properties;
 mod reassembly;

@@ -83,11 +83,15 @@ impl Open {
         progress.done = true;
         progress.end = end;
         let damaged = progress.damaged;
-        let (state, has_head) = match direction {
+        let (state, was_seen) = match direction {
             Direction::Client => (&mut self.request.state, self.request.head.is_some()),
-            Direction::Server => (&mut self.response.state, self.response.head.is_some()),
+            // A response of HTTP/0.9 has no head.
+            Direction::Server => (
+                &mut self.response.state,
+                self.response.head.is_some() || self.response.body_bytes > 0,
+            ),
         };
-        *state = match (damaged, has_head) {
+        *state = match (damaged, was_seen) {
             (true, _) => MessageState::Incomplete,
             (false, true) => MessageState::Complete,
             (false, false) => MessageState::Absent,

@@ -17,7 +17,7 @@ pub(crate) enum Body {
 /// The body of a request (section 6.3, rules 3 to 7).
 pub(crate) fn of_request(head: &RequestHead, flags: &mut Flags) -> Body {
     let length = content_length(&head.fields, flags);
-    match transfer_codings(&head.fields, length, flags) {
+    match transfer_codings(&head.fields, &head.version, length, flags) {
         Some(Codings::Chunked) => Body::Chunked,
         // The server can't know where such a request ends, and must close.
         Some(Codings::Other) => Body::UntilClose,
@@ -33,7 +33,7 @@ pub(crate) fn of_request(head: &RequestHead, flags: &mut Flags) -> Body {
 /// The body of a final response to `method` (section 6.3, rules 1 to 8).
 pub(crate) fn of_response(head: &ResponseHead, method: Option<&[u8]>, flags: &mut Flags) -> Body {
     let length = content_length(&head.fields, flags);
-    let codings = transfer_codings(&head.fields, length, flags);
+    let codings = transfer_codings(&head.fields, &head.version, length, flags);
     if method == Some(b"HEAD") || matches!(head.status, 100..=199 | 204 | 304) {
         return Body::None;
     }
@@ -93,7 +93,12 @@ enum Codings {
     Other,
 }
 
-fn transfer_codings(fields: &[Field], length: Length, flags: &mut Flags) -> Option<Codings> {
+fn transfer_codings(
+    fields: &[Field],
+    version: &[u8],
+    length: Length,
+    flags: &mut Flags,
+) -> Option<Codings> {
     let mut last: Option<Bytes> = None;
     let mut chunked = 0;
     for value in field_values(fields, "transfer-encoding") {
@@ -115,6 +120,10 @@ fn transfer_codings(fields: &[Field], length: Length, flags: &mut Flags) -> Opti
     let last = last?;
     if !matches!(length, Length::Absent) {
         flags.set("length_and_coding");
+    }
+    if version == b"HTTP/1.0" {
+        // Section 6.1: a recipient of that version may not know the field.
+        flags.set("coding_in_http_1_0");
     }
     if chunked > 1 {
         flags.set("chunked_twice");

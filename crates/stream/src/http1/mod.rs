@@ -206,6 +206,15 @@ impl Http1 {
                     if direction == Direction::Client && self.is_blocked() {
                         return;
                     }
+                    if direction == Direction::Server {
+                        // The response before may have released the next request.
+                        if !self.is_blocked() {
+                            self.run(Direction::Client, sink);
+                        }
+                        if self.begins_simple_response() {
+                            continue;
+                        }
+                    }
                     let skipped = self.side(direction).skip_line_ends();
                     sink.framing(skipped);
                     self.side(direction).start_head();
@@ -270,10 +279,11 @@ impl Http1 {
 
     fn run_head(&mut self, direction: Direction, limit: usize, sink: &mut Sink<'_>) {
         let side = self.side(direction);
-        let is_first = !side.is_lost() && !side.has_had_head;
-        let probe = |bytes: &[u8]| match is_first {
-            true => probe::accept(direction, bytes),
-            false => probe::probe(direction, bytes, false),
+        let (is_lost, is_first) = (side.is_lost(), !side.has_had_head);
+        let probe = |bytes: &[u8]| match (is_lost, is_first) {
+            (true, _) => probe::probe(direction, bytes, false),
+            (false, true) => probe::accept(direction, bytes),
+            (false, false) => probe::follow(direction, bytes),
         };
         match self.side(direction).take_head(limit, probe) {
             side::Head::Partial => {}
@@ -384,6 +394,31 @@ impl Http1 {
         open.response_progress.damaged = false;
         self.tunnel |= switches;
         self.begin_body(Direction::Server, body);
+        true
+    }
+
+    /// What answers a request of HTTP/0.9 is a body and nothing else; true when one begins.
+    fn begins_simple_response(&mut self) -> bool {
+        let Some(index) = self.queue.answering() else {
+            return false;
+        };
+        let open = &mut self.queue.open[index];
+        let is_simple = open
+            .request
+            .head
+            .as_ref()
+            .is_some_and(|head| head.version.is_empty() && head.fields.is_empty());
+        if !is_simple
+            || self.server.is_lost()
+            || probe::accept(Direction::Server, self.server.front()) != Claim::NotMine
+        {
+            return false;
+        }
+        open.response_start = Some(self.server.consumed);
+        open.response.offset = self.server.consumed;
+        open.response.first_byte = self.server.last_time();
+        open.response.framing = Framing::Close;
+        self.server.state = State::UntilClose;
         true
     }
 

@@ -83,6 +83,15 @@ pub(crate) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
     }
 }
 
+/// Judges bytes that follow a message.
+pub(super) fn follow(direction: Direction, bytes: &[u8]) -> Claim {
+    match first_line(direction, bytes) {
+        Line::Certain => Claim::Certain,
+        Line::Partial => Claim::Unsure,
+        Line::Plausible | Line::NotMine => Claim::NotMine,
+    }
+}
+
 /// Judges the first bytes of a direction, in a flow that is HTTP for certain.
 pub(super) fn accept(direction: Direction, bytes: &[u8]) -> Claim {
     match first_line(direction, bytes) {

@@ -187,7 +187,11 @@ impl Talk {
                 self.client_sent,
             ),
         };
-        *sent = (*sent).max((offset + text.len() as i64).max(0) as u64);
+        if !text.is_empty() {
+            let syn = i64::from(flags & TcpFlags::SYN);
+            let end = offset + i64::from(syn > 0) + text.len() as i64;
+            *sent = (*sent).max(end.max(0) as u64);
+        }
         let ack = ack.unwrap_or(other_sent);
         self.segments.push(Segment {
             time: Timestamp(self.now),

@@ -1,0 +1,8 @@
+//! Segments of a few flows.
+
+#![no_main]
+
+#[path = "../../../crates/stream/tests/hostile.rs"]
+mod hostile;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::tcp(data));
