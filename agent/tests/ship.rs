@@ -1,0 +1,360 @@
+//! The whole agent, from the kernel to a daemon of the test's own.
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    pin::Pin,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use support::{EchoServer, TestCgroup, exchange, skips, until};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use twintap_proto::v1::{
+    self,
+    ingest_server::{Ingest, IngestServer},
+    ship_request, ship_response,
+};
+
+/// What the daemon knows, over all its lives.
+#[derive(Debug, Default)]
+struct Seen {
+    frames: BTreeMap<u64, v1::Frame>,
+    arrivals: Vec<u64>,
+    hellos: Vec<v1::Hello>,
+    /// Whether frames become durable as they come.
+    stores: bool,
+}
+
+/// A daemon that keeps what it is sent.
+#[derive(Clone, Debug, Default)]
+struct Daemon(Arc<Mutex<Seen>>);
+
+impl Daemon {
+    fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.lock().expect("no test panics while it looks"))
+    }
+
+    fn serve(&self, runtime: &Runtime, address: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
+        let daemon = self.clone();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind(address))
+            .expect("the address is free");
+        let address = listener.local_addr().expect("bound");
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let server = tonic::transport::Server::builder()
+            .add_service(IngestServer::new(daemon).max_decoding_message_size(16 << 20));
+        let serving = runtime.spawn(async move {
+            server
+                .serve_with_incoming(incoming)
+                .await
+                .expect("it serves");
+        });
+        (address, serving)
+    }
+
+    fn marks(&self) -> v1::Marks {
+        self.seen(|seen| {
+            let ranges = seen.frames.keys().map(|&sequence| v1::Range {
+                first: sequence,
+                last: sequence,
+            });
+            let received: Vec<_> = ranges.collect();
+            v1::Marks {
+                durable: if seen.stores {
+                    received.clone()
+                } else {
+                    Vec::new()
+                },
+                received,
+            }
+        })
+    }
+
+    /// The captured streams by direction, reassembled by offset.
+    fn stream(&self, from_server: bool) -> Vec<u8> {
+        let mut pieces: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        for record in self.records() {
+            if record.from_server == from_server && !record.payload.is_empty() {
+                pieces.insert(record.offset, record.payload.to_vec());
+            }
+        }
+        let mut stream = Vec::new();
+        for (offset, piece) in pieces {
+            let have = stream.len() as u64;
+            assert!(offset <= have, "a hole at {have}");
+            stream.extend_from_slice(piece.get((have - offset) as usize..).unwrap_or(&[]));
+        }
+        stream
+    }
+
+    fn records(&self) -> Vec<v1::Record> {
+        let batches: Vec<v1::Batch> = self.seen(|seen| seen.frames.values().map(decode).collect());
+        batches
+            .into_iter()
+            .flat_map(|batch| batch.records)
+            .collect()
+    }
+}
+
+fn decode(frame: &v1::Frame) -> v1::Batch {
+    let bytes = match frame.codec() {
+        v1::Codec::Zstd => zstd::bulk::decompress(&frame.payload, frame.batch_bytes as usize)
+            .expect("it was compressed"),
+        _ => frame.payload.to_vec(),
+    };
+    assert_eq!(bytes.len(), frame.batch_bytes as usize);
+    v1::Batch::decode(&bytes[..]).expect("it was encoded")
+}
+
+#[tonic::async_trait]
+impl Ingest for Daemon {
+    type ShipStream = Pin<Box<dyn Stream<Item = Result<v1::ShipResponse, Status>> + Send>>;
+
+    async fn ship(
+        &self,
+        request: Request<Streaming<v1::ShipRequest>>,
+    ) -> Result<Response<Self::ShipStream>, Status> {
+        let mut requests = request.into_inner();
+        let (answers, outgoing) = mpsc::channel(64);
+        let daemon = self.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(request)) = requests.next().await {
+                let answer = match request.message {
+                    Some(ship_request::Message::Hello(hello)) => {
+                        daemon.seen(|seen| seen.hellos.push(hello));
+                        ship_response::Message::Welcome(v1::Welcome {
+                            max_frame_bytes: 4 << 20,
+                            marks: Some(daemon.marks()),
+                        })
+                    }
+                    Some(ship_request::Message::Frame(frame)) => {
+                        daemon.seen(|seen| {
+                            seen.arrivals.push(frame.sequence);
+                            seen.frames.insert(frame.sequence, frame);
+                        });
+                        ship_response::Message::Marks(daemon.marks())
+                    }
+                    Some(ship_request::Message::Heartbeat(_)) | None => {
+                        ship_response::Message::Marks(daemon.marks())
+                    }
+                };
+                let message = Some(answer);
+                if answers
+                    .send(Ok(v1::ShipResponse { message }))
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
+    }
+}
+
+/// The agent in a process of its own.
+struct Agent(Child);
+
+impl Agent {
+    fn start(cgroup: &TestCgroup, daemon: SocketAddr, more: &[&str]) -> Self {
+        let process = Command::new(env!("CARGO_BIN_EXE_twintap-agent"))
+            .args(["--node", "test", "--daemon"])
+            .arg(format!("http://{daemon}"))
+            .arg("--cgroup")
+            .arg(&cgroup.path)
+            .args(more)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the agent");
+        until(Duration::from_secs(30), || support::attached(cgroup) == 3);
+        Self(process)
+    }
+
+    fn terminate(mut self) -> bool {
+        let id = self.0.id().to_string();
+        let sent = Command::new("kill").arg(&id).status();
+        assert!(sent.expect("kill").success());
+        self.0.wait().expect("it ran").success()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn dropped(ledger: &v1::KernelLedger) -> u64 {
+    ledger.dropped.iter().map(|drop| drop.bytes).sum()
+}
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[test]
+fn everything_arrives_and_the_ledger_closes() {
+    if skips() {
+        return;
+    }
+    const BYTES: usize = 8 << 20;
+    let runtime = Runtime::new().expect("threads are left");
+    let daemon = Daemon::default();
+    daemon.seen(|seen| seen.stores = true);
+    let (address, _serving) = daemon.serve(&runtime, anywhere());
+    let cgroup = TestCgroup::create();
+    let agent = Agent::start(&cgroup, address, &[]);
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    let exchanged = exchange(server.address, BYTES);
+    assert!(agent.terminate(), "the agent ends well");
+
+    assert_eq!(sha256(&daemon.stream(false)), exchanged.sent_sha256);
+    assert_eq!(sha256(&daemon.stream(true)), exchanged.received_sha256);
+    let close = daemon
+        .records()
+        .into_iter()
+        .find_map(|record| record.end)
+        .expect("the flow ended");
+    assert_eq!(
+        (close.client_final_offset, close.server_final_offset),
+        (BYTES as u64, BYTES as u64)
+    );
+    daemon.seen(|seen| {
+        let last = seen.frames.values().next_back().expect("frames came");
+        let ledger = last.ledger.clone().expect("each frame has one");
+        assert_eq!(ledger.pending_bytes, 0);
+        assert_eq!(ledger.seen_bytes, ledger.delivered_bytes + dropped(&ledger));
+        assert!(ledger.seen_bytes >= 2 * BYTES as u64);
+        assert_eq!(seen.hellos.len(), 1);
+    });
+}
+
+#[test]
+fn a_daemon_that_died_is_sent_again_what_it_forgot() {
+    if skips() {
+        return;
+    }
+    const BYTES: usize = 4 << 20;
+    let runtime = Runtime::new().expect("threads are left");
+    let first = Daemon::default();
+    let (address, serving) = first.serve(&runtime, anywhere());
+    let cgroup = TestCgroup::create();
+    let agent = Agent::start(&cgroup, address, &[]);
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    let mut client = support::Client::connect(server.address);
+    client.exchange(BYTES);
+    until(Duration::from_secs(30), || {
+        first.seen(|seen| seen.frames.len() >= 3)
+    });
+    // It received them, stored nothing, and dies with its connections.
+    serving.abort();
+    runtime.shutdown_background();
+
+    client.exchange(BYTES);
+    let exchanged = client.finish();
+    let runtime = Runtime::new().expect("threads are left");
+    let second = Daemon::default();
+    second.seen(|seen| seen.stores = true);
+    let mut bound = None;
+    until(Duration::from_secs(30), || {
+        let free = runtime
+            .block_on(tokio::net::TcpListener::bind(address))
+            .is_ok();
+        if free {
+            bound = Some(second.serve(&runtime, address));
+        }
+        free
+    });
+    until(Duration::from_secs(60), || {
+        !second.seen(|seen| seen.hellos.is_empty())
+    });
+    assert!(agent.terminate(), "the agent ends well");
+
+    assert_eq!(sha256(&second.stream(false)), exchanged.sent_sha256);
+    assert_eq!(sha256(&second.stream(true)), exchanged.received_sha256);
+    let (firsts, seconds) = (
+        first.seen(|seen| seen.hellos[0].boot),
+        second.seen(|seen| seen.hellos[0].boot),
+    );
+    assert_eq!(firsts, seconds, "one life of the agent");
+    second.seen(|seen| {
+        assert!(seen.arrivals.is_sorted(), "in order: {:?}", seen.arrivals);
+        assert_eq!(seen.arrivals.first(), Some(&1));
+    });
+}
+
+#[test]
+fn without_a_daemon_whole_flows_are_shed_and_counted() {
+    if skips() {
+        return;
+    }
+    const FLOW_BYTES: usize = 256 << 10;
+    const FLOWS: u64 = 24;
+    let runtime = Runtime::new().expect("threads are left");
+    let cgroup = TestCgroup::create();
+    // A port that nobody listens at, until the daemon comes.
+    let address = runtime
+        .block_on(tokio::net::TcpListener::bind(anywhere()))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
+    let agent = Agent::start(
+        &cgroup,
+        address,
+        &["--memory-budget", "4MiB", "--compression", "0"],
+    );
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    for _ in 0..FLOWS {
+        exchange(server.address, FLOW_BYTES);
+    }
+    let daemon = Daemon::default();
+    daemon.seen(|seen| seen.stores = true);
+    let (_, _serving) = daemon.serve(&runtime, address);
+    until(Duration::from_secs(60), || {
+        !daemon.seen(|seen| seen.frames.is_empty())
+    });
+    assert!(agent.terminate(), "the agent ends well");
+
+    let last = daemon.seen(|seen| seen.frames.values().next_back().cloned());
+    let ledger = last.expect("frames came").ledger.expect("each has one");
+    let shed = ledger
+        .dropped
+        .iter()
+        .find(|drop| drop.cause == "agent_budget");
+    let shed = shed.expect("12 MiB do not fit into 4").bytes;
+    assert!(shed > 0);
+    assert_eq!(ledger.pending_bytes, 0);
+    assert_eq!(ledger.seen_bytes, ledger.delivered_bytes + dropped(&ledger));
+    let carried: u64 = daemon
+        .records()
+        .iter()
+        .map(|record| record.payload.len() as u64)
+        .sum();
+    assert_eq!(carried, ledger.delivered_bytes);
+    let ends: Vec<v1::FlowEnd> = daemon
+        .records()
+        .iter()
+        .filter_map(|record| record.end)
+        .collect();
+    assert_eq!(
+        ends.len() as u64,
+        FLOWS,
+        "each end is told, of shed flows too"
+    );
+    assert_eq!(
+        ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
+        dropped(&ledger)
+    );
+}
+
+/// Not a test: what the tests run in processes of their own.
+#[test]
+#[ignore = "a helper that other tests run in a process of its own"]
+fn helper_process() {
+    support::helper_process();
+}
