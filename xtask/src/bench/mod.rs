@@ -1,0 +1,45 @@
+//! `cargo xtask bench NAME`: ratios against a peer, measured in one run.
+//!
+//! Each bench runs ours and the peer's turn by turn, takes medians, and names
+//! the machine. No test asserts a time; this is where times are looked at.
+
+mod ingest;
+mod line;
+mod traffic;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use xshell::Shell;
+
+pub use line::{Format, Line};
+
+/// What to measure, and how to print it.
+#[derive(Args)]
+pub struct Options {
+    /// What to measure.
+    #[arg(value_enum)]
+    name: Name,
+    /// How to print the figures.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// How often each side runs.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// MiB of generated traffic.
+    #[arg(long, default_value_t = 512)]
+    mib: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// A capture file to a stored archive, beside tshark reading the same file.
+    Ingest,
+}
+
+/// Measures and prints.
+pub fn run(shell: &Shell, options: &Options) -> Result<()> {
+    let lines = match options.name {
+        Name::Ingest => ingest::run(shell, options.rounds, options.mib)?,
+    };
+    line::print(&lines, options.format)
+}

@@ -1,0 +1,125 @@
+//! Generated capture files: HTTP/1.1 over TCP in Ethernet frames.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Writes a pcap of about `mib` MiB: `exchanges_per_flow` keep-alive exchanges
+/// with responses of `body_bytes`, over many flows that take turns.
+pub fn write(path: &Path, mib: u64, body_bytes: usize, exchanges_per_flow: u32) -> Result<()> {
+    let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+    let mut out = Writer {
+        out: BufWriter::with_capacity(1 << 20, file),
+        written: 0,
+        time_us: 1_700_000_000_000_000,
+    };
+    out.header()?;
+    let body: Vec<u8> = (0..body_bytes).map(|i| b'a' + (i * 7 % 26) as u8).collect();
+    let mut number = 0u32;
+    while out.written < mib << 20 {
+        out.flow(number, exchanges_per_flow, &body)?;
+        number += 1;
+    }
+    out.out.flush()?;
+    Ok(())
+}
+
+struct Writer {
+    out: BufWriter<File>,
+    written: u64,
+    time_us: u64,
+}
+
+/// One side's next sequence number.
+struct Side {
+    client: bool,
+    port: u16,
+    sequence: u32,
+}
+
+const FIN_ACK: u8 = 0x11;
+const SYN: u8 = 0x02;
+const SYN_ACK: u8 = 0x12;
+const PSH_ACK: u8 = 0x18;
+const SEGMENT: usize = 1448;
+
+impl Writer {
+    fn header(&mut self) -> Result<()> {
+        self.out.write_all(&0xa1b2_c3d4u32.to_le_bytes())?;
+        self.out.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        self.out.write_all(&262_144u32.to_le_bytes())?;
+        self.out.write_all(&1u32.to_le_bytes())?;
+        Ok(())
+    }
+
+    fn flow(&mut self, number: u32, exchanges: u32, body: &[u8]) -> Result<()> {
+        let port = 1024 + (number % 60_000) as u16;
+        let mut client = Side { client: true, port, sequence: number.wrapping_mul(7_919) };
+        let mut server = Side { client: false, port, sequence: number.wrapping_mul(104_729) };
+        self.segment(&mut client, &server, SYN, &[])?;
+        self.segment(&mut server, &client, SYN_ACK, &[])?;
+        for exchange in 0..exchanges {
+            let request = format!(
+                "GET /items/{number}/{exchange} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: generated\r\nAccept: */*\r\n\r\n"
+            );
+            self.segment(&mut client, &server, PSH_ACK, request.as_bytes())?;
+            let mut response = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )
+            .into_bytes();
+            response.extend_from_slice(body);
+            for chunk in response.chunks(SEGMENT) {
+                self.segment(&mut server, &client, PSH_ACK, chunk)?;
+            }
+        }
+        self.segment(&mut client, &server, FIN_ACK, &[])?;
+        self.segment(&mut server, &client, FIN_ACK, &[])
+    }
+
+    fn segment(&mut self, from: &mut Side, to: &Side, flags: u8, payload: &[u8]) -> Result<()> {
+        self.time_us += 3;
+        let length = 14 + 20 + 20 + payload.len();
+        let (seconds, micros) = (self.time_us / 1_000_000, self.time_us % 1_000_000);
+        self.out.write_all(&(seconds as u32).to_le_bytes())?;
+        self.out.write_all(&(micros as u32).to_le_bytes())?;
+        self.out.write_all(&(length as u32).to_le_bytes())?;
+        self.out.write_all(&(length as u32).to_le_bytes())?;
+        self.out.write_all(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00])?;
+
+        let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (source, destination) = if from.client { (client, server) } else { (server, client) };
+        let mut ip = [0u8; 20];
+        ip[0] = 0x45;
+        ip[2..4].copy_from_slice(&((40 + payload.len()) as u16).to_be_bytes());
+        ip[8] = 64;
+        ip[9] = 6;
+        ip[12..16].copy_from_slice(&source);
+        ip[16..20].copy_from_slice(&destination);
+        let sum: u32 = ip.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+        let checksum = !(((sum & 0xffff) + (sum >> 16)) as u16);
+        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+        self.out.write_all(&ip)?;
+
+        let (source, destination) = if from.client { (from.port, 80) } else { (80, from.port) };
+        let mut tcp = [0u8; 20];
+        tcp[0..2].copy_from_slice(&source.to_be_bytes());
+        tcp[2..4].copy_from_slice(&destination.to_be_bytes());
+        tcp[4..8].copy_from_slice(&from.sequence.to_be_bytes());
+        if flags & 0x10 != 0 {
+            tcp[8..12].copy_from_slice(&to.sequence.to_be_bytes());
+        }
+        tcp[12] = 5 << 4;
+        tcp[13] = flags;
+        tcp[14..16].copy_from_slice(&[0xff, 0xff]);
+        self.out.write_all(&tcp)?;
+        self.out.write_all(payload)?;
+        from.sequence = from
+            .sequence
+            .wrapping_add(payload.len() as u32 + u32::from(flags & 0x03 != 0));
+        self.written += 16 + length as u64;
+        Ok(())
+    }
+}
