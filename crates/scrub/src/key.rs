@@ -103,15 +103,43 @@ impl Keys {
     }
 
     /// As many bytes as one likes, which depend on the key and all of `value`.
-    pub(crate) fn stream(&self, value: &[u8]) -> blake3::OutputReader {
-        blake3::Hasher::new_keyed(&self.stream)
+    pub(crate) fn stream(&self, value: &[u8]) -> Stream {
+        let reader = blake3::Hasher::new_keyed(&self.stream)
             .update(value)
-            .finalize_xof()
+            .finalize_xof();
+        Stream {
+            reader,
+            block: [0; blake3::BLOCK_LEN],
+            used: blake3::BLOCK_LEN,
+        }
     }
 
     /// The pseudo-random function that permutations are built from.
     pub(crate) fn permutation(&self) -> SipHasher13 {
         SipHasher13::new_with_key(&self.permutation)
+    }
+}
+
+/// Keyed bytes, computed a block at a time.
+pub(crate) struct Stream {
+    reader: blake3::OutputReader,
+    block: [u8; blake3::BLOCK_LEN],
+    used: usize,
+}
+
+impl Stream {
+    pub(crate) fn next_u16(&mut self) -> u16 {
+        if self.used + 2 > self.block.len() {
+            self.reader.fill(&mut self.block);
+            self.used = 0;
+        }
+        let bytes = [self.block[self.used], self.block[self.used + 1]];
+        self.used += 2;
+        u16::from_le_bytes(bytes)
+    }
+
+    pub(crate) fn fill(mut self, out: &mut [u8]) {
+        self.reader.fill(out);
     }
 }
 

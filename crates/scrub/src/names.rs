@@ -6,6 +6,18 @@ use crate::pseudonym::formats;
 /// a value standing where a name belongs, such as a customer's address used as a
 /// key, and gets a pseudonym.
 pub(crate) fn is_structural(name: &str) -> bool {
+    is_plain(name.as_bytes()) || is_intricate(name)
+}
+
+/// Most names are short words of small letters.
+fn is_plain(name: &[u8]) -> bool {
+    (1..=24).contains(&name.len())
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
+}
+
+fn is_intricate(name: &str) -> bool {
     name.len() <= 64
         && !name.is_empty()
         && !name.as_bytes()[1..].contains(&b'@')

@@ -139,9 +139,13 @@ impl Visit for Rewriter<'_> {
         }
         let start = self.out.len() + (found.span.start - self.cursor);
         let mut len = found.span.len();
+        let tag = self.means.pseudonyms.keys().link_tag(&raw);
         let (action, new) = match wanted {
             ValueAction::Allow => (Action::Allowed, None),
-            ValueAction::Pseudonym => (Action::Pseudonym, Some(self.means.pseudonyms.of(&raw))),
+            ValueAction::Pseudonym => (
+                Action::Pseudonym,
+                Some(self.means.pseudonyms.of_tagged(&raw, tag)),
+            ),
             ValueAction::Replace => (Action::Replaced, Some(self.means.pseudonyms.filler(&raw))),
         };
         if let Some(mut new) = new
@@ -159,7 +163,7 @@ impl Visit for Rewriter<'_> {
             path: found.path.to_owned(),
             start: narrow(start),
             len: narrow(len),
-            tag: self.means.pseudonyms.keys().link_tag(&raw),
+            tag,
             encoding: found.encoding,
             action,
             raw_chars: narrow(characters(&raw)),

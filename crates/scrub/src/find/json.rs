@@ -282,6 +282,10 @@ fn fingerprint(name: &str) -> u64 {
 
 /// RFC 6901, section 3.
 fn push_token(pointer: &mut String, name: &str) {
+    if memchr::memchr2(b'~', b'/', name.as_bytes()).is_none() {
+        pointer.push_str(name);
+        return;
+    }
     for c in name.chars() {
         match c {
             '~' => pointer.push_str("~0"),

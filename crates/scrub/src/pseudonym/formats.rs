@@ -295,16 +295,12 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 
 /// True for a run of letters and digits that are hexadecimal, of one case, and no word.
 pub(crate) fn is_hex_run(run: &[u8]) -> bool {
-    let lower = |byte: &u8| matches!(byte, b'a'..=b'f');
-    let upper = |byte: &u8| matches!(byte, b'A'..=b'F');
-    let has_lower = run.iter().any(lower);
-    let has_upper = run.iter().any(upper);
-    run.len() >= 8
-        && has_lower != has_upper
-        && run.iter().any(u8::is_ascii_digit)
-        && run
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || lower(byte) || upper(byte))
+    if run.len() < 8 || !run.iter().all(u8::is_ascii_hexdigit) {
+        return false;
+    }
+    let has = |test: fn(&u8) -> bool| run.iter().any(test);
+    let is_of_one_case = has(u8::is_ascii_lowercase) != has(u8::is_ascii_uppercase);
+    is_of_one_case && has(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

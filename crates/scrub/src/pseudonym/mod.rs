@@ -9,9 +9,10 @@ mod alphabet;
 pub(crate) mod formats;
 mod permute;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::ControlFlow;
+use std::sync::RwLock;
 
 use base64::Engine as _;
 
@@ -19,17 +20,28 @@ use self::alphabet::{Alphabet, is_punctuation};
 use self::formats::{Moment, Number};
 use self::permute::permute;
 use crate::key::Keys;
+use crate::leaf::LinkTag;
 
 /// Makes pseudonyms and fillers.
 pub(crate) struct Pseudonyms {
     keys: Keys,
     /// Beginnings that are kept, e.g. `ord_`.
     prefixes: Vec<String>,
+    /// Pseudonyms made lately, by tag: a session sends the same values over and over.
+    recent: RwLock<HashMap<LinkTag, Box<[u8]>>>,
 }
+
+/// Pseudonyms remembered, and the longest: some 10 MiB with all that is around them.
+const MOST_RECENT: usize = 1 << 16;
+const MOST_RECENT_BYTES: usize = 128;
 
 impl Pseudonyms {
     pub(crate) fn new(keys: Keys, prefixes: Vec<String>) -> Pseudonyms {
-        Pseudonyms { keys, prefixes }
+        Pseudonyms {
+            keys,
+            prefixes,
+            recent: RwLock::default(),
+        }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -42,6 +54,25 @@ impl Pseudonyms {
             Ok(text) => self.of_text(text, Mode::Keyed).into_bytes(),
             Err(_) => self.of_bytes(raw),
         }
+    }
+
+    /// The pseudonym of the raw value with this tag.
+    pub(crate) fn of_tagged(&self, raw: &[u8], tag: LinkTag) -> Vec<u8> {
+        if let Ok(recent) = self.recent.read()
+            && let Some(known) = recent.get(&tag)
+        {
+            return known.to_vec();
+        }
+        let made = self.of(raw);
+        if made.len() <= MOST_RECENT_BYTES
+            && let Ok(mut recent) = self.recent.write()
+        {
+            if recent.len() >= MOST_RECENT {
+                recent.clear();
+            }
+            recent.insert(tag, made.as_slice().into());
+        }
+        made
     }
 
     /// What stands for any value of like length and alphabet.
@@ -205,32 +236,23 @@ impl Pseudonyms {
 
     /// Replaces each character by one of its alphabet.
     fn general(&self, text: &str, start: Start, mode: Mode) -> String {
-        match mode {
-            Mode::Filler => rewrite(text, start, |alphabet| alphabet.at(filler_index(alphabet))),
-            Mode::Keyed => match Space::of(text, start) {
-                Some(space) => {
-                    let mut value = permute(
-                        &self.keys.permutation(),
-                        space.tweak,
-                        space.bound,
-                        space.value,
-                    );
-                    rewrite(text, start, |alphabet| {
-                        let c = alphabet.at(value % alphabet.size());
-                        value /= alphabet.size();
-                        c
-                    })
-                }
-                None => {
-                    let mut stream = self.keys.stream(text.as_bytes());
-                    rewrite(text, start, |alphabet| {
-                        let mut bytes = [0; 4];
-                        stream.fill(&mut bytes);
-                        alphabet.at(u32::from_le_bytes(bytes).into())
-                    })
-                }
-            },
+        let slots = slots(text, start);
+        if mode == Mode::Filler {
+            return rewrite(&slots, |alphabet| alphabet.draw(filler_index(alphabet)).0);
         }
+        if let Some(space) = Space::of(&slots) {
+            let prf = self.keys.permutation();
+            let mut value = permute(&prf, space.tweak, space.bound, space.value);
+            return rewrite(&slots, |alphabet| {
+                let (c, rest) = alphabet.draw(value);
+                value = rest;
+                c
+            });
+        }
+        let mut stream = self.keys.stream(text.as_bytes());
+        // Alphabets have far fewer than 2^16 characters but for Han and Hangul, of
+        // which 2^16 is several times as many.
+        rewrite(&slots, |alphabet| alphabet.draw(stream.next_u16().into()).0)
     }
 
     /// ASCII becomes ASCII of its alphabet, other bytes become other bytes.
@@ -238,12 +260,10 @@ impl Pseudonyms {
         let mut stream = self.keys.stream(raw);
         raw.iter()
             .map(|&byte| {
-                let mut random = [0; 2];
-                stream.fill(&mut random);
-                let random = u16::from_le_bytes(random);
+                let random = stream.next_u16();
                 match Alphabet::of(char::from(byte)) {
                     // The alphabets of ASCII hold ASCII alone.
-                    Some(alphabet) if byte.is_ascii() => alphabet.at(random.into()) as u8,
+                    Some(alphabet) if byte.is_ascii() => alphabet.draw(random.into()).0 as u8,
                     _ if byte.is_ascii() => byte,
                     _ => 0xa0 + (random % 0x60) as u8,
                 }
@@ -273,6 +293,9 @@ fn filler_index(alphabet: Alphabet) -> u64 {
     }
 }
 
+/// A character and the alphabet it is replaced within; without one it is kept.
+type Slot = (char, Option<Alphabet>);
+
 /// A value as a number among all that its alphabets can spell.
 struct Space {
     value: u64,
@@ -282,17 +305,13 @@ struct Space {
 
 impl Space {
     /// `None` when there are too many to count: then a keyed stream does.
-    fn of(text: &str, start: Start) -> Option<Space> {
-        if text.len() > 128 {
-            return None;
-        }
+    fn of(slots: &[Slot]) -> Option<Space> {
         let mut space = Space {
             value: 0,
             bound: 1,
             tweak: 0xcbf2_9ce4_8422_2325,
         };
-        let mut is_countable = true;
-        walk(text, start, |c, alphabet| {
+        for &(c, alphabet) in slots {
             let (id, size) = match alphabet {
                 Some(alphabet) => (alphabet.id(), alphabet.size()),
                 None => ((c as u64) << 32, 1),
@@ -301,39 +320,29 @@ impl Space {
             space.tweak = (space.tweak ^ id).wrapping_mul(0x0100_0000_01b3);
             if let Some(alphabet) = alphabet {
                 let bound = space.bound.checked_mul(size);
-                match bound.filter(|&bound| bound <= permute::MOST) {
-                    Some(bound) => {
-                        space.value += alphabet.index(c).min(size.saturating_sub(1)) * space.bound;
-                        space.bound = bound;
-                    }
-                    None => is_countable = false,
-                }
+                let bound = bound.filter(|&bound| bound <= permute::MOST)?;
+                space.value += alphabet.index(c).min(size.saturating_sub(1)) * space.bound;
+                space.bound = bound;
             }
-            match is_countable {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
-        });
-        is_countable.then_some(space)
+        }
+        Some(space)
     }
 }
 
-fn rewrite(text: &str, start: Start, mut new: impl FnMut(Alphabet) -> char) -> String {
-    let mut out = String::with_capacity(text.len());
-    walk(text, start, |c, alphabet| {
-        out.push(alphabet.map_or(c, &mut new));
-        ControlFlow::Continue(())
-    });
-    out
+fn rewrite(slots: &[Slot], mut new: impl FnMut(Alphabet) -> char) -> String {
+    slots
+        .iter()
+        .map(|&(c, alphabet)| alphabet.map_or(c, &mut new))
+        .collect()
 }
 
-/// Goes through the characters with their alphabets; a character without one is kept.
-fn walk(text: &str, start: Start, mut each: impl FnMut(char, Option<Alphabet>) -> ControlFlow<()>) {
+fn slots(text: &str, start: Start) -> Vec<Slot> {
     let is_uuid = formats::is_uuid(text);
-    let has_letters = text.chars().any(char::is_alphanumeric);
     let mut is_first_digit = true;
+    let mut has_letters = false;
     // The present run of ASCII letters and digits, and whether it is hexadecimal.
     let mut run: Option<(&[u8], bool)> = None;
+    let mut slots = Vec::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         let alphabet = if c.is_ascii_alphanumeric() {
             let (run, is_hex) = *run.get_or_insert_with(|| {
@@ -355,19 +364,18 @@ fn walk(text: &str, start: Start, mut each: impl FnMut(char, Option<Alphabet>) -
             }
         } else {
             run = None;
-            if !has_letters && text.len() >= 4 && is_punctuation(c) {
-                Some(Alphabet::Punctuation)
-            } else {
-                Alphabet::of(c)
-            }
+            Alphabet::of(c)
         };
-        if c.is_ascii_digit() {
-            is_first_digit = false;
-        }
-        if each(c, alphabet).is_break() {
-            return;
+        is_first_digit &= !c.is_ascii_digit();
+        has_letters |= c.is_alphanumeric();
+        slots.push((c, alphabet));
+    }
+    if !has_letters && slots.len() >= 4 {
+        for (c, alphabet) in &mut slots {
+            *alphabet = is_punctuation(*c).then_some(Alphabet::Punctuation);
         }
     }
+    slots
 }
 
 /// Version and variant stay.

@@ -63,7 +63,7 @@ fn a_login_under_the_default_policy() {
             POST /v1/users/50/login?next=%2Fmlpi&page=2&token=cB2a+Z9cC HTTP/1.1
             Host: shop.example
             Authorization: Bearer b9gtupzbgB0eo-Sx
-            Cookie: sid=72d5687c48890262; theme=oyxs
+            Cookie: sid=742dd95b628876ca; theme=oyxs
             Content-Type: application/json; charset=utf-8
             Content-Length: 92
             X-Forwarded-For: 10.147.42.201, 10.108.224.89
@@ -82,7 +82,7 @@ fn a_login_under_the_default_policy() {
             ~ query.token +: cB2a+Z9cC
             = header.host: shop.example
             ~ header.authorization.bearer: b9gtupzbgB0eo-Sx
-            ~ cookie.sid: 72d5687c48890262
+            ~ cookie.sid: 742dd95b628876ca
             ~ cookie.theme: oyxs
             = header.content-type: application/json; charset=utf-8
             = header.content-length: 92
@@ -99,7 +99,7 @@ fn a_login_under_the_default_policy() {
             HTTP/1.1 201 Created
             Content-Type: application/json
             Set-Cookie: sid=b9gtupzbgB0eo-Sx; Path=/; HttpOnly
-            Location: /users/69856c7b-84cf-4c0f-8f47-729ca0d3c170/orders?page=1#ooz
+            Location: /users/65928857-65c6-473b-8881-4dc2f8c101f3/orders?page=1#ooz
             Cache-Control: no-store
 
             {"id":50,"token":"b9gtupzbgB0eo-Sx","email":"fsr@cfbw-dcjhlou.example.com","cards":[{"number":1352140412361616,"brand":"rqau"}],"balance":-12.50,"at":"2024-05-01T12:00:00Z","fsr@cfbw-dcjhlou.example.com":null,"id":67}
@@ -107,7 +107,7 @@ fn a_login_under_the_default_policy() {
             = header.content-type: application/json
             ~ set-cookie.sid: b9gtupzbgB0eo-Sx
             = location.path.0 %: users
-            ~ location.path.1 %: 69856c7b-84cf-4c0f-8f47-729ca0d3c170
+            ~ location.path.1 %: 65928857-65c6-473b-8881-4dc2f8c101f3
             = location.path.2 %: orders
             = location.query.page %: 1
             ~ location.fragment %: ooz
@@ -237,16 +237,16 @@ fn a_login_under_the_policy_of_the_demo() {
             ----
             HTTP/1.1 200 OK
             Content-Type: application/json
-            Set-Cookie: sid=8d979262d7edc1ad447d96e04f75d84a; HttpOnly; SameSite=Lax; Path=/; Max-Age=86400
+            Set-Cookie: sid=8ed7927096226c2dd67ae1d2c716a2da; HttpOnly; SameSite=Lax; Path=/; Max-Age=86400
 
-            {"user":{"id":"69856c7b-84cf-4c0f-8f47-729ca0d3c170","username":"ada.0017","display_name":"Zoë Ångström"},"csrf_token":"xZ5bR7zF5nQ8cB9mfC4aJ2jN3fQ2nI0yyM3hT7mZ6gN"}
+            {"user":{"id":"65928857-65c6-473b-8881-4dc2f8c101f3","username":"ada.0017","display_name":"Zoë Ångström"},"csrf_token":"vF3jF1pE5mL7pZ1qxX1hO5aM8kZ1dB4zjQ6mE3sU9pQ"}
             => Scrubbed
             = header.content-type: application/json
-            ~ set-cookie.sid: 8d979262d7edc1ad447d96e04f75d84a
-            ~ json./user/id ": 69856c7b-84cf-4c0f-8f47-729ca0d3c170
+            ~ set-cookie.sid: 8ed7927096226c2dd67ae1d2c716a2da
+            ~ json./user/id ": 65928857-65c6-473b-8881-4dc2f8c101f3
             = json./user/username ": ada.0017
             = json./user/display_name ": Zoë Ångström
-            ~ json./csrf_token ": xZ5bR7zF5nQ8cB9mfC4aJ2jN3fQ2nI0yyM3hT7mZ6gN
+            ~ json./csrf_token ": vF3jF1pE5mL7pZ1qxX1hO5aM8kZ1dB4zjQ6mE3sU9pQ
         "#]],
     );
 }
@@ -313,14 +313,14 @@ fn a_search_and_an_order_under_the_policy_of_the_demo() {
             ----
             HTTP/1.1 201 Created
             Content-Type: application/json
-            Location: /orders/ord_8d979262d7edc1ad447d96e04f75d84a
+            Location: /orders/ord_8ed7927096226c2dd67ae1d2c716a2da
 
-            {"id":"ord_8d979262d7edc1ad447d96e04f75d84a","status":"paid","items":[{"product_id":"p-0001-blue","quantity":2,"line_cents":2598}],"totals":{"total_cents":3092}}
+            {"id":"ord_8ed7927096226c2dd67ae1d2c716a2da","status":"paid","items":[{"product_id":"p-0001-blue","quantity":2,"line_cents":2598}],"totals":{"total_cents":3092}}
             => Scrubbed
             = header.content-type: application/json
             = location.path.0 %: orders
-            ~ location.path.1 %: ord_8d979262d7edc1ad447d96e04f75d84a
-            ~ json./id ": ord_8d979262d7edc1ad447d96e04f75d84a
+            ~ location.path.1 %: ord_8ed7927096226c2dd67ae1d2c716a2da
+            ~ json./id ": ord_8ed7927096226c2dd67ae1d2c716a2da
             = json./status ": paid
             = json./items/0/product_id ": p-0001-blue
             = json./items/0/quantity 0: 2
