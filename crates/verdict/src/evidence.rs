@@ -1,7 +1,7 @@
 //! Examples of a difference, side by side.
 
 use jiff::Timestamp as Instant;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twintap_stream::{Field, Timestamp};
 
@@ -10,7 +10,7 @@ use crate::kind::Kind;
 use crate::observation::{Answer, Body, Observation, Outcome, Timing};
 
 /// One exchange that shows a difference; all of it scrubbed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The recorded exchange.
     pub exchange: String,
@@ -39,7 +39,7 @@ pub struct Evidence {
 }
 
 /// The part of an answer that matters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Excerpt {
     /// The status code; none where there was no answer.
     pub status: Option<u16>,

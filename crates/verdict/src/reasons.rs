@@ -53,7 +53,8 @@ pub(crate) fn weigh(
     }
     let pass = format!(
         "{compared} exchanges of {} sessions were compared, and the candidate differs from the \
-         baseline nowhere beyond noise; the baseline answers as production did in {} of them.",
+         baseline nowhere beyond noise; the baseline answers as production did in {} of what was \
+         captured.",
         report.scope.sessions,
         percent(report.fidelity)
     );

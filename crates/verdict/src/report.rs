@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
@@ -14,7 +14,7 @@ use crate::options::Options;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What a run says of the candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing was found, and enough was seen.
@@ -37,7 +37,7 @@ impl Verdict {
 }
 
 /// The report of one run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -92,7 +92,7 @@ pub struct Report {
 }
 
 /// A difference that survived noise cancellation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Its name in this report: `F1`, `F2`, ...
     pub id: String,
@@ -104,7 +104,7 @@ pub struct Finding {
     /// `*` for indices, `body`, `text after "WORD"`, `answer` or `latency`.
     pub location: String,
     /// Other places that differ in the very same exchanges.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Also>,
     /// What the endpoint does, for people.
     pub claim: String,
@@ -128,12 +128,12 @@ pub struct Finding {
     /// Differences that came after it in the same sessions, and nowhere else first.
     pub consequences: Vec<Consequence>,
     /// Findings that look like the same fault elsewhere.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<String>,
 }
 
 /// A further place of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Also {
     /// What differs.
     pub kind: Kind,
@@ -142,7 +142,7 @@ pub struct Also {
 }
 
 /// Why a difference counts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Test {
     /// `exact`, `novel_status`, `sign` or `signed_rank`.
     pub name: String,
@@ -159,7 +159,7 @@ pub struct Test {
 }
 
 /// By how much a candidate is slower.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LatencyShift {
     /// The median of the paired differences, in milliseconds.
     pub median_shift_ms: f64,
@@ -172,7 +172,7 @@ pub struct LatencyShift {
 }
 
 /// Differences that came after a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consequence {
     /// Method and path template.
     pub endpoint: String,
@@ -189,7 +189,7 @@ pub struct Consequence {
 }
 
 /// How far the baseline answers as production did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FidelityReport {
     /// Exchanges that could have been equal: captured, neither filtered nor incomplete.
     pub exchanges: u64,
@@ -202,7 +202,7 @@ pub struct FidelityReport {
 }
 
 /// The fidelity of one endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointFidelity {
     /// Method and path template.
     pub endpoint: String,
@@ -219,7 +219,7 @@ pub struct EndpointFidelity {
 }
 
 /// A place where baseline and production differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoisyPlace {
     /// Where.
     pub location: String,
@@ -230,7 +230,7 @@ pub struct NoisyPlace {
 }
 
 /// Latencies of one endpoint, from ready to the last byte.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointLatency {
     /// Method and path template.
     pub endpoint: String,
@@ -249,7 +249,7 @@ pub struct EndpointLatency {
 }
 
 /// The three ledgers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledgers {
     /// In the kernel.
     pub kernel: KernelReport,
@@ -260,7 +260,7 @@ pub struct Ledgers {
 }
 
 /// seen = delivered + dropped + pending.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KernelReport {
     /// TCP payload bytes of named flows.
     pub seen_bytes: u64,
@@ -278,7 +278,7 @@ pub struct KernelReport {
 
 /// delivered = message + framing + duplicate + opaque + discarded + pending in
 /// bytes, rebuilt = stored + discarded + pending in exchanges.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreReport {
     /// TCP payload bytes that entered.
     pub delivered_bytes: u64,
@@ -313,7 +313,7 @@ pub struct StoreReport {
 }
 
 /// The run ledger of each twin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunLedgers {
     /// The candidate's.
     pub candidate: RunLedger,
@@ -322,7 +322,7 @@ pub struct RunLedgers {
 }
 
 /// planned = answered + errored + refused + skipped, in requests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunLedger {
     /// Requests of the plan; where the run did not say how many, those observed.
     pub planned: u64,
@@ -345,7 +345,7 @@ pub struct RunLedger {
 }
 
 /// Lateness of requests, apart from latency.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// The candidate's.
     pub candidate: Lateness,
@@ -354,7 +354,7 @@ pub struct Timings {
 }
 
 /// Lateness of one twin's requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lateness {
     /// Microseconds from due to ready: what dependencies cost.
     pub ready_after_due_us: Quantiles,
@@ -365,7 +365,7 @@ pub struct Lateness {
 }
 
 /// What was seen, fired and compared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scope {
     /// Sessions.
     pub sessions: u64,
@@ -378,7 +378,7 @@ pub struct Scope {
 }
 
 /// What was seen and compared of one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointScope {
     /// Method and path template.
     pub endpoint: String,
@@ -393,7 +393,7 @@ pub struct EndpointScope {
 }
 
 /// A place whose differences say nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskedPlace {
     /// Method and path template.
     pub endpoint: String,
@@ -408,7 +408,7 @@ pub struct MaskedPlace {
 }
 
 /// The twins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Twins {
     /// The candidate.
     pub candidate: Target,

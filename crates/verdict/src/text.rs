@@ -109,7 +109,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "compared     {} exchanges of {} sessions at {} endpoints",
+        "compared     {} exchanges; sessions: {}; endpoints: {}",
         report.scope.compared,
         report.scope.sessions,
         report.scope.endpoints.len()

@@ -113,6 +113,10 @@ fn changed(example: &Evidence) -> (BTreeSet<&str>, BTreeSet<&str>) {
         .filter(|line| !production.is_empty() && !production.contains(*line))
         .map(|line| name_of(line))
         .collect();
+    if example.candidate.status.is_none() {
+        // All of the baseline's answer is what there is not.
+        return (BTreeSet::new(), candidate);
+    }
     (
         marked(&baseline, &candidate, &varies),
         marked(&candidate, &baseline, &varies),

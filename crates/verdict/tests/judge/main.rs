@@ -6,4 +6,3 @@ mod rules;
 mod shops;
 mod support;
 mod times;
-mod zz_page;

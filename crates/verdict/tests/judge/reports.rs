@@ -143,6 +143,14 @@ fn a_finding_has_the_keys_that_others_read() {
     assert_eq!(example["candidate"]["text"], "{\n  \"v\": \"y\"\n}");
 }
 
+#[test]
+fn a_report_can_be_read_back() {
+    let report = failing();
+    let written = serde_json::to_string(&report).expect("a report is plain data");
+    let read: Report = serde_json::from_str(&written).expect("what was written can be read");
+    assert_eq!(read, report);
+}
+
 #[track_caller]
 fn inconclusive(report: &Report, part_of_a_reason: &str) {
     assert_eq!(report.verdict, Verdict::Inconclusive);
@@ -357,7 +365,7 @@ fn the_text_is_short() {
                             exchange node-a/0000000000000007/0000000000000000/0, session s-000
 
         fidelity     100 % (36 of 36 exchanges)
-        compared     36 exchanges of 12 sessions at 3 endpoints
+        compared     36 exchanges; sessions: 12; endpoints: 3
         candidate    36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
         baseline     36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
         capture      pcap: 110 bytes seen, 10 dropped; 12 exchanges stored, 1 discarded
@@ -370,10 +378,10 @@ fn the_text_of_a_pass_is_shorter() {
     let report = judge_with(Options::default(), facts(), observations(&agreeing(12)));
     expect![[r#"
         PASS
-          12 exchanges of 12 sessions were compared, and the candidate differs from the baseline nowhere beyond noise; the baseline answers as production did in 100 % of them.
+          12 exchanges of 12 sessions were compared, and the candidate differs from the baseline nowhere beyond noise; the baseline answers as production did in 100 % of what was captured.
 
         fidelity     100 % (12 of 12 exchanges)
-        compared     12 exchanges of 12 sessions at 1 endpoints
+        compared     12 exchanges; sessions: 12; endpoints: 1
         candidate    12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
         baseline     12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
         capture      pcap: 110 bytes seen, 10 dropped; 12 exchanges stored, 1 discarded
