@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Operation, Result};
 use crate::format::{
-    BlockKind, Codec, FLAG_FULL, Footer, HEADER_BYTES, PartHeader, Place, open_name, sealed_name,
-    to_cbor,
+    BlockKind, Codec, FLAG_FULL, Footer, PartHeader, Place, open_name, sealed_name, to_cbor,
 };
 use crate::index::IndexBuilder;
 use crate::run::{RunBuilder, Span};
@@ -72,7 +71,7 @@ impl OpenPart {
             header,
             index: IndexBuilder::default(),
             written: 0,
-            synced: HEADER_BYTES as u64,
+            synced: 0,
             outbox: header.encode().to_vec(),
             committed_exchanges: 0,
             full_bytes: 0,

@@ -21,7 +21,7 @@ const COPY_BYTES: u64 = 1 << 20;
 /// What was found when an archive was opened for writing.
 #[derive(Clone, Debug, Default)]
 pub struct Recovery {
-    /// What was committed last; absent in a new archive.
+    /// What was committed last; absent, or empty, where nothing was.
     pub checkpoint: Option<Checkpoint>,
     /// Parts that are there.
     pub parts: u64,
@@ -137,6 +137,8 @@ pub(crate) fn recover(
             sync_directory(storage, &found.part.part.name)?;
         }
     }
+    // A writer before this one may have died between making a file and this.
+    sync_directory(storage, &storage.describe())?;
     // Only damage makes it go further back than the newest part.
     let mut older = sealed.iter().rev();
     while view.is_none()
@@ -235,7 +237,7 @@ fn recover_open(
     let header = read_header(&part, identity, &mut damage)?;
     let length = part.length()?;
     let scan = part.scan(length)?;
-    let committed = scan.committed(&part)?;
+    let committed = scan.committed(&part, header.is_some())?;
     let Some((exchanges_before, bytes_before)) = committed.before else {
         // Nothing in it was ever acknowledged.
         recovery.truncated_bytes += length;

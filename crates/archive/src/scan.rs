@@ -153,7 +153,7 @@ impl PartFile {
                 break;
             }
             // A magic can lie across two windows.
-            at += (length - (BLOCK_MAGIC.len() - 1)).max(1) as u64;
+            at += length.saturating_sub(BLOCK_MAGIC.len() - 1).max(1) as u64;
         }
         Ok(end)
     }
@@ -183,7 +183,7 @@ pub(crate) struct Scan {
 /// How far an open part is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Committed {
-    /// Where it ends; the part's header alone when nothing is committed.
+    /// Where it ends; 0 when nothing is committed.
     pub end: u64,
     /// Where the last group begins: what a failed sync could have left undone.
     pub group: u64,
@@ -193,8 +193,7 @@ pub(crate) struct Committed {
 
 impl Scan {
     /// Applies the rules of the format's section "What is committed in an open part".
-    pub fn committed(&self, part: &PartFile) -> Result<Committed> {
-        let nothing = HEADER_BYTES as u64;
+    pub fn committed(&self, part: &PartFile, header_is_valid: bool) -> Result<Committed> {
         for header in self.blocks.iter().rev() {
             if !header.is(BlockKind::Checkpoint) {
                 continue;
@@ -204,24 +203,36 @@ impl Scan {
                 Err(Error::Damaged(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let group = block.synced.clamp(nothing, header.offset);
-            let whole = self.is_whole(part, group, header.offset)?;
+            let group = block.synced.min(header.offset);
+            let whole = self.is_whole(part, group, header.offset, header_is_valid)?;
+            let end = if whole { header.end() } else { group };
+            let before = (block.exchanges_before, block.bytes_before);
             return Ok(Committed {
-                end: if whole { header.end() } else { group },
+                end,
                 group,
-                before: Some((block.exchanges_before, block.bytes_before)),
+                before: (end > 0).then_some(before),
             });
         }
         Ok(Committed {
-            end: nothing,
-            group: nothing,
+            end: 0,
+            group: 0,
             before: None,
         })
     }
 
-    /// True when valid blocks fill the bytes from `start` to `end`.
-    fn is_whole(&self, part: &PartFile, start: u64, end: u64) -> Result<bool> {
+    /// True when valid blocks fill the bytes from `start` to `end`; the part's header
+    /// is one of them.
+    fn is_whole(
+        &self,
+        part: &PartFile,
+        start: u64,
+        end: u64,
+        header_is_valid: bool,
+    ) -> Result<bool> {
         let mut at = start;
+        if at == 0 && header_is_valid {
+            at = HEADER_BYTES as u64;
+        }
         for header in &self.blocks {
             if header.offset < start || header.offset >= end {
                 continue;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use crc32c::{crc32c, crc32c_append};
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::array;
+use super::{array, same};
 use crate::error::DamageCause;
 
 pub(crate) const BLOCK_HEADER_BYTES: usize = 36;
@@ -61,7 +61,7 @@ impl BlockHeader {
             payload_checksum: u32::from_le_bytes(array(bytes, 28)),
         };
         let checksum = u32::from_le_bytes(array(bytes, CHECKED));
-        if crc32c_append(seed, &bytes[..CHECKED]) != checksum || header.offset != offset {
+        if !same(crc32c_append(seed, &bytes[..CHECKED]), checksum) || header.offset != offset {
             return Err(DamageCause::Header);
         }
         if header.plain_bytes as usize > MAX_PLAIN_BYTES {
@@ -118,7 +118,7 @@ impl BlockHeader {
 
     /// True when `stored` is the payload that this header was written for.
     pub fn matches(&self, stored: &[u8]) -> bool {
-        stored.len() == self.stored_bytes() && crc32c(stored) == self.payload_checksum
+        stored.len() == self.stored_bytes() && same(crc32c(stored), self.payload_checksum)
     }
 }
 

@@ -3,7 +3,7 @@
 use crc32c::crc32c_append;
 use twintap_stream::Timestamp;
 
-use super::array;
+use super::{array, same};
 
 pub(crate) const FOOTER_BYTES: usize = 64;
 const CHECKED: usize = FOOTER_BYTES - 4;
@@ -43,7 +43,7 @@ impl Footer {
     /// The footer in `bytes`, if it is one of the part with `seed` and `length`.
     pub fn decode(bytes: &[u8; FOOTER_BYTES], seed: u32, length: u64) -> Option<Footer> {
         let checksum = u32::from_le_bytes(array(bytes, CHECKED));
-        if &bytes[..8] != MAGIC || crc32c_append(seed, &bytes[..CHECKED]) != checksum {
+        if &bytes[..8] != MAGIC || !same(crc32c_append(seed, &bytes[..CHECKED]), checksum) {
             return None;
         }
         let field = |index: usize| u64::from_le_bytes(array(bytes, 8 + index * 8));

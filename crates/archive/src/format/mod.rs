@@ -23,6 +23,11 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
+/// Compares checksums; a fuzzer gets past them.
+fn same(found: u32, expected: u32) -> bool {
+    found == expected || cfg!(fuzzing)
+}
+
 /// Decodes one CBOR item that fills `bytes`.
 pub(crate) fn from_cbor<T: serde::de::DeserializeOwned>(
     mut bytes: &[u8],

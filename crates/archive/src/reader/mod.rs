@@ -8,7 +8,7 @@ use twintap_stream::{ExchangeId, Timestamp};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Damage, Error, Operation, Result};
-use crate::format::{BlockKind, HEADER_BYTES, Identity, PartHeader, PartName, open_name};
+use crate::format::{BlockKind, Identity, PartHeader, PartName, open_name};
 use crate::index::Index;
 use crate::recovery::read_identity;
 use crate::run::{Span, key};
@@ -142,7 +142,7 @@ impl Reader {
         }
     }
 
-    /// What was committed last; `None` in a new archive.
+    /// What was committed last; `None`, or empty, where nothing was.
     ///
     /// # Errors
     /// [`Error::Storage`]; [`Error::PartRemoved`].
@@ -386,14 +386,14 @@ fn open_unsealed(
         file,
     };
     let mut damage = Vec::new();
+    let header = read_header(&part, identity, &mut damage)?;
     let length = part.length()?;
     let scan = part.scan(length)?;
-    let committed = scan.committed(&part)?;
-    let end = committed.end;
-    if committed.before.is_none() || end <= HEADER_BYTES as u64 {
+    let committed = scan.committed(&part, header.is_some())?;
+    if committed.before.is_none() {
         return Ok(None);
     }
-    let header = read_header(&part, identity, &mut damage)?;
+    let end = committed.end;
     let exchanges = scan
         .blocks
         .iter()

@@ -139,7 +139,9 @@ pub fn checkpoint(received: u64) -> Checkpoint {
 
 /// What `checkpoint` said.
 pub fn received(checkpoint: Option<&Checkpoint>) -> u64 {
-    checkpoint.map_or(0, |checkpoint| checkpoint.captures[0].received_frames)
+    checkpoint
+        .and_then(|checkpoint| checkpoint.captures.first())
+        .map_or(0, |capture| capture.received_frames)
 }
 
 /// All exchanges, none of them damaged.
