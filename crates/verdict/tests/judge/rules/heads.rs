@@ -1,0 +1,78 @@
+//! Header fields.
+
+use super::*;
+
+#[test]
+fn names_have_no_case_and_order_between_names_does_not_count() {
+    let agreed = ok(json!({})).with("X-One", "1").with("X-Two", "2");
+    let candidate = ok(json!({})).with("x-two", "2").with("x-one", "1");
+    check(&one_in_many(&agreed, candidate), expect![""]);
+}
+
+#[test]
+fn a_field_gone_new_or_changed_is_found() {
+    let agreed = ok(json!({}))
+        .with("Vary", "accept")
+        .with("X-Frame-Options", "DENY");
+    let candidate = ok(json!({})).with("Vary", "*").with("Server-Push", "on");
+    check(
+        &one_in_many(&agreed, candidate),
+        expect![[r#"
+            GET /a header_missing header.x-frame-options x1
+              also header_added header.server-push
+            GET /a header_changed header.vary x1
+        "#]],
+    );
+}
+
+#[test]
+fn a_repeated_field_counts_each_time() {
+    let agreed = ok(json!({})).with("Link", "<a>").with("Link", "<b>");
+    let candidate = ok(json!({})).with("Link", "<a>");
+    check(
+        &one_in_many(&agreed, candidate),
+        expect!["GET /a header_changed header.link x1\n"],
+    );
+}
+
+#[test]
+fn volatile_values_pass_but_must_be_there() {
+    let agreed = ok(json!({})).with("Date", "one").with("ETag", "\"1\"");
+    let other = ok(json!({})).with("Date", "two").with("ETag", "\"2\"");
+    check(&one_in_many(&agreed, other), expect![""]);
+    let without = ok(json!({})).with("Date", "two");
+    check(
+        &one_in_many(&agreed, without),
+        expect!["GET /a header_missing header.etag x1\n"],
+    );
+}
+
+#[test]
+fn framing_is_not_compared() {
+    let agreed = ok(json!({})).with("Content-Length", "2");
+    let candidate = ok(json!({}))
+        .with("Transfer-Encoding", "chunked")
+        .with("Connection", "close");
+    check(&one_in_many(&agreed, candidate), expect![""]);
+}
+
+#[test]
+fn a_cookie_keeps_its_attributes_but_not_its_value() {
+    let agreed = ok(json!({})).with("Set-Cookie", "sid=abc; HttpOnly; Path=/; Expires=today");
+    let renewed = ok(json!({})).with("Set-Cookie", "sid=xyz; path=/; httponly; Expires=tomorrow");
+    check(&one_in_many(&agreed, renewed), expect![""]);
+    let exposed = ok(json!({})).with("Set-Cookie", "sid=xyz; Path=/");
+    check(
+        &one_in_many(&agreed, exposed),
+        expect!["GET /a header_changed set-cookie.sid x1\n"],
+    );
+    let emptied = ok(json!({})).with("Set-Cookie", "sid=; HttpOnly; Path=/");
+    check(
+        &one_in_many(&agreed, emptied),
+        expect!["GET /a header_changed set-cookie.sid x1\n"],
+    );
+    check(
+        &one_in_many(&agreed, ok(json!({}))),
+        expect!["GET /a header_missing set-cookie.sid x1\n"],
+    );
+}

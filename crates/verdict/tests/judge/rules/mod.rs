@@ -1,0 +1,51 @@
+//! Each rule of judgement by a run that shows it.
+
+use crate::support::{Call, Reply, judge, lines, repeated};
+mod answers;
+mod bodies;
+mod consequences;
+mod generated;
+mod heads;
+mod noise;
+mod roles;
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use twintap_verdict::{Body, Outcome, Report};
+
+#[track_caller]
+fn check(calls: &[Call], expected: Expect) -> Report {
+    let report = judge(calls);
+    let mut text = String::new();
+    for (line, finding) in lines(&report).iter().zip(&report.findings) {
+        text.push_str(line);
+        text.push('\n');
+        for also in &finding.also {
+            text.push_str(&format!("  also {} {}\n", also.kind, also.location));
+        }
+        for then in &finding.consequences {
+            text.push_str(&format!(
+                "  then {} {} {} x{}\n",
+                then.endpoint, then.kind, then.location, then.count
+            ));
+        }
+        if !finding.related.is_empty() {
+            text.push_str(&format!("  related {}\n", finding.related.join(" ")));
+        }
+    }
+    expected.assert_eq(&text);
+    report
+}
+
+/// Twelve sessions that agree, and one in which the candidate answers `candidate`.
+fn one_in_many(agreed: &Reply, candidate: Reply) -> Vec<Call> {
+    let mut calls = repeated(12, |_, session| {
+        vec![Call::new(session, "GET", "/a", agreed.clone())]
+    });
+    calls.push(Call::new("s-odd", "GET", "/a", agreed.clone()).candidate(candidate));
+    calls
+}
+
+fn ok(body: Value) -> Reply {
+    Reply::json(200, &body)
+}

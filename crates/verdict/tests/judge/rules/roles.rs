@@ -1,0 +1,57 @@
+//! Values that play the same part at each twin.
+
+use super::*;
+
+/// Login, then a page that shows what login produced.
+fn session(index: usize, session: &str, shown_by_candidate: &str) -> Vec<Call> {
+    let code = |who: &str| ok(json!({"code": format!("{who}-{index:04}")}));
+    let page = |who: &str| Reply::text(200, "text/html", &format!("<b>{who}-{index:04}</b>"));
+    vec![
+        Call::new(session, "POST", "/login", code("prod"))
+            .baseline(code("base"))
+            .candidate(code("cand"))
+            .produces("json./code"),
+        Call::new(session, "GET", "/me", code("prod"))
+            .baseline(code("base"))
+            .candidate(ok(json!({"code": shown_by_candidate}))),
+        Call::new(session, "GET", "/page", page("prod"))
+            .baseline(page("base"))
+            .candidate(page("cand")),
+    ]
+}
+
+#[test]
+fn values_of_one_role_are_equal() {
+    let calls = repeated(12, |index, name| {
+        session(index, name, &format!("cand-{index:04}"))
+    });
+    let report = check(&calls, expect![""]);
+    assert_eq!(report.fidelity, 1.0);
+}
+
+#[test]
+fn the_value_of_another_role_is_wrong() {
+    let calls = repeated(12, |index, name| {
+        let shown = if index == 9 { 3 } else { index };
+        session(index, name, &format!("cand-{shown:04}"))
+    });
+    check(&calls, expect!["GET /me body_changed /code x1\n"]);
+}
+
+#[test]
+fn one_value_for_all_is_wrong() {
+    let calls = repeated(12, |index, name| {
+        let mut calls = session(index, name, "same");
+        calls[0].candidate = ok(json!({"code": "same"}));
+        calls.truncate(2);
+        calls
+    });
+    // The first session's is its own; in the others it is another's.
+    check(
+        &calls,
+        expect![[r#"
+            POST /login body_changed /code x11
+              then GET /me body_changed /code x11
+        "#]],
+    );
+}
