@@ -1,6 +1,5 @@
 //! Each rule of judgement by a run that shows it.
 
-use crate::support::{Call, Reply, judge, lines, repeated};
 mod answers;
 mod bodies;
 mod consequences;
@@ -12,6 +11,8 @@ mod roles;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use twintap_verdict::{Body, Outcome, Report};
+
+use crate::support::{Call, Reply, judge, lines, repeated};
 
 #[track_caller]
 fn check(calls: &[Call], expected: Expect) -> Report {
