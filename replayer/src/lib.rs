@@ -2,9 +2,11 @@
 
 pub mod capture;
 pub mod checkpoint;
+pub mod cli;
 pub mod fire;
 pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod run;
+pub mod serve;
 pub mod sessions;

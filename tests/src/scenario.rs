@@ -185,7 +185,7 @@ impl Scenario {
             "version: 1\n\
              archive: {directory}/archive\n\
              policy: {policy}\n\
-             key_file: {directory}/archive.key\n\
+             key: {directory}/archive.key\n\
              output: {directory}\n\
              targets:\n\
              \x20 candidate:\n    address: {candidate}\n\

@@ -61,3 +61,12 @@ pub fn run(args: &Args) -> Result<u8> {
         Verdict::Inconclusive => EXIT_INCONCLUSIVE,
     })
 }
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_message(progress.phase.word());
+    // Both twins go through the plan; the slower one says how far the run is.
+    let done = [progress.candidate, progress.baseline]
+        .map(|twin| twin.answered + twin.errored + twin.refused + twin.skipped);
+    bar.set_length(progress.planned);
+    bar.set_position(done[0].min(done[1]));
+}

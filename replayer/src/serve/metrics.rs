@@ -96,7 +96,7 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     }
     for capture in &overview.captures {
         let state = &capture.state;
-        let node = ("node", state.node.as_str());
+        let node = ("node", &*state.node);
         add(&frames, &[node], state.received_frames);
         add(&undecodable, &[node], capture.frames_undecodable);
         add(&kernel, &[node, ("place", "seen")], state.kernel.seen_bytes);
