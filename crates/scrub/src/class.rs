@@ -40,7 +40,8 @@ impl Class {
             _ => (),
         }
         if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            if formats::number(text).is_some() {
+            // A whole number with a large exponent is rather an identifier: 12345e67.
+            if formats::number(text).is_some_and(|number| number.exponent.len() <= 2) {
                 let digits = text.bytes().filter(u8::is_ascii_digit).count();
                 return match digits {
                     _ if is_in_path => Class::PathNumber,
@@ -71,6 +72,8 @@ mod tests {
             ("paid", Class::Word),
             ("in_transit", Class::Word),
             ("-12.5", Class::Number),
+            ("1e5", Class::Number),
+            ("12345e67", Class::Text),
             ("4111111111111111", Class::LongNumber),
             ("007", Class::Text),
             ("true", Class::Boolean),

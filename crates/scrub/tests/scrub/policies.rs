@@ -12,6 +12,21 @@ fn shipped_policies_are_read() {
     assert!(!demo().keep_opaque());
 }
 
+#[test]
+fn the_example_of_the_documentation_is_a_policy() {
+    let page = include_str!("../../../../docs/policy.md");
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let scrubber = scrubber_of(example);
+    let before = exchange(
+        request("GET /users/ada/orders", &[]),
+        response(200, "OK", &[]),
+    );
+    let scrubbed = scrub(&scrubber, before, b"", b"");
+    assert_eq!(action(&scrubbed.request, "path.1"), Action::Pseudonym);
+    assert_eq!(action(&scrubbed.request, "path.2"), Action::Allowed);
+}
+
 #[track_caller]
 fn refused(yaml: &str, expected: Expect) {
     let error = Policy::from_yaml(yaml, "p.yaml").unwrap_err();
