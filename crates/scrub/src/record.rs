@@ -24,7 +24,7 @@ pub enum BodyFate {
     /// undone first and the head says so.
     Scrubbed,
     /// Dropped, failing closed; the reason is a word (`unknown_type`,
-    /// `unparsable`, `too_large`, `content_coding`).
+    /// `unparsable`, `too_large`, `content_coding`, `incomplete`, `rule`).
     Dropped(String),
 }
 

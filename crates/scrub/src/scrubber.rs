@@ -33,6 +33,9 @@ struct Shared {
 ///
 /// Call order: each head before the chunks of its body, each direction's chunks
 /// in stream order, [`ExchangeScrubber::finish`] once.
+///
+/// For each of the two bodies it holds at most the policy's `limits.body_bytes`,
+/// of allowed bodies too, whose values are found when they end.
 pub struct ExchangeScrubber {
     shared: Arc<Shared>,
     view: Option<Arc<View>>,
