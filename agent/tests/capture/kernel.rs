@@ -1,12 +1,8 @@
-//! The kernel programs at work, on cgroups and network namespaces of the tests' own.
-//!
-//! They need root and built programs (`cargo xtask build-ebpf`); without, each says so and passes.
-
-mod support;
+//! The kernel programs at work.
 
 use std::{collections::HashMap, time::Duration};
 
-use support::{Capture, Direction, EchoServer, Stream, exchange, skips};
+use crate::support::{self, Capture, Direction, EchoServer, Stream, exchange, skips};
 use twintap_abi::{MID_STREAM_OFFSET, Role};
 use twintap_agent::{probes::Filters, rings::Captured};
 
@@ -327,11 +323,4 @@ fn nothing_stays_attached_after_a_kill() {
     support::until(Duration::from_secs(20), || support::attached(&cgroup) == 3);
     agent.kill();
     support::until(Duration::from_secs(20), || support::attached(&cgroup) == 0);
-}
-
-/// Not a test: what the tests run in processes of their own.
-#[test]
-#[ignore = "a helper that other tests run in a process of its own"]
-fn helper_process() {
-    support::helper_process();
 }

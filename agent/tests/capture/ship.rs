@@ -1,7 +1,5 @@
 //! The whole agent, from the kernel to a daemon of the test's own.
 
-mod support;
-
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -11,9 +9,9 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{self, EchoServer, TestCgroup, exchange, skips, until};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use support::{EchoServer, TestCgroup, exchange, skips, until};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -350,11 +348,4 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
         ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
         dropped(&ledger)
     );
-}
-
-/// Not a test: what the tests run in processes of their own.
-#[test]
-#[ignore = "a helper that other tests run in a process of its own"]
-fn helper_process() {
-    support::helper_process();
 }
