@@ -25,8 +25,8 @@ pub enum RawBody {
 pub trait BodyDigest: Send {
     /// Takes the next piece.
     fn push(&mut self, piece: &[u8]);
-    /// The tag of all pieces.
-    fn finish(self: Box<Self>) -> LinkTag;
+    /// The tag of all pieces, if there is one.
+    fn finish(self: Box<Self>) -> Option<LinkTag>;
 }
 
 /// Makes digests.
@@ -155,7 +155,7 @@ impl Capture {
         let body = if std::mem::take(&mut self.is_digest) {
             RawBody::Digest {
                 bytes,
-                tag: self.digest.take().map(BodyDigest::finish),
+                tag: self.digest.take().and_then(BodyDigest::finish),
             }
         } else {
             RawBody::Whole(self.body.split().freeze())

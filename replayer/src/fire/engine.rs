@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use twintap_verdict::observation::Twin;
 
 use super::control::{Steering, TWINS, index};
-use super::ledger::{FireSummary, thread_cpu_ns};
+use super::ledger::{FireSummary, Spread, thread_cpu_ns};
 use super::outcome::ValuesOf;
 use super::poll::{Poll, Ready};
 use super::source::{LoadedOrNot, ReadAhead};
@@ -337,9 +337,13 @@ impl<'a> Engine<'a> {
     fn finish(self) -> FireSummary {
         let end_ns = self.common.clock.now_ns();
         let [candidate, baseline] = self.twins.map(TwinSide::finish);
+        let mut release_error = candidate.1;
+        // Both grow to what they hold, so that adding can't fail.
+        let _ = release_error.add(baseline.1);
         FireSummary {
-            candidate,
-            baseline,
+            candidate: candidate.0,
+            baseline: baseline.0,
+            release_error: Spread::of(&release_error),
             stopped: self.give_up_ns.is_some(),
             wall_ns: end_ns.saturating_sub(self.start_ns),
             paused_ns: self.paused_ns,

@@ -107,6 +107,8 @@ pub struct FireSummary {
     pub candidate: TwinSummary,
     /// The baseline.
     pub baseline: TwinSummary,
+    /// From ready to first byte written, of both.
+    pub release_error: Spread,
     /// True when it was stopped early.
     pub stopped: bool,
     /// From T0 to the last outcome, pauses included, in nanoseconds.

@@ -1,7 +1,8 @@
 //! What leaves firing: raw outcomes, for one thread that compares.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use twintap_plan::SkipReason;
@@ -51,7 +52,22 @@ pub trait Witness {
 
     /// Takes an outcome: for each twin one for each request of the plan.
     fn observe(&mut self, outcome: RawOutcome);
+
+    /// Called a few times a second, whether there are outcomes or not.
+    fn tick(&mut self) {}
 }
+
+/// The word of the run ledger for a reason.
+pub fn skip_word(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Unbound => "unbound",
+        SkipReason::Incomplete => "incomplete",
+        SkipReason::Filtered => "filtered",
+    }
+}
+
+/// How often [`Witness::tick`] is called.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The values of one answer.
 pub(crate) type ValuesOf = (u32, Twin, Vec<Option<Bytes>>);
@@ -77,11 +93,20 @@ pub(crate) fn witness_all(
         }
         outcome
     };
-    while let Ok(outcome) = outcomes.recv() {
-        unseen.push_back(take(witness, outcome));
+    let mut last_tick = Instant::now();
+    loop {
+        match outcomes.recv_timeout(TICK) {
+            Ok(outcome) => unseen.push_back(take(witness, outcome)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         loop {
             while let Ok(outcome) = outcomes.try_recv() {
                 unseen.push_back(take(witness, outcome));
+            }
+            if last_tick.elapsed() >= TICK {
+                last_tick = Instant::now();
+                witness.tick();
             }
             match unseen.pop_front() {
                 Some(outcome) => witness.observe(outcome),

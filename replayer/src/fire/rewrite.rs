@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use twintap_scrub::Part;
+use twintap_scrub::{Leaf, Part};
 use twintap_stream::{RequestHead, ResponseHead};
 
 use super::wire::Edit;
@@ -28,7 +28,7 @@ pub struct Rewrite {
     pub origin: Place,
     /// Fields whose value is replaced wherever the recorded request has them.
     pub replace: Vec<(String, String)>,
-    /// `Secure` is dropped from the twin's Set-Cookie before the comparison: a
+    /// `Secure` is taken out of every Set-Cookie before answers are compared: a
     /// twin reached over plain HTTP may leave it out where production sets it.
     pub drop_secure: bool,
 }
@@ -69,14 +69,24 @@ impl Rewrite {
         edits
     }
 
-    /// Changes an answer's head before it is compared.
-    pub fn mend_answer(&self, head: &mut ResponseHead) {
+    /// Changes an answer's head before it is compared, and moves its leaves along.
+    pub fn mend_answer(&self, head: &mut ResponseHead, leaves: &mut [Leaf]) {
         if !self.drop_secure {
             return;
         }
-        for field in &mut head.fields {
+        for (index, field) in (0..).zip(&mut head.fields) {
             if field.is("set-cookie") {
-                field.value = without_secure(&field.value);
+                while let Some((start, len)) = secure_span(&field.value) {
+                    field.value = [&field.value[..start], &field.value[start + len..]]
+                        .concat()
+                        .into();
+                    let after = |leaf: &&mut Leaf| {
+                        leaf.part == Part::Field(index) && leaf.start as usize >= start + len
+                    };
+                    for leaf in leaves.iter_mut().filter(after) {
+                        leaf.start -= u32::try_from(len).unwrap_or(leaf.start);
+                    }
+                }
             }
         }
     }
@@ -117,15 +127,29 @@ fn authority_span(url: &[u8]) -> Option<(usize, usize)> {
     Some((start, len))
 }
 
-fn without_secure(value: &Bytes) -> Bytes {
-    let mut attributes = value.split(|&byte| byte == b';');
-    let mut kept = vec![attributes.next().unwrap_or_default()];
-    kept.extend(attributes.filter(|text| !text.trim_ascii().eq_ignore_ascii_case(b"secure")));
-    Bytes::from(kept.join(&b';'))
+/// Where `; Secure` stands in a Set-Cookie (RFC 6265, section 5.2.5), the
+/// semicolon before it included.
+fn secure_span(value: &[u8]) -> Option<(usize, usize)> {
+    let mut start = value.iter().position(|&byte| byte == b';')?;
+    loop {
+        let rest = &value[start + 1..];
+        let len = rest
+            .iter()
+            .position(|&byte| byte == b';')
+            .unwrap_or(rest.len());
+        if rest[..len].trim_ascii().eq_ignore_ascii_case(b"secure") {
+            return Some((start, len + 1));
+        }
+        start += len + 1;
+        if start >= value.len() {
+            return None;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use twintap_scrub::{Action, Encoding, LinkTag};
     use twintap_stream::Field;
     use twintap_stream::message::Framing;
 
@@ -220,10 +244,38 @@ mod tests {
 
     #[test]
     fn secure_goes_from_cookies_alone() {
-        let cookie = Bytes::from_static(b"secure=Secure; Path=/;Secure; HttpOnly");
-        assert_eq!(
-            without_secure(&cookie).as_ref(),
-            b"secure=Secure; Path=/; HttpOnly"
-        );
+        let rewrite = Rewrite {
+            drop_secure: true,
+            ..Rewrite::default()
+        };
+        let cookie = "secure=Secure; Path=/;Secure; HttpOnly; secure ";
+        let mut head = ResponseHead {
+            version: Bytes::from_static(b"HTTP/1.1"),
+            status: 200,
+            reason: Bytes::new(),
+            fields: vec![Field::new("X", cookie), Field::new("Set-Cookie", cookie)],
+            line_spelling: None,
+            end: Bytes::new(),
+        };
+        let leaf = |part, start| Leaf {
+            part,
+            path: String::new(),
+            start,
+            len: 1,
+            tag: LinkTag(0),
+            encoding: Encoding::Plain,
+            action: Action::Allowed,
+            raw_chars: 1,
+        };
+        let mut leaves = [
+            leaf(Part::Field(0), 30),
+            leaf(Part::Field(1), 7),
+            leaf(Part::Field(1), 30),
+        ];
+        rewrite.mend_answer(&mut head, &mut leaves);
+        assert_eq!(head.fields[0].value.as_ref(), cookie.as_bytes());
+        let mended = b"secure=Secure; Path=/; HttpOnly";
+        assert_eq!(head.fields[1].value.as_ref(), mended);
+        assert_eq!(leaves.map(|leaf| leaf.start), [30, 7, 23]);
     }
 }

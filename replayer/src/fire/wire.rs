@@ -90,7 +90,8 @@ impl Wire {
 /// Writes `recorded` with `edits`, in any order.
 pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> {
     let body = splice(&recorded.body, Part::Body, edits)?;
-    let mends_length = recorded.framing == Framing::Length && body.len() != recorded.body.len();
+    let mends_length =
+        recorded.framing == Framing::Length && !lengths_are(&recorded.head, body.len());
     let head = if mends_length || edits.iter().any(|edit| edit.part != Part::Body) {
         edit_head(recorded, edits, mends_length.then_some(body.len()))?.to_wire()
     } else {
@@ -104,6 +105,15 @@ pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> 
         _ => wire.pieces.push(body),
     }
     Ok(wire)
+}
+
+/// Whether every Content-Length says so.
+fn lengths_are(head: &RequestHead, length: usize) -> bool {
+    let said = |field: &Field| std::str::from_utf8(&field.value).ok()?.parse().ok();
+    head.fields
+        .iter()
+        .filter(|field| field.is("content-length"))
+        .all(|field| said(field) == Some(length))
 }
 
 fn edit_head(

@@ -1,1 +1,214 @@
 //! A run: run file, hooks, plan, firing, verdict, report.
+
+mod compare;
+mod dry;
+mod facts;
+pub mod file;
+mod hooks;
+mod prepare;
+mod shelf;
+mod source;
+mod targets;
+pub mod values;
+mod vouch;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use twintap_plan::PlanSummary;
+use twintap_stream::Timestamp;
+use twintap_verdict::{Judge, Report, Twin, html};
+
+pub use dry::DryRun;
+pub use file::RunFile;
+
+use crate::fire::{FireSummary, Options, RunControl, Target, TwinProgress, fire};
+use compare::Comparison;
+use prepare::Prepared;
+use source::ArchiveSource;
+
+/// What a run is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It reads the archive and plans.
+    Planning,
+    /// It resets the twins, and waits until they are well.
+    Preparing,
+    /// It fires.
+    Firing,
+    /// It concludes and writes the report.
+    Concluding,
+}
+
+impl Phase {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Planning => "planning",
+            Phase::Preparing => "preparing",
+            Phase::Firing => "firing",
+            Phase::Concluding => "concluding",
+        }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is at.
+    pub phase: Phase,
+    /// Requests in the plan; 0 before there is one.
+    pub planned: u64,
+    /// How far the candidate is.
+    pub candidate: TwinProgress,
+    /// How far the baseline is.
+    pub baseline: TwinProgress,
+}
+
+/// Carries out a run and writes its results to the run file's output directory:
+/// `report.json`, `report.html` and `run.json`. `progress` is called at each
+/// change of phase and a few times a second while firing.
+///
+/// # Errors
+/// When the run can't be made as the run file says. What the twins do is no error.
+pub fn execute(
+    file: &RunFile,
+    control: &RunControl,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    let mut tell = |phase| {
+        progress(Progress {
+            phase,
+            planned: control.planned(),
+            candidate: control.progress(Twin::Candidate),
+            baseline: control.progress(Twin::Baseline),
+        });
+    };
+    tell(Phase::Planning);
+    let prepared = Prepared::new(file)?;
+    let targets = targets::check(file, &prepared.captured)?;
+    std::fs::create_dir_all(&file.output)
+        .with_context(|| format!("making the directory {}", file.output.display()))?;
+    tell(Phase::Preparing);
+    hooks::prepare(file, control)?;
+
+    tell(Phase::Firing);
+    let options = options(file, targets, &prepared);
+    let limits = &file.settings.limits;
+    let mut source = ArchiveSource::new(
+        &prepared.plan,
+        &prepared.reader,
+        limits.read_ahead_bytes,
+        limits.request_body_bytes,
+    );
+    let mut tick = || tell(Phase::Firing);
+    let mut comparison = Comparison::new(
+        compare::Inputs {
+            plan: &prepared.plan,
+            reader: &prepared.reader,
+            scrubber: &prepared.scrubber,
+            rewrite: &options.rewrite,
+            max_body_bytes: limits.body_bytes,
+            held_bytes: limits.read_ahead_bytes,
+        },
+        Judge::new(file.settings.verdict.clone()),
+        &mut tick,
+    );
+    let started = now();
+    let fired = fire(
+        &prepared.plan,
+        &mut source,
+        &mut comparison,
+        &options,
+        control,
+    )?;
+    let ended = now();
+
+    let unreadable = comparison.unreadable();
+    let judge = comparison.into_judge();
+    tell(Phase::Concluding);
+    let facts = facts::of_run(file, &prepared, &fired, unreadable, started, ended);
+    let report = judge.conclude(facts);
+    write_results(file, &prepared, &fired, &report)?;
+    Ok(report)
+}
+
+/// Plans, and sends nothing.
+///
+/// # Errors
+/// As [`execute`], as far as it can be said without sending anything.
+pub fn dry_run(file: &RunFile) -> Result<DryRun> {
+    let prepared = Prepared::new(file)?;
+    let targets = targets::check(file, &prepared.captured)?;
+    Ok(DryRun::new(file, &targets, prepared.plan))
+}
+
+fn options(file: &RunFile, targets: [Target; 2], prepared: &Prepared) -> Options {
+    let [candidate, baseline] = targets;
+    let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
+    Options {
+        rewrite: file.rewrite(),
+        wait: timeouts.wait.0,
+        response_timeout: timeouts.response.0,
+        connect_timeout: timeouts.connect.0,
+        stop_grace: timeouts.stop.0,
+        max_in_flight: limits.in_flight,
+        max_connections: limits.connections,
+        max_body_bytes: limits.body_bytes,
+        capture_bytes: limits.held_answer_bytes,
+        read_ahead_bytes: limits.read_ahead_bytes,
+        digest: Some(compare::digests(&prepared.scrubber)),
+        ..Options::new(candidate, baseline)
+    }
+}
+
+/// `run.json`: how the run went, beside what the report says.
+#[derive(Serialize)]
+struct RunRecord<'a> {
+    run: &'a str,
+    /// The run file as it was understood.
+    run_file: &'a RunFile,
+    plan: PlanSummary,
+    fired: &'a FireSummary,
+}
+
+fn write_results(
+    file: &RunFile,
+    prepared: &Prepared,
+    fired: &FireSummary,
+    report: &Report,
+) -> Result<()> {
+    let record = RunRecord {
+        run: &file.name,
+        run_file: file,
+        plan: prepared.plan.summary(),
+        fired,
+    };
+    let json = |value: serde_json::Result<String>| value.context("writing JSON");
+    write(
+        &file.output.join("run.json"),
+        &json(serde_json::to_string_pretty(&record))?,
+    )?;
+    write(&file.output.join("report.html"), &html(report))?;
+    write(
+        &file.report_path(),
+        &json(serde_json::to_string_pretty(report))?,
+    )
+}
+
+/// Readers find the old file or the new one, and never half of it.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ns = since.map_or(0, |since| since.as_nanos());
+    Timestamp(u64::try_from(ns).unwrap_or(u64::MAX))
+}

@@ -20,7 +20,7 @@ use super::control::{RunControl, index};
 use super::flows::Flows;
 use super::ledger::{self, Spread, TwinSummary};
 use super::options::Options;
-use super::outcome::{RawOutcome, RawResult};
+use super::outcome::{RawOutcome, RawResult, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
 use super::schedule::{Release, Schedule, Timetable};
 use super::slots::{Key, Slots};
@@ -115,10 +115,11 @@ impl<'a> TwinSide<'a> {
         self.summary.ledger.closes()
     }
 
-    pub(crate) fn finish(mut self) -> TwinSummary {
+    /// What it came to, and its release errors in nanoseconds.
+    pub(crate) fn finish(mut self) -> (TwinSummary, Histogram<u64>) {
         self.summary.release_error = Spread::of(&self.release_error);
         self.summary.lateness = Spread::of(&self.lateness);
-        self.summary
+        (self.summary, self.release_error)
     }
 
     /// The plan says not to fire it.
@@ -306,15 +307,6 @@ impl<'a> TwinSide<'a> {
         self.in_flight = count;
         let counters = self.common.control.counters(self.twin);
         counters.in_flight.set(count as u64);
-    }
-}
-
-/// The word of the run ledger for a reason.
-pub(crate) fn skip_word(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Unbound => "unbound",
-        SkipReason::Incomplete => "incomplete",
-        SkipReason::Filtered => "filtered",
     }
 }
 

@@ -1,7 +1,5 @@
 //! Firing at twins that are plain threads in this process.
 
-mod twins;
-
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -15,7 +13,8 @@ use twintap_scrub::{Encoding, Part};
 use twintap_stream::message::Framing;
 use twintap_verdict::observation::Twin;
 
-use twins::{Reply, Script, TwinServer, binding, produces, recorded, request, target};
+use crate::script::{Script, binding, produces, recorded, request, target};
+use crate::twins::{Reply, TwinServer};
 
 /// Both twins answer everything.
 fn good_twins() -> [TwinServer; 2] {

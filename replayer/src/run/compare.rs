@@ -1,0 +1,354 @@
+//! From raw outcomes to what the judge sees.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twintap_archive::{Reader, StoredBody, StoredExchange};
+use twintap_plan::Plan;
+use twintap_scrub::{BodyFate, ExchangeScrubber, LinkTag, MessageNote, Scrubber};
+use twintap_stream::message::{Message, MessageState};
+use twintap_stream::{Direction, Exchange, RequestHead};
+use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
+
+use super::shelf::Shelf;
+use super::vouch::{stored_bytes, stored_part};
+use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
+use crate::fire::response::RawAnswer;
+use crate::fire::rewrite::Rewrite;
+use crate::fire::{RawOutcome, RawResult, Witness};
+
+/// The most of a request's body that goes along as evidence.
+const EVIDENCE_BYTES: u64 = 64 << 10;
+
+/// Pairs the twins' outcomes, scrubs them, adds production's answer, and shows
+/// them to the judge.
+pub struct Comparison<'a> {
+    inputs: Inputs<'a>,
+    shelf: Shelf<'a>,
+    judge: Judge,
+    half: HashMap<u32, Half>,
+    unreadable: u64,
+    tick: &'a mut dyn FnMut(),
+}
+
+/// What a comparison works with.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The archive that it was made from.
+    pub reader: &'a Reader,
+    /// With the archive's policy and key.
+    pub scrubber: &'a Scrubber,
+    /// What is changed in answers.
+    pub rewrite: &'a Rewrite,
+    /// The largest body that is compared in full.
+    pub max_body_bytes: usize,
+    /// Bytes of exchanges read and not yet needed.
+    pub held_bytes: usize,
+}
+
+/// A request that one twin has an outcome for.
+struct Half {
+    stored: Option<StoredExchange>,
+    outcome: Outcome,
+    /// Counts its answer as held.
+    _held: Option<Held>,
+}
+
+impl<'a> Comparison<'a> {
+    /// `tick` is called a few times a second.
+    pub fn new(inputs: Inputs<'a>, judge: Judge, tick: &'a mut dyn FnMut()) -> Comparison<'a> {
+        Comparison {
+            shelf: Shelf::new(inputs.reader, inputs.held_bytes),
+            inputs,
+            judge,
+            half: HashMap::new(),
+            unreadable: 0,
+            tick,
+        }
+    }
+
+    /// Exchanges of the plan that could not be read again.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// The judge, who has seen everything.
+    pub fn into_judge(self) -> Judge {
+        self.judge
+    }
+
+    fn outcome(&self, raw: RawOutcome, request: Option<&RequestHead>) -> (Outcome, Option<Held>) {
+        match raw.result {
+            RawResult::Answered(answer) => {
+                let (answer, held) = self.answer(*answer, request);
+                let timing = raw.timing.unwrap_or_default();
+                (Outcome::Answered { answer, timing }, Some(held))
+            }
+            RawResult::Errored { kind, detail } => {
+                let outcome = Outcome::Errored {
+                    kind: kind.to_owned(),
+                    detail,
+                    timing: raw.timing,
+                };
+                (outcome, None)
+            }
+            RawResult::Refused(limit) => (Outcome::Refused(limit), None),
+            RawResult::Skipped(reason) => {
+                let word = crate::fire::outcome::skip_word(reason);
+                (Outcome::Skipped(word.to_owned()), None)
+            }
+        }
+    }
+
+    /// A twin's answer, scrubbed as production's was.
+    fn answer(&self, raw: RawAnswer, request: Option<&RequestHead>) -> (Answer, Held) {
+        let unknown = empty_head();
+        let request = request.unwrap_or(&unknown);
+        let mut head = raw.head;
+        self.inputs.rewrite.mend_answer(&mut head, &mut []);
+        let (body, digest) = match raw.body {
+            RawBody::Whole(body) => (body, None),
+            RawBody::Digest { bytes, tag } => (Bytes::new(), Some(Body::Digest { bytes, tag })),
+        };
+        let bytes = body.len() as u64;
+        let (head, scrubbed, note) = self.inputs.scrubber.scrub_response(request, &head, body);
+        let body = digest.unwrap_or_else(|| match scrubbed {
+            Some(body) => Body::Whole(body),
+            None if note.body == BodyFate::Empty => Body::Whole(stored_bytes(&Bytes::new())),
+            None => Body::Digest {
+                bytes,
+                tag: note.body_tag,
+            },
+        });
+        let answer = Answer {
+            head,
+            body,
+            leaves: note.leaves,
+        };
+        (answer, raw.held)
+    }
+
+    fn conclude(&mut self, position: u32, half: Half, twin: Twin, outcome: Outcome) {
+        let planned = &self.inputs.plan.requests[position as usize];
+        let was_fired = is_fired(&half.outcome) || is_fired(&outcome);
+        let (candidate, baseline) = match twin {
+            Twin::Candidate => (outcome, half.outcome),
+            Twin::Baseline => (half.outcome, outcome),
+        };
+        let stored = half.stored.as_ref();
+        let exchange = stored.map(StoredExchange::exchange);
+        let head = exchange.and_then(|exchange| exchange.request.head.as_ref());
+        let request_body = match stored {
+            Some(stored) if was_fired => self.body(
+                &stored.request_body,
+                &stored.record.request,
+                &stored.exchange().request,
+                EVIDENCE_BYTES,
+            ),
+            _ => Body::Digest {
+                bytes: exchange.map_or(0, |exchange| exchange.request.body_bytes),
+                tag: None,
+            },
+        };
+        let observation = Observation {
+            exchange: planned.exchange.clone(),
+            session: self.inputs.plan.sessions[planned.session as usize]
+                .id
+                .clone(),
+            position,
+            recorded: exchange
+                .map(|exchange| exchange.request.first_byte)
+                .unwrap_or_default(),
+            request: stored_part(head.unwrap_or(&empty_head())),
+            request_body,
+            production_latency_ns: exchange.and_then(production_latency_ns),
+            production: stored
+                .filter(|_| was_fired)
+                .and_then(|stored| self.production(stored)),
+            produced: planned
+                .produces
+                .iter()
+                .map(|produced| (produced.path.clone(), produced.tag))
+                .collect(),
+            baseline,
+            candidate,
+        };
+        self.judge.observe(observation);
+    }
+
+    /// What production answered, where it was seen whole.
+    fn production(&self, stored: &StoredExchange) -> Option<Answer> {
+        let response = &stored.exchange().response;
+        let head = response.head.as_ref()?;
+        if response.state != MessageState::Complete {
+            return None;
+        }
+        let note = &stored.record.response;
+        let mut head = head.clone();
+        let mut leaves = note.leaves.clone();
+        self.inputs.rewrite.mend_answer(&mut head, &mut leaves);
+        Some(Answer {
+            head: stored_part(&head),
+            body: self.body(
+                &stored.response_body,
+                note,
+                response,
+                self.inputs.max_body_bytes as u64,
+            ),
+            leaves,
+        })
+    }
+
+    fn body<H>(
+        &self,
+        body: &StoredBody,
+        note: &MessageNote,
+        message: &Message<H>,
+        limit: u64,
+    ) -> Body {
+        let is_kept = !matches!(note.body, BodyFate::Dropped(_));
+        match self.inputs.reader.read_body(body, limit) {
+            Ok(bytes) if is_kept => Body::Whole(stored_bytes(&bytes)),
+            _ => Body::Digest {
+                bytes: message.body_bytes,
+                tag: note.body_tag,
+            },
+        }
+    }
+}
+
+impl Witness for Comparison<'_> {
+    fn values(&mut self, position: u32, answer: &RawAnswer) -> Vec<Option<Bytes>> {
+        let body: &[u8] = match &answer.body {
+            RawBody::Whole(body) => body,
+            RawBody::Digest { .. } => &[],
+        };
+        let produces = &self.inputs.plan.requests[position as usize].produces;
+        produces
+            .iter()
+            .map(|produced| {
+                let value = self
+                    .inputs
+                    .scrubber
+                    .extract(&answer.head, body, &produced.path);
+                value.map(Bytes::from)
+            })
+            .collect()
+    }
+
+    fn observe(&mut self, raw: RawOutcome) {
+        let (position, twin) = (raw.position, raw.twin);
+        let first = match self.half.entry(position) {
+            Entry::Occupied(first) => Some(first.remove()),
+            Entry::Vacant(_) => None,
+        };
+        let (stored, first) = match first {
+            Some(mut first) => (first.stored.take(), Some(first)),
+            None => {
+                let id = &self.inputs.plan.requests[position as usize].exchange;
+                let stored = self.shelf.take(id).ok();
+                self.unreadable += u64::from(stored.is_none());
+                (stored, None)
+            }
+        };
+        let request = stored
+            .as_ref()
+            .and_then(|stored| stored.exchange().request.head.as_ref());
+        let (outcome, held) = self.outcome(raw, request);
+        match first {
+            Some(first) => {
+                let half = Half { stored, ..first };
+                self.conclude(position, half, twin, outcome);
+            }
+            None => {
+                let half = Half {
+                    stored,
+                    outcome,
+                    _held: held,
+                };
+                self.half.insert(position, half);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        (self.tick)();
+    }
+}
+
+/// Whether a request went out, or should have.
+fn is_fired(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Answered { .. } | Outcome::Errored { .. })
+}
+
+fn production_latency_ns(exchange: &Exchange) -> Option<u64> {
+    let (request, response) = (&exchange.request, &exchange.response);
+    let is_seen = request.state == MessageState::Complete && response.head.is_some();
+    is_seen.then(|| response.first_byte.since_ns(request.last_byte))
+}
+
+fn empty_head() -> RequestHead {
+    RequestHead {
+        method: Bytes::new(),
+        target: Bytes::new(),
+        version: Bytes::new(),
+        fields: Vec::new(),
+        line_spelling: None,
+        end: Bytes::new(),
+    }
+}
+
+/// Makes digests with the scrubber's key, equal to those of archived bodies.
+pub fn digests(scrubber: &Scrubber) -> DigestMaker {
+    let scrubber = scrubber.clone();
+    Arc::new(move || {
+        Box::new(ScrubbersDigest {
+            exchange: scrubber.exchange(),
+        })
+    })
+}
+
+/// A body of no known type: nothing is kept of it but its digest.
+struct ScrubbersDigest {
+    exchange: ExchangeScrubber,
+}
+
+impl BodyDigest for ScrubbersDigest {
+    fn push(&mut self, piece: &[u8]) {
+        // What an allowing policy passes on is not kept here.
+        let _ = self
+            .exchange
+            .body(Direction::Server, Bytes::copy_from_slice(piece));
+    }
+
+    fn finish(self: Box<Self>) -> Option<LinkTag> {
+        let mut exchange = no_exchange();
+        exchange.response.state = MessageState::Complete;
+        self.exchange.finish(exchange).record.response.body_tag
+    }
+}
+
+fn no_exchange() -> Exchange {
+    let nowhere = ([0, 0, 0, 0], 0).into();
+    Exchange {
+        id: twintap_stream::ExchangeId {
+            node: Arc::from(""),
+            boot: 0,
+            flow: Default::default(),
+            offset: 0,
+            from_response: false,
+        },
+        protocol: twintap_stream::message::Protocol::Http1,
+        endpoints: twintap_stream::Endpoints::normalised(nowhere, nowhere),
+        round_trip_ns: None,
+        flow_began_before_capture: false,
+        index_in_flow: 0,
+        request: Message::default(),
+        response: Message::default(),
+        interim: Vec::new(),
+    }
+}

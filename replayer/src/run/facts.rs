@@ -1,0 +1,176 @@
+//! What the report says of a run beside its observations.
+
+use std::collections::BTreeMap;
+
+use twintap_archive::Checkpoint;
+use twintap_plan::PlanSummary;
+use twintap_stream::Timestamp;
+use twintap_verdict::{
+    CaptureSource, Correlation, PlanSummary as PlanFacts, Quantiles, RunFacts, Target,
+};
+
+use super::file::{RunFile, TargetSettings};
+use super::prepare::Prepared;
+use crate::fire::{FireSummary, Spread, TwinSummary};
+
+/// The facts of a run that was fired.
+pub fn of_run(
+    file: &RunFile,
+    prepared: &Prepared,
+    fired: &FireSummary,
+    unreadable: u64,
+    started: Timestamp,
+    ended: Timestamp,
+) -> RunFacts {
+    let plan = prepared.plan.summary();
+    let targets = &file.settings.targets;
+    let mut facts = RunFacts {
+        run: file.name.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        loss: prepared.loss.clone(),
+        release_error_us: Some(quantiles(&fired.release_error)),
+        correlation: correlation(&plan, fired),
+        baseline: target(&targets.baseline),
+        candidate: target(&targets.candidate),
+        plan: Some(plan_facts(&plan)),
+        started: Some(started),
+        ended: Some(ended),
+        policy: Some(prepared.scrubber.policy_hash().0.clone()),
+        twin_state_scrubbed: file.settings.state.scrubbed,
+        inconclusive: doubts(fired, unreadable),
+        reproduce: vec![file.reproduce.clone()],
+        ..RunFacts::default()
+    };
+    if let Some(checkpoint) = &prepared.checkpoint {
+        add_captures(&mut facts, checkpoint);
+    }
+    if unreadable > 0 {
+        facts
+            .loss
+            .insert("archive_exchanges_unreadable".to_owned(), unreadable);
+    }
+    facts
+}
+
+fn target(settings: &TargetSettings) -> Target {
+    let address = settings.address.to_string();
+    Target {
+        name: settings.name.clone().unwrap_or_else(|| address.clone()),
+        address,
+    }
+}
+
+fn quantiles(spread: &Spread) -> Quantiles {
+    Quantiles {
+        count: spread.count,
+        p50: spread.p50_us,
+        p90: spread.p90_us,
+        p99: spread.p99_us,
+        max: spread.max_us,
+    }
+}
+
+fn correlation(plan: &PlanSummary, fired: &FireSummary) -> Correlation {
+    Correlation {
+        bound: plan.bindings,
+        unbound: plan.missing.values().sum(),
+        other: counts([
+            ("cross_session", plan.cross_session_bindings),
+            ("candidate_fired_unbound", fired.candidate.fired_unbound),
+            ("baseline_fired_unbound", fired.baseline.fired_unbound),
+        ]),
+    }
+}
+
+fn plan_facts(plan: &PlanSummary) -> PlanFacts {
+    PlanFacts {
+        requests: plan.planned,
+        sessions: plan.sessions.values().sum(),
+        sessions_began_before_capture: plan.began_before_capture,
+        duration_ns: plan.duration_ns,
+        other: counts([
+            ("fired", plan.fired),
+            ("entry", plan.entry),
+            ("internal", plan.internal),
+        ]),
+    }
+}
+
+fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
+}
+
+/// Adds up the ledgers of all captures.
+fn add_captures(facts: &mut RunFacts, checkpoint: &Checkpoint) {
+    let is_pcap = |source| source == twintap_archive::CaptureSource::Pcap;
+    if checkpoint
+        .captures
+        .iter()
+        .any(|capture| is_pcap(capture.source))
+    {
+        facts.capture_source = CaptureSource::Pcap;
+    }
+    for capture in &checkpoint.captures {
+        let kernel = &mut facts.kernel;
+        kernel.seen_bytes += capture.kernel.seen_bytes;
+        kernel.delivered_bytes += capture.kernel.delivered_bytes;
+        kernel.pending_bytes += capture.kernel.pending_bytes;
+        for (cause, dropped) in &capture.kernel.dropped {
+            *kernel.dropped_bytes.entry(cause.clone()).or_default() += dropped.bytes;
+        }
+        let (store, of_capture) = (&mut facts.store, &capture.store);
+        store.delivered_bytes += of_capture.delivered_bytes;
+        store.message_bytes += of_capture.message_bytes;
+        store.framing_bytes += of_capture.framing_bytes;
+        store.duplicate_bytes += of_capture.duplicate_bytes;
+        store.opaque_bytes += of_capture.opaque_bytes;
+        store.pending_bytes += of_capture.pending_bytes;
+        store.rebuilt += of_capture.rebuilt;
+        store.stored += of_capture.stored;
+        store.pending += of_capture.pending;
+        for (cause, bytes) in &of_capture.discarded_bytes {
+            *store.discarded_bytes.entry(cause.clone()).or_default() += bytes;
+        }
+        for (cause, count) in &of_capture.discarded {
+            *store.discarded.entry(cause.clone()).or_default() += count;
+        }
+        for (name, count) in [("gaps", capture.gaps), ("gap_bytes", capture.gap_bytes)] {
+            if count > 0 {
+                *facts.loss.entry(name.to_owned()).or_default() += count;
+            }
+        }
+    }
+}
+
+/// Why the run says nothing about the candidate.
+fn doubts(fired: &FireSummary, unreadable: u64) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if fired.stopped {
+        doubts.push("The run was stopped before its end.".to_owned());
+    }
+    for (name, twin) in [
+        ("candidate", &fired.candidate),
+        ("baseline", &fired.baseline),
+    ] {
+        if was_never_reached(twin) {
+            doubts.push(format!("The {name} was never reached."));
+        }
+    }
+    if unreadable > 0 {
+        doubts.push(format!(
+            "{unreadable} planned exchanges could not be read from the archive again."
+        ));
+    }
+    doubts
+}
+
+fn was_never_reached(twin: &TwinSummary) -> bool {
+    let no_connection = |kind: &str| matches!(kind, "connect_refused" | "connect_failed");
+    let errored = &twin.ledger.errored;
+    twin.ledger.answered == 0
+        && !errored.is_empty()
+        && errored.keys().all(|kind| no_connection(kind))
+}

@@ -1,0 +1,202 @@
+//! Steps before firing: a twin's state is reset, and it is waited for.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::file::{Hook, RunFile, TargetSettings};
+use super::values::HookRequest;
+use crate::fire::capture::{Capture, CaptureLimits};
+use crate::fire::response::{AtEnd, RawAnswer, ResponseReader};
+use crate::fire::{RunControl, Steering};
+
+/// How soon a hook is looked at, or tried, again.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Resets both twins, then waits until both can take requests. Ends early, as if
+/// all were well, when the run is stopped.
+///
+/// # Errors
+/// When a reset fails, or a twin is not healthy in time.
+pub fn prepare(file: &RunFile, control: &RunControl) -> Result<()> {
+    for (twin, settings) in file.settings.targets.both() {
+        if let Some(hook) = &settings.reset {
+            let steps = Steps::new(file, twin, settings, hook, control);
+            steps
+                .once()
+                .with_context(|| format!("targets.{twin}.reset failed"))?;
+        }
+    }
+    for (twin, settings) in file.settings.targets.both() {
+        if let Some(hook) = &settings.health {
+            let steps = Steps::new(file, twin, settings, hook, control);
+            steps
+                .until_well()
+                .with_context(|| format!("targets.{twin}.health: the {twin} is not healthy"))?;
+        }
+    }
+    Ok(())
+}
+
+struct Steps<'a> {
+    file: &'a RunFile,
+    twin: &'a str,
+    settings: &'a TargetSettings,
+    hook: &'a Hook,
+    control: &'a RunControl,
+    deadline: Instant,
+}
+
+impl<'a> Steps<'a> {
+    fn new(
+        file: &'a RunFile,
+        twin: &'a str,
+        settings: &'a TargetSettings,
+        hook: &'a Hook,
+        control: &'a RunControl,
+    ) -> Steps<'a> {
+        Steps {
+            file,
+            twin,
+            settings,
+            hook,
+            control,
+            deadline: Instant::now() + hook.timeout.0,
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.control.steering() == Steering::Stop
+    }
+
+    fn until_well(&self) -> Result<()> {
+        loop {
+            let tried = self.once();
+            if tried.is_ok() || self.is_stopped() {
+                return Ok(());
+            }
+            if Instant::now() + LOOK > self.deadline {
+                return tried.with_context(|| format!("not within {:?}", self.hook.timeout.0));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn once(&self) -> Result<()> {
+        if self.is_stopped() {
+            return Ok(());
+        }
+        match &self.hook.request {
+            Some(request) => self.request(request),
+            None => self.command(),
+        }
+    }
+
+    /// Sends the request and takes any 2xx answer.
+    fn request(&self, request: &HookRequest) -> Result<()> {
+        let answer = self
+            .exchange(request)
+            .with_context(|| request.to_string())?;
+        match answer.head.status {
+            200..300 => Ok(()),
+            status => bail!("{request} was answered with status {status}; it must be 2xx"),
+        }
+    }
+
+    fn exchange(&self, request: &HookRequest) -> Result<Box<RawAnswer>> {
+        let left = || {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            // A time-out of 0 would mean none.
+            left.max(Duration::from_millis(1))
+        };
+        let address = super::targets::resolve(&request.authority)?;
+        let mut stream = TcpStream::connect_timeout(&address, left())?;
+        stream.set_write_timeout(Some(left()))?;
+        write!(
+            stream,
+            "{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            request.method, request.target, request.authority
+        )?;
+        // Only the status counts; of the body nothing is kept.
+        let mut reader = ResponseReader::new(Capture::new(CaptureLimits::new(0, 0, None)));
+        reader.begin(request.method.as_bytes());
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            if Instant::now() >= self.deadline {
+                bail!("no answer within {:?}", self.hook.timeout.0);
+            }
+            stream.set_read_timeout(Some(left()))?;
+            let count = match stream.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if count == 0 {
+                return match reader.end() {
+                    AtEnd::Whole(answer) => Ok(answer),
+                    AtEnd::Nothing => bail!("the connection closed without an answer"),
+                    AtEnd::Cut(place) => bail!("the connection closed {place}"),
+                };
+            }
+            if let Some(answer) = reader.feed(&mut &buffer[..count])? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Runs the command; what it prints goes to `hooks.log` beside the report.
+    fn command(&self) -> Result<()> {
+        let Some((program, arguments)) = self.hook.command.split_first() else {
+            bail!("the command is empty");
+        };
+        let log = log_file(&self.file.output)?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env("TWINTAP_TWIN", self.twin)
+            .env("TWINTAP_TARGET", self.settings.address.to_string())
+            .env("TWINTAP_EGRESS", &self.file.settings.egress)
+            .env("TWINTAP_SNAPSHOT", &self.file.settings.state.snapshot)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {program:?}"))?;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!(
+                    "{program:?} ended with {status}; what it printed is in {}",
+                    self.file.output.join(LOG).display()
+                );
+            }
+            if Instant::now() >= self.deadline || self.is_stopped() {
+                child.kill()?;
+                child.wait()?;
+                if self.is_stopped() {
+                    return Ok(());
+                }
+                bail!("{program:?} did not end within {:?}", self.hook.timeout.0);
+            }
+            thread::sleep(LOOK.min(Duration::from_millis(10)));
+        }
+    }
+}
+
+const LOG: &str = "hooks.log";
+
+fn log_file(directory: &Path) -> Result<std::fs::File> {
+    let path = directory.join(LOG);
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))
+}

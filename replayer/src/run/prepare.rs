@@ -1,0 +1,147 @@
+//! What a run works with: the archive, its policy and key, and the plan.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use twintap_archive::{Checkpoint, Reader, StoredExchange};
+use twintap_plan::{Plan, Planner};
+use twintap_scrub::{Action, BodyFate, Encoding, ExchangeRecord, Part, Scrubber};
+
+use super::file::RunFile;
+use super::targets::Captured;
+use crate::keys;
+
+/// Everything that is known before anything is sent.
+pub struct Prepared {
+    /// The archive.
+    pub reader: Reader,
+    /// What was committed with it last.
+    pub checkpoint: Option<Checkpoint>,
+    /// With the archive's policy and key.
+    pub scrubber: Scrubber,
+    /// The plan.
+    pub plan: Plan,
+    /// What no run may send to.
+    pub captured: Captured,
+    /// Known loss in reading the archive, by name.
+    pub loss: BTreeMap<String, u64>,
+}
+
+/// Exchanges by which the key is checked.
+const KEY_SAMPLES: usize = 200;
+
+impl Prepared {
+    /// Opens the archive, checks that policy and key are those that it was scrubbed
+    /// with, and makes the plan.
+    ///
+    /// # Errors
+    /// When one of these can't be read, or does not belong to the others.
+    pub fn new(file: &RunFile) -> Result<Prepared> {
+        let reader = Reader::open(&file.archive)
+            .with_context(|| format!("opening the archive {}", file.archive.display()))?;
+        let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
+        let policy = keys::load_policy(&file.policy)?;
+        let key = keys::load_key(&file.key)?;
+        let scrubber = Scrubber::new(policy, &key);
+        let captured = Captured::new(checkpoint.as_ref());
+        let mut preparation = Preparation {
+            file,
+            scrubber: &scrubber,
+            captured,
+            loss: BTreeMap::new(),
+            key_samples: KEY_SAMPLES,
+        };
+        let plan = preparation.plan(&reader)?;
+        let Preparation { captured, loss, .. } = preparation;
+        Ok(Prepared {
+            reader,
+            checkpoint,
+            scrubber,
+            plan,
+            captured,
+            loss,
+        })
+    }
+}
+
+struct Preparation<'a> {
+    file: &'a RunFile,
+    scrubber: &'a Scrubber,
+    captured: Captured,
+    loss: BTreeMap<String, u64>,
+    key_samples: usize,
+}
+
+impl Preparation<'_> {
+    fn plan(&mut self, reader: &Reader) -> Result<Plan> {
+        let mut planner = Planner::new(self.file.plan_options());
+        for stored in reader.exchanges().flatten() {
+            self.check(&stored)?;
+            planner.note_request(&stored.record);
+        }
+        let mut exchanges = reader.exchanges();
+        for stored in exchanges.by_ref().flatten() {
+            let dropped = matches!(stored.record.request.body, BodyFate::Dropped(_));
+            planner.add(&stored.record, !dropped);
+        }
+        let losses = [
+            ("archive_places_damaged", exchanges.damaged()),
+            ("archive_blocks_unknown", exchanges.unknown()),
+        ];
+        for (name, count) in losses {
+            if count > 0 {
+                self.loss.insert(name.to_owned(), count);
+            }
+        }
+        Ok(planner.finish())
+    }
+
+    fn check(&mut self, stored: &StoredExchange) -> Result<()> {
+        let server = stored.exchange().endpoints.server;
+        self.captured.servers.insert(server);
+        let (archived, given) = (&stored.record.policy, self.scrubber.policy_hash());
+        if archived != given {
+            bail!(
+                "the archive {} was scrubbed with policy {}, but `policy` ({}) is {}; answers \
+                 scrubbed in another way can't be compared: name the policy it was captured with",
+                self.file.archive.display(),
+                archived.0,
+                self.file.policy,
+                given.0
+            );
+        }
+        if self.key_samples > 0
+            && let Some(is_same) = is_key_of(self.scrubber, &stored.record)
+        {
+            self.key_samples -= 1;
+            if !is_same {
+                bail!(
+                    "the archive {} was scrubbed with another key than that in {}; set `key` to \
+                     the key file that was used",
+                    self.file.archive.display(),
+                    self.file.key.display()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value that the policy allows, and so stands there as it was, has the
+/// tag that this key gives it. `None` where there is none to look at.
+fn is_key_of(scrubber: &Scrubber, record: &ExchangeRecord) -> Option<bool> {
+    let head = record.exchange.request.head.as_ref()?;
+    let leaves = record.request.leaves.iter();
+    let mut plain =
+        leaves.filter(|leaf| leaf.action == Action::Allowed && leaf.encoding == Encoding::Plain);
+    plain.find_map(|leaf| {
+        let part = match leaf.part {
+            Part::Target => &head.target,
+            Part::Field(index) => &head.fields.get(index as usize)?.value,
+            Part::Body => return None,
+        };
+        let start = leaf.start as usize;
+        let value = part.get(start..start + leaf.len as usize)?;
+        Some(scrubber.link_tag(value) == leaf.tag)
+    })
+}

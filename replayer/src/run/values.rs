@@ -1,0 +1,221 @@
+//! How single values of a run file are written.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use twintap_stream::Timestamp;
+
+/// The only version there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Version;
+
+impl TryFrom<u64> for Version {
+    type Error = String;
+
+    fn try_from(version: u64) -> Result<Version, String> {
+        match version {
+            1 => Ok(Version),
+            other => Err(format!("version {other} is not known here; it must be 1")),
+        }
+    }
+}
+
+impl From<Version> for u64 {
+    fn from(_: Version) -> u64 {
+        1
+    }
+}
+
+/// A speed: finite and above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Speed(pub f64);
+
+impl Default for Speed {
+    fn default() -> Speed {
+        Speed(1.0)
+    }
+}
+
+impl TryFrom<f64> for Speed {
+    type Error = String;
+
+    fn try_from(speed: f64) -> Result<Speed, String> {
+        if speed.is_finite() && speed > 0.0 {
+            Ok(Speed(speed))
+        } else {
+            Err(format!(
+                "speed must be above 0 (2.0 is twice as fast), not {speed}"
+            ))
+        }
+    }
+}
+
+/// A span of time, written as `500ms`, `30s`, `5m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span: Option<jiff::SignedDuration> = text.parse().ok();
+        let span = span.and_then(|span| Duration::try_from(span).ok());
+        span.map(Span).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no span of time; write `500ms`, `30s` or `5m`"
+            ))
+        })
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
+    }
+}
+
+/// An instant, written as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instant(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let instant: Option<jiff::Timestamp> = text.parse().ok();
+        let ns = instant.and_then(|instant| u64::try_from(instant.as_nanosecond()).ok());
+        ns.map(|ns| Instant(Timestamp(ns))).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no instant; write `2026-01-31T12:00:00Z`"
+            ))
+        })
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0.0)) {
+            Ok(instant) => serializer.collect_str(&instant),
+            Err(_) => serializer.serialize_u64(self.0.0),
+        }
+    }
+}
+
+/// `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// A name, an IPv4 address, or an IPv6 address in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl FromStr for Authority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Authority, String> {
+        if text.starts_with("https://") {
+            return Err(format!(
+                "{text:?}: twins are reached over plain HTTP; put what ends TLS before them aside"
+            ));
+        }
+        let plain = text.strip_prefix("http://").unwrap_or(text);
+        let plain = plain.strip_suffix('/').unwrap_or(plain);
+        let parts = match plain.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None if text.starts_with("http://") => (plain, Some(80)),
+            None => (plain, None),
+        };
+        let is_host = |host: &str| {
+            !host.is_empty()
+                && !host.contains(['/', '@', ' ', '?', '#'])
+                && (host.starts_with('[') == host.contains(':'))
+        };
+        match parts {
+            (host, Some(port)) if is_host(host) && port != 0 => Ok(Authority {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(format!(
+                "{text:?} is no address; write `host:port` or `http://host:port`"
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Authority {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Authority, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Authority {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// `METHOD http://host:port/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRequest {
+    /// The method.
+    pub method: String,
+    /// Where it goes.
+    pub authority: Authority,
+    /// Path and query.
+    pub target: String,
+}
+
+impl fmt::Display for HookRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} http://{}{}",
+            self.method, self.authority, self.target
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for HookRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HookRequest, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parse = || {
+            let (method, url) = text.split_once(' ')?;
+            let rest = url.trim().strip_prefix("http://")?;
+            let (authority, target) = match rest.find('/') {
+                Some(slash) => rest.split_at(slash),
+                None => (rest, "/"),
+            };
+            let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
+            (is_method && !method.is_empty() && is_plain(target)).then_some(())?;
+            Some(HookRequest {
+                method: method.to_owned(),
+                authority: format!("http://{authority}").parse().ok()?,
+                target: target.to_owned(),
+            })
+        };
+        parse().ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no request; write `POST http://host:port/path`"
+            ))
+        })
+    }
+}
+
+impl Serialize for HookRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

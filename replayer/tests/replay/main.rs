@@ -1,0 +1,7 @@
+//! Firing, and whole runs, at twins that are plain threads in this process.
+
+mod fire;
+mod recording;
+mod run;
+mod script;
+mod twins;

@@ -1,0 +1,158 @@
+//! Twins that are plain threads.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// What a twin does with a request.
+pub enum Reply {
+    /// It writes this, and takes the next request.
+    Text(String),
+    /// It writes this, and closes.
+    Close(String),
+    /// It resets the connection.
+    Reset,
+    /// It says nothing more.
+    Stall,
+}
+
+impl Reply {
+    pub fn ok() -> Reply {
+        Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned())
+    }
+
+    /// An answer that gives these values to the [`Collector`].
+    pub fn values(values: &str) -> Reply {
+        Reply::Text(format!(
+            "HTTP/1.1 302 Found\r\nX-Values: {values}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    }
+}
+
+/// A request that a twin got.
+pub struct Seen {
+    pub line: String,
+    /// Line and fields.
+    pub head: String,
+    /// How many came before it on its connection.
+    pub place: usize,
+}
+
+/// A server that answers as a closure says, one thread for each connection.
+pub struct TwinServer {
+    pub address: SocketAddr,
+    received: Arc<Mutex<Vec<String>>>,
+}
+
+impl TwinServer {
+    pub fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> TwinServer {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let handler = Arc::new(handler);
+        let seen = Arc::clone(&received);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let handler = Arc::clone(&handler);
+                let received = Arc::clone(&seen);
+                let mut all = received.lock().expect("no thread failed");
+                let number = all.len();
+                all.push(String::new());
+                drop(all);
+                thread::spawn(move || {
+                    let mut connection = ServedConnection {
+                        stream,
+                        held: Vec::new(),
+                        received,
+                        number,
+                    };
+                    connection.serve(&*handler);
+                });
+            }
+        });
+        TwinServer { address, received }
+    }
+
+    /// What came over each connection, in the order of their opening.
+    pub fn received(&self) -> Vec<String> {
+        self.received.lock().expect("no thread failed").clone()
+    }
+}
+
+struct ServedConnection {
+    stream: TcpStream,
+    held: Vec<u8>,
+    received: Arc<Mutex<Vec<String>>>,
+    number: usize,
+}
+
+impl ServedConnection {
+    fn serve(&mut self, handler: &dyn Fn(&Seen) -> Reply) {
+        for place in 0.. {
+            let Some(head) = self.request() else { return };
+            let line = head.lines().next().unwrap_or_default().to_owned();
+            match handler(&Seen { line, head, place }) {
+                Reply::Text(text) => {
+                    if self.stream.write_all(text.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+                Reply::Close(text) => {
+                    // The peer may be gone, which a twin need not mind.
+                    let _ = self.stream.write_all(text.as_bytes());
+                    return;
+                }
+                Reply::Reset => {
+                    let linger = Some(Duration::ZERO);
+                    rustix::net::sockopt::set_socket_linger(&self.stream, linger)
+                        .expect("a socket");
+                    return;
+                }
+                Reply::Stall => while self.more() {},
+            }
+        }
+    }
+
+    /// Reads one request and gives its head.
+    fn request(&mut self) -> Option<String> {
+        loop {
+            let text = String::from_utf8_lossy(&self.held).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let lower = head.to_ascii_lowercase();
+                let body_bytes = if lower.contains("transfer-encoding: chunked") {
+                    body.find("0\r\n\r\n").map(|end| end + 5)
+                } else {
+                    let length = lower.split("content-length: ").nth(1);
+                    let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+                    Some(length.unwrap_or(0)).filter(|length| *length <= body.len())
+                };
+                if let Some(body_bytes) = body_bytes {
+                    self.held.drain(..head.len() + 4 + body_bytes);
+                    return Some(head.to_owned());
+                }
+            }
+            if !self.more() {
+                return None;
+            }
+        }
+    }
+
+    fn more(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    self.held.extend_from_slice(&buffer[..count]);
+                    let mut all = self.received.lock().expect("no thread failed");
+                    all[self.number].push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
