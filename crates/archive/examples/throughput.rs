@@ -21,6 +21,10 @@ use twintap_stream::{
 
 /// Exchanges between two commits.
 const BATCH: u64 = 500;
+/// Bodies that differ; more than one block of exchanges holds.
+const BODIES: u64 = 256;
+/// Bytes of a body that are handed over at a time.
+const CHUNK: usize = 64 << 10;
 
 type AnyError = Box<dyn std::error::Error>;
 
@@ -38,7 +42,9 @@ fn main() -> Result<(), AnyError> {
 
 fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
     let (mut archive, _) = Archive::open(path, Options::default())?;
-    let text = body(body_bytes);
+    let bodies: Vec<Vec<u8>> = (0..BODIES.min((64 << 20) / (body_bytes as u64 + 1)))
+        .map(|seed| body(seed, body_bytes))
+        .collect();
     let exchange_bytes = wire_bytes(&record(0)) + body_bytes as u64;
     let count = (total / exchange_bytes).max(1);
     let batch = BATCH.min((64 << 20) / exchange_bytes).max(1);
@@ -49,15 +55,19 @@ fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
         let made: Vec<Scrubbed<ExchangeRecord>> = (number..number + batch)
             .map(|number| scrubbed(&record(number)))
             .collect::<Result<_, _>>()?;
-        let chunks: Vec<Scrubbed<Bytes>> = text
-            .chunks(64 << 10)
-            .map(|chunk| scrubbed(&Bytes::copy_from_slice(chunk)))
+        let chunks: Vec<Vec<Scrubbed<Bytes>>> = bodies
+            .iter()
+            .map(|body| {
+                body.chunks(CHUNK)
+                    .map(|chunk| scrubbed(&Bytes::copy_from_slice(chunk)))
+                    .collect()
+            })
             .collect::<Result<_, _>>()?;
         let start = Instant::now();
-        for record in made {
+        for (record, chunks) in made.into_iter().zip(chunks.iter().cycle()) {
             let request = archive.begin_body();
             let mut response = archive.begin_body();
-            for chunk in &chunks {
+            for chunk in chunks {
                 archive.write_body(&mut response, chunk.clone())?;
             }
             archive.store(record, request, response)?;
@@ -109,9 +119,9 @@ fn wire_bytes(record: &ExchangeRecord) -> u64 {
 }
 
 /// JSON-like text with values that do not repeat.
-fn body(length: usize) -> Vec<u8> {
+fn body(seed: u64, length: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(length + 128);
-    let mut state = 1_u64;
+    let mut state = seed;
     while out.len() < length {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -14,6 +14,10 @@ pub use header::{ArchiveId, Identity};
 pub(crate) use header::{HEADER_BYTES, HeaderFault, MAJOR, MINOR, PartHeader};
 pub(crate) use name::{IDENTITY, PartName, is_leftover, open_name, sealed_name};
 
+use minicbor_serde::{Deserializer, Serializer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::error::DamageCause;
 
 /// The `N` bytes at `at`; callers pass slices that they have checked the length of.
@@ -29,12 +33,11 @@ fn same(found: u32, expected: u32) -> bool {
 }
 
 /// Decodes one CBOR item that fills `bytes`.
-pub(crate) fn from_cbor<T: serde::de::DeserializeOwned>(
-    mut bytes: &[u8],
-) -> Result<T, DamageCause> {
-    let value = ciborium::from_reader(&mut bytes)
-        .map_err(|error| DamageCause::Content(error.to_string()))?;
-    if bytes.is_empty() {
+pub(crate) fn from_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DamageCause> {
+    let mut decoder = Deserializer::new(bytes);
+    let value =
+        T::deserialize(&mut decoder).map_err(|error| DamageCause::Content(error.to_string()))?;
+    if decoder.decoder().position() == bytes.len() {
         Ok(value)
     } else {
         Err(DamageCause::Length)
@@ -43,12 +46,46 @@ pub(crate) fn from_cbor<T: serde::de::DeserializeOwned>(
 
 /// Appends `value` as one CBOR item.
 pub(crate) fn to_cbor(
-    value: &impl serde::Serialize,
+    value: &impl Serialize,
     what: &'static str,
     out: &mut Vec<u8>,
 ) -> crate::Result<()> {
-    ciborium::into_writer(value, out).map_err(|error| crate::Error::Encode {
-        what,
-        cause: error.to_string(),
-    })
+    value
+        .serialize(&mut Serializer::new(out))
+        .map_err(|error| crate::Error::Encode {
+            what,
+            cause: error.to_string(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Capture, Checkpoint};
+
+    /// The format is CBOR, not what one library makes of it.
+    #[test]
+    fn another_library_reads_and_writes_the_same() {
+        let checkpoint = Checkpoint {
+            captures: vec![Capture {
+                durable_frames: vec![(1, 300), (70_000, u64::MAX)],
+                ..Capture::default()
+            }],
+            ..Checkpoint::default()
+        };
+        let mut ours = Vec::new();
+        to_cbor(&checkpoint, "a checkpoint", &mut ours).expect("it can be encoded");
+        let mut theirs = Vec::new();
+        ciborium::into_writer(&checkpoint, &mut theirs).expect("it can be encoded");
+        assert_eq!(ours, theirs);
+        let read: Checkpoint = ciborium::from_reader(&ours[..]).expect("it can be decoded");
+        assert_eq!(read, checkpoint);
+    }
+
+    #[test]
+    fn what_follows_an_item_is_told_of() {
+        assert_eq!(from_cbor::<u8>(&[7]), Ok(7));
+        assert_eq!(from_cbor::<u8>(&[7, 7]), Err(DamageCause::Length));
+        assert!(matches!(from_cbor::<u8>(&[]), Err(DamageCause::Content(_))));
+    }
 }
