@@ -16,6 +16,7 @@ mod limits;
 pub mod message;
 pub mod packet;
 mod protocol;
+mod roles;
 pub mod segment;
 mod sink;
 mod streams;

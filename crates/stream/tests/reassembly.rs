@@ -960,3 +960,30 @@ fn joined_in_the_middle_by_the_kernel() {
     "#]]
     .assert_eq(&render(&tap.events));
 }
+
+#[test]
+fn a_gap_settles_where_a_direction_begins() {
+    check(
+        Talk::new()
+            .raw(Server, 0, TcpFlags::ACK, "other\r\n", Some(0))
+            .raw(Server, 7, TcpFlags::ACK, "", Some(870))
+            .wait(1000)
+            .raw(Server, 7, TcpFlags::ACK, "", Some(870))
+            .raw(
+                Server,
+                7,
+                TcpFlags::ACK,
+                "",
+                Some(u64::from(u32::MAX - 400)),
+            )
+            .client(870, GET)
+            .server(7, OK),
+        expect![[r#"
+            began before
+            gap Client 0+870
+            GET /a complete -> 200 "ok" complete
+            closed CaptureEnded
+            75 bytes: message 68 framing 0 opaque 7
+        "#]],
+    );
+}

@@ -3,6 +3,8 @@
 mod exchange;
 mod framing;
 mod head;
+mod heads;
+mod loss;
 mod probe;
 mod side;
 #[cfg(test)]
@@ -15,8 +17,8 @@ use self::framing::Body;
 use self::head::Flags;
 use self::side::{Side, State};
 use crate::event::{EventKind, Watermark};
-use crate::message::{Framing, MessageState};
-use crate::protocol::{Claim, Parser, Protocol};
+use crate::message::Framing;
+use crate::protocol::{Parser, Protocol};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -330,132 +332,6 @@ impl Http1 {
         }
     }
 
-    fn request_head(&mut self, bytes: &Bytes, place: &HeadPlace, sink: &mut Sink<'_>) -> bool {
-        let Some((head, mut flags)) = head::parse_request(bytes) else {
-            return false;
-        };
-        let body = framing::of_request(&head, &mut flags);
-        if !self.head_is_open {
-            let id = sink.exchange_id(place.offset, false);
-            self.queue.open.push_back(Open::new(id));
-        }
-        self.head_is_open = false;
-        let Some(open) = self.queue.open.back_mut() else {
-            return false;
-        };
-        sink.event(EventKind::RequestHead {
-            exchange: open.id.clone(),
-            head: head.clone(),
-            time: place.first_byte,
-        });
-        open.request.head = Some(head);
-        open.request.state = MessageState::Incomplete;
-        open.request.framing = framing_of(body);
-        open.request.offset = place.offset;
-        open.request.first_byte = place.first_byte;
-        open.request.last_byte = place.last_byte;
-        open.request_after = place.after;
-        open.request_progress.flags = flags;
-        self.client.regain();
-        self.settle_lost_responses();
-        self.begin_body(Direction::Client, body);
-        true
-    }
-
-    fn response_head(&mut self, bytes: &Bytes, place: &HeadPlace, sink: &mut Sink<'_>) -> bool {
-        let Some((head, mut flags)) = head::parse_response(bytes) else {
-            return false;
-        };
-        self.server.regain();
-        let index = self.pair(place, sink);
-        let open = &mut self.queue.open[index];
-        open.response_start.get_or_insert(place.offset);
-        if matches!(head.status, 100 | 102..=199) {
-            open.interim.push(head);
-            self.server.state = State::Between;
-            return true;
-        }
-        let body = framing::of_response(&head, open.method(), &mut flags);
-        let switches = head.status == 101
-            || (open.method() == Some(b"CONNECT") && (200..300).contains(&head.status));
-        let body = if switches { Body::None } else { body };
-        sink.event(EventKind::ResponseHead {
-            exchange: open.id.clone(),
-            head: head.clone(),
-            time: place.first_byte,
-        });
-        open.response.head = Some(head);
-        open.response.state = MessageState::Incomplete;
-        open.response.framing = framing_of(body);
-        open.response.offset = place.offset;
-        open.response.first_byte = place.first_byte;
-        open.response.last_byte = place.last_byte;
-        open.response_progress.flags = flags;
-        open.response_progress.damaged = false;
-        self.tunnel |= switches;
-        self.begin_body(Direction::Server, body);
-        true
-    }
-
-    /// What answers a request of HTTP/0.9 is a body and nothing else; true when one begins.
-    fn begins_simple_response(&mut self) -> bool {
-        let Some(index) = self.queue.answering() else {
-            return false;
-        };
-        let open = &mut self.queue.open[index];
-        let is_simple = open
-            .request
-            .head
-            .as_ref()
-            .is_some_and(|head| head.version.is_empty() && head.fields.is_empty());
-        if !is_simple
-            || self.server.is_lost()
-            || probe::accept(Direction::Server, self.server.front()) != Claim::NotMine
-        {
-            return false;
-        }
-        open.response_start = Some(self.server.consumed);
-        open.response.offset = self.server.consumed;
-        open.response.first_byte = self.server.last_time();
-        open.response.framing = Framing::Close;
-        self.server.state = State::UntilClose;
-        true
-    }
-
-    /// The exchange that a response at `place` answers. A response answers the oldest request
-    /// without one, unless its client had received bytes past the response before it began that
-    /// request: then the request of the response is unknown.
-    fn pair(&mut self, place: &HeadPlace, sink: &mut Sink<'_>) -> usize {
-        let at = match self.queue.answering() {
-            Some(index) => {
-                let open = &self.queue.open[index];
-                if open.request_after.is_none_or(|after| after <= place.offset) {
-                    return index;
-                }
-                index
-            }
-            None => {
-                if let Some((offset, time)) = self.client.partial_head()
-                    && !self.head_is_open
-                {
-                    let mut open = Open::new(sink.exchange_id(offset, false));
-                    open.request.offset = offset;
-                    open.request.state = MessageState::Incomplete;
-                    open.request.first_byte = time;
-                    open.request.last_byte = time;
-                    self.head_is_open = true;
-                    self.queue.open.push_back(open);
-                    return self.queue.open.len() - 1;
-                }
-                self.queue.open.len()
-            }
-        };
-        let mut orphan = Open::new(sink.exchange_id(place.offset, true));
-        orphan.request_progress.done = true;
-        self.queue.open.insert(at, orphan);
-        at
-    }
-
     fn begin_body(&mut self, direction: Direction, body: Body) {
         let side = self.side(direction);
         match body {
@@ -596,99 +472,6 @@ impl Http1 {
         }
     }
 
-    /// What follows in `direction` from `offset` need not be the start of a message.
-    fn lose(&mut self, direction: Direction, offset: u64) {
-        self.side(direction).lose(offset);
-    }
-
-    /// A message whose framing can't be followed any more is over.
-    fn break_off(
-        &mut self,
-        direction: Direction,
-        cause: &'static str,
-        offset: u64,
-        sink: &mut Sink<'_>,
-    ) {
-        let partial = self.side(direction).drop_partial();
-        sink.discard(cause, partial);
-        self.damage(direction);
-        self.finish(direction);
-        self.lose(direction, offset);
-    }
-
-    fn break_off_here(&mut self, direction: Direction, cause: &'static str, sink: &mut Sink<'_>) {
-        let offset = self.side(direction).consumed;
-        self.break_off(direction, cause, offset, sink);
-    }
-
-    /// Gives up a head of which only a part was seen. Its exchange stays.
-    fn abandon_head(&mut self, direction: Direction, cause: &'static str, sink: &mut Sink<'_>) {
-        let begun = self.side(direction).partial_head();
-        let time = self.side(direction).last_time();
-        let partial = self.side(direction).drop_partial();
-        self.side(direction).state = State::Between;
-        sink.discard(cause, partial);
-        let Some((offset, first_byte)) = begun else {
-            return;
-        };
-        let end = self.side(direction).consumed;
-        match direction {
-            Direction::Client => {
-                if !self.head_is_open {
-                    let id = sink.exchange_id(offset, false);
-                    self.queue.open.push_back(Open::new(id));
-                }
-                self.head_is_open = false;
-                if let Some(open) = self.queue.open.back_mut() {
-                    open.request.offset = offset;
-                    open.request.first_byte = first_byte;
-                    open.request.last_byte = time;
-                }
-            }
-            Direction::Server => {
-                let place = HeadPlace {
-                    offset,
-                    end,
-                    first_byte,
-                    last_byte: time,
-                    after: None,
-                };
-                let index = self.pair(&place, sink);
-                let open = &mut self.queue.open[index];
-                open.response_start.get_or_insert(offset);
-                open.response.offset = offset;
-                open.response.first_byte = first_byte;
-                open.response.last_byte = time;
-            }
-        }
-        self.damage(direction);
-        self.finish(direction);
-    }
-
-    /// After a place where responses may be missing: a request that its client began when it had
-    /// received bytes past that place tells that the requests before it were answered there.
-    fn settle_lost_responses(&mut self) {
-        let Some(lost_from) = self.server.lost_from() else {
-            return;
-        };
-        let end = self.server.consumed;
-        while let Some(index) = self.queue.answering()
-            && let Some(later) = self.queue.open.get(index + 1)
-            && later.request_after.is_some_and(|after| after > lost_from)
-        {
-            self.queue.open[index].finish(Direction::Server, end);
-        }
-    }
-
-    /// True while what the client sent last can only be understood with the response to come.
-    fn is_blocked(&self) -> bool {
-        !self.tunnel
-            && !self.server.ended
-            && self.queue.open.back().is_some_and(|open| {
-                open.request_progress.done && !open.response_progress.done && open.may_switch()
-            })
-    }
-
     /// Parses what is held back, without waiting for the response.
     fn release(&mut self, sink: &mut Sink<'_>) {
         if self.client.has_input() && self.is_blocked() {
@@ -697,54 +480,6 @@ impl Http1 {
             self.server.ended = ended;
         }
         self.run(Direction::Client, sink);
-    }
-
-    /// True when a client that asked for leave to send a body, and got a final response instead,
-    /// goes on with another request (RFC 9110, section 10.1.1). The request is over then.
-    fn body_was_not_sent(&mut self, direction: Direction) -> bool {
-        if direction == Direction::Server || !self.client.is_at_piece_start() {
-            return false;
-        }
-        let Some(open) = self.queue.open.back() else {
-            return false;
-        };
-        let refused = open.response_progress.done || open.response.head.is_some();
-        if !refused
-            || open.request.body_bytes > 0
-            || !open.interim.is_empty()
-            || !open.waits_for_continue()
-            || probe::probe(Direction::Client, self.client.front(), false) != Claim::Certain
-        {
-            return false;
-        }
-        self.flag(direction, "body_not_sent");
-        self.damage(direction);
-        self.finish(direction);
-        true
-    }
-
-    /// No more bytes come in `direction`; `clean` when its sender said so.
-    fn stop(
-        &mut self,
-        direction: Direction,
-        clean: bool,
-        cause: &'static str,
-        sink: &mut Sink<'_>,
-    ) {
-        match self.side(direction).state {
-            State::Between | State::Tunnel => {}
-            State::Head { .. } => self.abandon_head(direction, cause, sink),
-            State::UntilClose => {
-                if !clean || direction == Direction::Client {
-                    self.damage(direction);
-                }
-                self.finish(direction);
-            }
-            _ => {
-                let offset = self.side(direction).consumed;
-                self.break_off(direction, cause, offset, sink);
-            }
-        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Half {
     cut: BTreeMap<u64, u64>,
     /// True once its end was handed on.
     pub ended: bool,
-    /// True once any payload was seen.
+    /// True once any payload was seen, or given up: its offsets are settled.
     pub has_data: bool,
 }
 
@@ -305,6 +305,7 @@ impl Half {
 
     /// Gives up `bytes` at the front.
     pub fn skip_gap(&mut self, bytes: u64) {
+        self.has_data = true;
         self.advance(self.next + bytes);
         self.highest = self.highest.max(self.next);
     }

@@ -1,0 +1,160 @@
+//! Heads: which exchange a message belongs to.
+
+use bytes::Bytes;
+
+use super::exchange::Open;
+use super::framing::{self, Body};
+use super::side::State;
+use super::{HeadPlace, Http1, framing_of, head, probe};
+use crate::event::EventKind;
+use crate::message::{Framing, MessageState};
+use crate::protocol::Claim;
+use crate::segment::Direction;
+use crate::sink::Sink;
+
+impl Http1 {
+    pub(super) fn request_head(
+        &mut self,
+        bytes: &Bytes,
+        place: &HeadPlace,
+        sink: &mut Sink<'_>,
+    ) -> bool {
+        let Some((head, mut flags)) = head::parse_request(bytes) else {
+            return false;
+        };
+        let body = framing::of_request(&head, &mut flags);
+        if !self.head_is_open {
+            let id = sink.exchange_id(place.offset, false);
+            self.queue.open.push_back(Open::new(id));
+        }
+        self.head_is_open = false;
+        let Some(open) = self.queue.open.back_mut() else {
+            return false;
+        };
+        sink.event(EventKind::RequestHead {
+            exchange: open.id.clone(),
+            head: head.clone(),
+            time: place.first_byte,
+        });
+        open.request.head = Some(head);
+        open.request.state = MessageState::Incomplete;
+        open.request.framing = framing_of(body);
+        open.request.offset = place.offset;
+        open.request.first_byte = place.first_byte;
+        open.request.last_byte = place.last_byte;
+        open.request_after = place.after;
+        open.request_progress.flags = flags;
+        self.client.regain();
+        self.settle_lost_responses();
+        self.begin_body(Direction::Client, body);
+        true
+    }
+
+    pub(super) fn response_head(
+        &mut self,
+        bytes: &Bytes,
+        place: &HeadPlace,
+        sink: &mut Sink<'_>,
+    ) -> bool {
+        let Some((head, mut flags)) = head::parse_response(bytes) else {
+            return false;
+        };
+        self.server.regain();
+        let index = self.pair(place, sink);
+        let open = &mut self.queue.open[index];
+        open.response_start.get_or_insert(place.offset);
+        if matches!(head.status, 100 | 102..=199) {
+            open.interim.push(head);
+            self.server.state = State::Between;
+            return true;
+        }
+        let body = framing::of_response(&head, open.method(), &mut flags);
+        let switches = head.status == 101
+            || (open.method() == Some(b"CONNECT") && (200..300).contains(&head.status));
+        let body = if switches { Body::None } else { body };
+        sink.event(EventKind::ResponseHead {
+            exchange: open.id.clone(),
+            head: head.clone(),
+            time: place.first_byte,
+        });
+        open.response.head = Some(head);
+        open.response.state = MessageState::Incomplete;
+        open.response.framing = framing_of(body);
+        open.response.offset = place.offset;
+        open.response.first_byte = place.first_byte;
+        open.response.last_byte = place.last_byte;
+        open.response_progress.flags = flags;
+        open.response_progress.damaged = false;
+        self.tunnel |= switches;
+        self.begin_body(Direction::Server, body);
+        true
+    }
+
+    /// What answers a request of HTTP/0.9 is a body and nothing else; true when one begins.
+    pub(super) fn begins_simple_response(&mut self) -> bool {
+        let Some(index) = self.queue.answering() else {
+            return false;
+        };
+        let open = &mut self.queue.open[index];
+        let is_simple = open
+            .request
+            .head
+            .as_ref()
+            .is_some_and(|head| head.version.is_empty() && head.fields.is_empty());
+        if !is_simple
+            || self.server.is_lost()
+            || probe::accept(Direction::Server, self.server.front()) != Claim::NotMine
+        {
+            return false;
+        }
+        open.response_start = Some(self.server.consumed);
+        open.response.offset = self.server.consumed;
+        open.response.first_byte = self.server.last_time();
+        open.response.framing = Framing::Close;
+        self.server.state = State::UntilClose;
+        true
+    }
+
+    /// The exchange that a response at `place` answers. A response answers the oldest request
+    /// without one, unless its client had received bytes past the response before it began that
+    /// request: then the request of the response is unknown.
+    pub(super) fn pair(&mut self, place: &HeadPlace, sink: &mut Sink<'_>) -> usize {
+        let at = match self.queue.answering() {
+            Some(index) => {
+                let open = &self.queue.open[index];
+                if open.request_after.is_none_or(|after| after <= place.offset) {
+                    return index;
+                }
+                index
+            }
+            None => {
+                if let Some((offset, time)) = self.client.partial_head()
+                    && !self.head_is_open
+                {
+                    let mut open = Open::new(sink.exchange_id(offset, false));
+                    open.request.offset = offset;
+                    open.request.state = MessageState::Incomplete;
+                    open.request.first_byte = time;
+                    open.request.last_byte = time;
+                    self.head_is_open = true;
+                    self.queue.open.push_back(open);
+                    return self.queue.open.len() - 1;
+                }
+                self.queue.open.len()
+            }
+        };
+        let mut orphan = Open::new(sink.exchange_id(place.offset, true));
+        orphan.request_progress.done = true;
+        self.queue.open.insert(at, orphan);
+        at
+    }
+
+    /// True while what the client sent last can only be understood with the response to come.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.tunnel
+            && !self.server.ended
+            && self.queue.open.back().is_some_and(|open| {
+                open.request_progress.done && !open.response_progress.done && open.may_switch()
+            })
+    }
+}

@@ -1,0 +1,152 @@
+//! Messages of which something is missing, and where it goes on after them.
+
+use super::exchange::Open;
+use super::side::State;
+use super::{HeadPlace, Http1, probe};
+use crate::protocol::Claim;
+use crate::segment::Direction;
+use crate::sink::Sink;
+
+impl Http1 {
+    /// What follows in `direction` from `offset` need not be the start of a message.
+    pub(super) fn lose(&mut self, direction: Direction, offset: u64) {
+        self.side(direction).lose(offset);
+    }
+
+    /// A message whose framing can't be followed any more is over.
+    pub(super) fn break_off(
+        &mut self,
+        direction: Direction,
+        cause: &'static str,
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) {
+        let partial = self.side(direction).drop_partial();
+        sink.discard(cause, partial);
+        self.damage(direction);
+        self.finish(direction);
+        self.lose(direction, offset);
+    }
+
+    pub(super) fn break_off_here(
+        &mut self,
+        direction: Direction,
+        cause: &'static str,
+        sink: &mut Sink<'_>,
+    ) {
+        let offset = self.side(direction).consumed;
+        self.break_off(direction, cause, offset, sink);
+    }
+
+    /// Gives up a head of which only a part was seen. Its exchange stays.
+    pub(super) fn abandon_head(
+        &mut self,
+        direction: Direction,
+        cause: &'static str,
+        sink: &mut Sink<'_>,
+    ) {
+        let begun = self.side(direction).partial_head();
+        let time = self.side(direction).last_time();
+        let partial = self.side(direction).drop_partial();
+        self.side(direction).state = State::Between;
+        sink.discard(cause, partial);
+        let Some((offset, first_byte)) = begun else {
+            return;
+        };
+        let end = self.side(direction).consumed;
+        match direction {
+            Direction::Client => {
+                if !self.head_is_open {
+                    let id = sink.exchange_id(offset, false);
+                    self.queue.open.push_back(Open::new(id));
+                }
+                self.head_is_open = false;
+                if let Some(open) = self.queue.open.back_mut() {
+                    open.request.offset = offset;
+                    open.request.first_byte = first_byte;
+                    open.request.last_byte = time;
+                }
+            }
+            Direction::Server => {
+                let place = HeadPlace {
+                    offset,
+                    end,
+                    first_byte,
+                    last_byte: time,
+                    after: None,
+                };
+                let index = self.pair(&place, sink);
+                let open = &mut self.queue.open[index];
+                open.response_start.get_or_insert(offset);
+                open.response.offset = offset;
+                open.response.first_byte = first_byte;
+                open.response.last_byte = time;
+            }
+        }
+        self.damage(direction);
+        self.finish(direction);
+    }
+
+    /// After a place where responses may be missing: a request that its client began when it had
+    /// received bytes past that place tells that the requests before it were answered there.
+    pub(super) fn settle_lost_responses(&mut self) {
+        let Some(lost_from) = self.server.lost_from() else {
+            return;
+        };
+        let end = self.server.consumed;
+        while let Some(index) = self.queue.answering()
+            && let Some(later) = self.queue.open.get(index + 1)
+            && later.request_after.is_some_and(|after| after > lost_from)
+        {
+            self.queue.open[index].finish(Direction::Server, end);
+        }
+    }
+
+    /// True when a client that asked for leave to send a body, and got a final response instead,
+    /// goes on with another request (RFC 9110, section 10.1.1). The request is over then.
+    pub(super) fn body_was_not_sent(&mut self, direction: Direction) -> bool {
+        if direction == Direction::Server || !self.client.is_at_piece_start() {
+            return false;
+        }
+        let Some(open) = self.queue.open.back() else {
+            return false;
+        };
+        let refused = open.response_progress.done || open.response.head.is_some();
+        if !refused
+            || open.request.body_bytes > 0
+            || !open.interim.is_empty()
+            || !open.waits_for_continue()
+            || probe::probe(Direction::Client, self.client.front(), false) != Claim::Certain
+        {
+            return false;
+        }
+        self.flag(direction, "body_not_sent");
+        self.damage(direction);
+        self.finish(direction);
+        true
+    }
+
+    /// No more bytes come in `direction`; `clean` when its sender said so.
+    pub(super) fn stop(
+        &mut self,
+        direction: Direction,
+        clean: bool,
+        cause: &'static str,
+        sink: &mut Sink<'_>,
+    ) {
+        match self.side(direction).state {
+            State::Between | State::Tunnel => {}
+            State::Head { .. } => self.abandon_head(direction, cause, sink),
+            State::UntilClose => {
+                if !clean || direction == Direction::Client {
+                    self.damage(direction);
+                }
+                self.finish(direction);
+            }
+            _ => {
+                let offset = self.side(direction).consumed;
+                self.break_off(direction, cause, offset, sink);
+            }
+        }
+    }
+}
