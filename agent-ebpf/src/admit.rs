@@ -43,7 +43,7 @@ pub fn admit(
     segment: &mut Segment,
 ) -> Result<*mut FlowState, Outcome> {
     if !segment.is_syn()
-        && let Some(flow) = FLOWS.get_ptr_mut(segment.key)
+        && let Some(flow) = FLOWS.get_ptr_mut(&segment.key)
     {
         // SAFETY: a pointer into a map's value.
         let state = unsafe { &*flow };
@@ -56,8 +56,8 @@ pub fn admit(
         }
     }
     let entry = match twintap_admit(ctx.skb.skb, segment) {
-        answer::FLOW => FLOWS.get_ptr_mut(segment.key),
-        answer::HANDSHAKE => HANDSHAKES.get_ptr_mut(segment.key),
+        answer::FLOW => FLOWS.get_ptr_mut(&segment.key),
+        answer::HANDSHAKE => HANDSHAKES.get_ptr_mut(&segment.key),
         answer::NOT_NAMED => return Err(Outcome::NotNamed),
         answer::NO_FLOW => return Err(Outcome::NoFlow),
         answer::ROLE_UNKNOWN => return Err(Outcome::RoleUnknown),
@@ -86,7 +86,7 @@ pub extern "C" fn twintap_admit(skb: *mut __sk_buff, segment: *mut Segment) -> u
     if segment.is_syn() {
         return admit_syn(config, segment, &socket);
     }
-    match FLOWS.get_ptr_mut(segment.key) {
+    match FLOWS.get_ptr_mut(&segment.key) {
         // SAFETY: a pointer into a map's value.
         Some(flow) => decide_anew(config, segment, &socket, unsafe { &mut *flow }),
         None => admit_new(&ctx, config, segment, &socket),
@@ -317,7 +317,7 @@ fn find_role(ctx: &SkBuffContext, segment: &Segment, socket: &Socket) -> Option<
         return Some(Role::Client);
     }
     // SAFETY: the value is copied at once.
-    if let Some(role) = unsafe { ROLES.get(segment.key) } {
+    if let Some(role) = unsafe { ROLES.get(&segment.key) } {
         return Role::from_u8(*role);
     }
     // Somebody listens where this socket is bound: it was accepted there.

@@ -1,6 +1,8 @@
 //! Reads the headers of a packet. It begins at its IP header; lengths come from the socket buffer,
 //! since the 16 bits of the IP header are too few for large segments.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{helpers::bpf_get_netns_cookie, programs::SkBuffContext};
 use twintap_abi::{Direction, FlowKey, tcp_flags};
 
@@ -22,7 +24,6 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 
 /// A TCP segment, where its payload lies, and what was found out about its flow.
 #[repr(C)]
-#[derive(Default)]
 pub struct Segment {
     pub key: FlowKey,
     /// The flow's id; 0 until it is known.
@@ -38,6 +39,8 @@ pub struct Segment {
     pub flags: u8,
     pub direction: u8,
     pub role: u8,
+    /// Always zero: what other functions are handed has no uninitialised bytes.
+    pub reserved: [u8; 5],
 }
 
 #[repr(C)]
@@ -87,18 +90,26 @@ impl Segment {
     ///
     /// Not inlined, so that the headers leave the stack, of which there are 512 bytes, afterwards.
     #[inline(never)]
-    pub fn parse(&mut self, ctx: &SkBuffContext) -> Result<(), Outcome> {
+    pub fn parse(
+        segment: &mut MaybeUninit<Self>,
+        ctx: &SkBuffContext,
+        direction: Direction,
+    ) -> Result<(), Outcome> {
         // SAFETY: a field of the context, which the verifier lets programs read.
         let protocol = unsafe { (*ctx.skb.skb).protocol } as u16;
         match u16::from_be(protocol) {
-            ETH_P_IP => self.parse_ipv4(ctx),
-            ETH_P_IPV6 => self.parse_ipv6(ctx),
+            ETH_P_IP => Self::parse_ipv4(segment, ctx, direction),
+            ETH_P_IPV6 => Self::parse_ipv6(segment, ctx, direction),
             _ => Err(Outcome::NotTcp),
         }
     }
 
     #[inline(always)]
-    fn parse_ipv4(&mut self, ctx: &SkBuffContext) -> Result<(), Outcome> {
+    fn parse_ipv4(
+        segment: &mut MaybeUninit<Self>,
+        ctx: &SkBuffContext,
+        direction: Direction,
+    ) -> Result<(), Outcome> {
         // What is shorter than both headers is not TCP.
         let head: Ipv4Tcp = ctx.load(0).map_err(|_| Outcome::NotTcp)?;
         if head.protocol != PROTOCOL_TCP {
@@ -115,17 +126,16 @@ impl Segment {
         } else {
             return Err(Outcome::Malformed);
         };
-        self.fill(
-            ctx,
-            &tcp,
-            tcp_at,
-            mapped(head.source),
-            mapped(head.destination),
-        )
+        let (source, destination) = (mapped(head.source), mapped(head.destination));
+        Self::fill(segment, ctx, direction, &tcp, tcp_at, source, destination)
     }
 
     #[inline(always)]
-    fn parse_ipv6(&mut self, ctx: &SkBuffContext) -> Result<(), Outcome> {
+    fn parse_ipv6(
+        segment: &mut MaybeUninit<Self>,
+        ctx: &SkBuffContext,
+        direction: Direction,
+    ) -> Result<(), Outcome> {
         let head: Ipv6Tcp = ctx.load(0).map_err(|_| Outcome::NotTcp)?;
         let (tcp, tcp_at) = if head.next_header == PROTOCOL_TCP {
             (head.tcp, 40)
@@ -134,48 +144,58 @@ impl Segment {
             let tcp = ctx.load(tcp_at as usize).map_err(|_| Outcome::Malformed)?;
             (tcp, tcp_at)
         };
-        self.fill(ctx, &tcp, tcp_at, head.source, head.destination)
+        let (source, destination) = (head.source, head.destination);
+        Self::fill(segment, ctx, direction, &tcp, tcp_at, source, destination)
     }
 
     #[inline(always)]
     fn fill(
-        &mut self,
+        segment: &mut MaybeUninit<Self>,
         ctx: &SkBuffContext,
+        direction: Direction,
         tcp: &TcpHeader,
         tcp_at: u32,
         source: [u8; 16],
         destination: [u8; 16],
     ) -> Result<(), Outcome> {
         let header_bytes = u32::from(tcp.data_offset >> 4) * 4;
-        self.payload_at = tcp_at + header_bytes;
+        let payload_at = tcp_at + header_bytes;
         let packet_bytes = ctx.len();
-        if header_bytes < TCP_HEADER_BYTES || self.payload_at > packet_bytes {
+        if header_bytes < TCP_HEADER_BYTES || payload_at > packet_bytes {
             return Err(Outcome::Malformed);
         }
-        self.payload_bytes = packet_bytes - self.payload_at;
+        let payload_bytes = packet_bytes - payload_at;
         let marks = tcp.flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST);
-        if self.payload_bytes == 0 && marks == 0 {
+        if payload_bytes == 0 && marks == 0 {
             return Err(Outcome::Empty);
         }
-        // SAFETY: the helper takes the context.
-        self.key.netns_cookie = unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) };
-        match self.direction() {
-            Direction::Ingress => {
-                self.key.local_address = destination;
-                self.key.local_port = u16::from_be(tcp.destination);
-                self.key.remote_address = source;
-                self.key.remote_port = u16::from_be(tcp.source);
-            }
-            Direction::Egress => {
-                self.key.local_address = source;
-                self.key.local_port = u16::from_be(tcp.source);
-                self.key.remote_address = destination;
-                self.key.remote_port = u16::from_be(tcp.destination);
-            }
-        }
-        self.flags = tcp.flags;
-        self.sequence = u32::from_be(tcp.sequence).wrapping_add(u32::from(self.is_syn()));
-        self.acknowledgement = u32::from_be(tcp.acknowledgement);
+        let (local, remote) = match direction {
+            Direction::Ingress => ((destination, tcp.destination), (source, tcp.source)),
+            Direction::Egress => ((source, tcp.source), (destination, tcp.destination)),
+        };
+        let syn_bytes = u32::from(tcp.flags & tcp_flags::SYN != 0);
+        segment.write(Self {
+            key: FlowKey {
+                // SAFETY: the helper takes the context.
+                netns_cookie: unsafe { bpf_get_netns_cookie(ctx.skb.skb.cast()) },
+                local_address: local.0,
+                remote_address: remote.0,
+                local_port: u16::from_be(local.1),
+                remote_port: u16::from_be(remote.1),
+                reserved: 0,
+            },
+            flow: 0,
+            cgroup_id: 0,
+            offset: 0,
+            sequence: u32::from_be(tcp.sequence).wrapping_add(syn_bytes),
+            acknowledgement: u32::from_be(tcp.acknowledgement),
+            payload_at,
+            payload_bytes,
+            flags: tcp.flags,
+            direction: direction as u8,
+            role: 0,
+            reserved: [0; 5],
+        });
         Ok(())
     }
 
@@ -227,6 +247,8 @@ fn skip_extension_headers(ctx: &SkBuffContext, first: u8) -> Result<u32, Outcome
 /// An IPv4 address as IPv4-mapped IPv6.
 #[inline(always)]
 pub const fn mapped(address: [u8; 4]) -> [u8; 16] {
-    let [a, b, c, d] = address;
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, a, b, c, d]
+    let words = [0, 0, 0xFFFF_u32.to_be(), u32::from_ne_bytes(address)];
+    // SAFETY: both types are 16 bytes of integers; by words, since the compiler sets single bytes to
+    // zero by calling a function.
+    unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) }
 }

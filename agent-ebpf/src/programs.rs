@@ -1,5 +1,7 @@
 //! The entry points and the table of what becomes of a packet.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     macros::{cgroup_skb, sock_ops},
     programs::{SkBuffContext, SockOpsContext},
@@ -91,16 +93,16 @@ fn handle(ctx: &SkBuffContext, direction: Direction) -> Outcome {
     if config.roles == 0 {
         return Outcome::Idle;
     }
-    let mut segment = Segment {
-        direction: direction as u8,
-        ..Segment::default()
-    };
-    if let Err(outcome) = segment.parse(ctx) {
+    // Written in place and not set to zero first: that would be a loop over its bytes.
+    let mut segment = MaybeUninit::uninit();
+    if let Err(outcome) = Segment::parse(&mut segment, ctx, direction) {
         return outcome;
     }
-    match admit(ctx, config, &mut segment) {
+    // SAFETY: `parse` wrote it.
+    let segment = unsafe { segment.assume_init_mut() };
+    match admit(ctx, config, segment) {
         // SAFETY: a pointer into a map's value, which the kernel keeps while the program runs.
-        Ok(flow) => emit::segment(ctx, config, &mut segment, unsafe { &mut *flow }),
+        Ok(flow) => emit::segment(ctx, config, segment, unsafe { &mut *flow }),
         Err(outcome) => outcome,
     }
 }

@@ -8,14 +8,13 @@ use std::{
         mpsc as blocking,
     },
     thread,
-    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use twintap_abi::Role;
@@ -37,8 +36,6 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Orders that wait to be carried out.
 const MAX_ORDERS: usize = 1024;
-/// How often the end looks whether everything is durable.
-const DURABLE_POLL: Duration = Duration::from_millis(20);
 
 /// Where changed options come from.
 #[derive(Clone, Debug)]
@@ -137,7 +134,10 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
         kernel: Arc::clone(&kernel),
         orders,
     };
-    let ship = tokio::spawn(ship.run(stop.clone()));
+    let finish = CancellationToken::new();
+    let mut ship = tokio::spawn(ship.run(finish.clone(), stop.clone()));
+    // For whoever started the agent: from here on nothing goes by unseen.
+    println!("capturing");
 
     until_end(&mut probes, &mut orders_out, &source, &cgroups, &mount).await?;
 
@@ -154,11 +154,13 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
         bail!("a thread of the agent ended by a panic");
     }
     shared.sealed.notify_one();
-    while Instant::now() < deadline && shared.with_outbox(|outbox| !outbox.is_empty()) {
-        sleep(DURABLE_POLL).await;
-    }
+    finish.cancel();
+    let finished = timeout_at(deadline, &mut ship).await;
     stop.cancel();
-    ship.await?;
+    match finished {
+        Ok(ended) => ended?,
+        Err(_) => ship.await?,
+    }
     let ledger = shared.counts.ledger(&kernel.read()?);
     let left = shared.with_outbox(|outbox| (outbox.len(), outbox.unconfirmed()));
     tracing::info!(

@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const PING_EVERY: Duration = Duration::from_secs(10);
+/// How often the end looks whether every frame is sent.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Frames between the outbox and the connection; the outbox's budget counts them too.
 const FRAMES_UNDER_WAY: usize = 2;
 /// What a frame takes beside its batch: sequence, clocks, ledger.
@@ -55,11 +57,12 @@ pub struct Ship {
 }
 
 impl Ship {
-    /// Connects, ships, and connects anew when that ends, until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Connects, ships, and connects anew when that ends, until `stop`. After `finish`
+    /// it ends by itself once the daemon has taken everything.
+    pub async fn run(self, finish: CancellationToken, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let session = self.session();
+            let session = self.session(&finish);
             let result = tokio::select! {
                 result = session => result,
                 () = stop.cancelled() => return,
@@ -69,12 +72,13 @@ impl Ship {
             if was_connected {
                 pause = FIRST_PAUSE;
             }
-            if let Err(error) = result {
-                tracing::warn!(
+            match result {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(
                     error = format!("{error:#}"),
                     retry_ms = pause.as_millis() as u64,
                     "not connected to the daemon"
-                );
+                ),
             }
             // Between half and all of the pause, so that many agents do not come back together.
             let jittered = pause.mul_f64(rand::rng().random_range(0.5..=1.0));
@@ -86,8 +90,9 @@ impl Ship {
         }
     }
 
-    /// One connection. It never ends well: an agent ends it from outside.
-    async fn session(&self) -> anyhow::Result<()> {
+    /// One connection. It ends well only after `finish`: the agent closes its side once
+    /// everything is sent, the daemon finishes the boot's flows, sends the last marks, and closes.
+    async fn session(&self, finish: &CancellationToken) -> anyhow::Result<()> {
         let channel = connect(&self.daemon).await?;
         let (requests, outgoing) = mpsc::channel(FRAMES_UNDER_WAY);
         requests
@@ -118,6 +123,7 @@ impl Ship {
                     };
                     self.handle(response);
                 }
+                () = self.all_sent(finish) => break,
                 permit = self.permit_for_frame(&requests) => {
                     let permit = permit.context("the connection broke")?;
                     if let Some(frame) = self.shared.with_outbox(|outbox| outbox.next_to_send()) {
@@ -132,6 +138,24 @@ impl Ship {
                     )));
                 }
             }
+        }
+        // The last ledger: nothing is pending any more.
+        requests
+            .send(request(ship_request::Message::Heartbeat(self.heartbeat())))
+            .await
+            .context("the connection broke")?;
+        drop(requests);
+        while let Some(response) = incoming.message().await.context("the connection broke")? {
+            self.handle(response);
+        }
+        Ok(())
+    }
+
+    /// Waits until the agent ends and every frame is sent.
+    async fn all_sent(&self, finish: &CancellationToken) {
+        finish.cancelled().await;
+        while self.shared.with_outbox(|outbox| outbox.has_next_to_send()) {
+            sleep(LOOK_EVERY).await;
         }
     }
 

@@ -79,7 +79,7 @@ pub fn fire(
     control: &RunControl,
 ) -> Result<FireSummary, FireError> {
     raise_file_limit();
-    let clock = Clock::new();
+    let clock = Clock::start();
     let registry = Registry::new().map_err(FireError::SetUp)?;
     registry
         .add(control.wake_fd(), WAKE_TOKEN)

@@ -20,7 +20,7 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that shows 0 now.
-    pub fn new() -> Clock {
+    pub fn start() -> Clock {
         Clock {
             base: Instant::now(),
         }
@@ -124,10 +124,11 @@ impl Poll {
             spare_capacity(&mut self.events),
             timeout.as_ref(),
         );
-        if waited.is_ok() && self.events.is_empty() {
-            if let (Some(wake), Some(1..)) = (wake_ns, sleep_ns) {
-                self.learn(self.clock.now_ns().saturating_sub(wake));
-            }
+        if waited.is_ok()
+            && self.events.is_empty()
+            && let (Some(wake), Some(1..)) = (wake_ns, sleep_ns)
+        {
+            self.learn(self.clock.now_ns().saturating_sub(wake));
         }
         ready.extend(self.events.iter().map(|event| Ready {
             token: event.data.u64(),

@@ -82,7 +82,7 @@ fn prepare(recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
     let wires = is_final.then(|| {
         let first = assemble(&recorded, &edits[0]);
         let second = if edits[0] == edits[1] {
-            first.as_ref().map(Wire::clone).map_err(|error| *error)
+            first.clone()
         } else {
             assemble(&recorded, &edits[1])
         };

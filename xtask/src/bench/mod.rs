@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use xshell::Shell;
 
-pub use line::{Format, Line};
+pub use line::Format;
 
 /// What to measure, and how to print it.
 #[derive(Args)]
