@@ -1,7 +1,7 @@
 //! Reads the headers of a packet. It begins at its IP header; lengths come from the socket buffer,
 //! since the 16 bits of the IP header are too few for large segments.
 
-use core::mem::MaybeUninit;
+use core::{arch::asm, mem::MaybeUninit};
 
 use aya_ebpf::{helpers::bpf_get_netns_cookie, programs::SkBuffContext};
 use twintap_abi::{Direction, FlowKey, tcp_flags};
@@ -39,8 +39,9 @@ pub struct Segment {
     pub flags: u8,
     pub direction: u8,
     pub role: u8,
-    /// Always zero: what other functions are handed has no uninitialised bytes.
-    pub reserved: [u8; 5],
+    /// Always zero, as is the next: what other functions are handed has no uninitialised bytes.
+    pub reserved: u8,
+    pub reserved_word: u32,
 }
 
 #[repr(C)]
@@ -173,6 +174,7 @@ impl Segment {
             Direction::Ingress => ((destination, tcp.destination), (source, tcp.source)),
             Direction::Egress => ((source, tcp.source), (destination, tcp.destination)),
         };
+        let zero = plain_zero();
         let syn_bytes = u32::from(tcp.flags & tcp_flags::SYN != 0);
         segment.write(Self {
             key: FlowKey {
@@ -184,17 +186,18 @@ impl Segment {
                 remote_port: u16::from_be(remote.1),
                 reserved: 0,
             },
-            flow: 0,
-            cgroup_id: 0,
-            offset: 0,
+            flow: zero,
+            cgroup_id: zero,
+            offset: zero,
             sequence: u32::from_be(tcp.sequence).wrapping_add(syn_bytes),
             acknowledgement: u32::from_be(tcp.acknowledgement),
             payload_at,
             payload_bytes,
             flags: tcp.flags,
             direction: direction as u8,
-            role: 0,
-            reserved: [0; 5],
+            role: zero as u8,
+            reserved: zero as u8,
+            reserved_word: zero as u32,
         });
         Ok(())
     }
@@ -242,6 +245,16 @@ fn skip_extension_headers(ctx: &SkBuffContext, first: u8) -> Result<u32, Outcome
         at += units;
     }
     Err(Outcome::Malformed)
+}
+
+/// Zero, of which the compiler does not know that it is: it would set neighbouring fields to zero
+/// together, by a function that loops over their bytes.
+#[inline(always)]
+fn plain_zero() -> u64 {
+    let zero: u64;
+    // SAFETY: the instruction sets a register.
+    unsafe { asm!("{0} = 0", out(reg) zero, options(nomem, nostack)) };
+    zero
 }
 
 /// An IPv4 address as IPv4-mapped IPv6.

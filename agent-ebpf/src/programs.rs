@@ -93,7 +93,7 @@ fn handle(ctx: &SkBuffContext, direction: Direction) -> Outcome {
     if config.roles == 0 {
         return Outcome::Idle;
     }
-    // Written in place and not set to zero first: that would be a loop over its bytes.
+    // Not set to zero first: that would be a loop over its bytes.
     let mut segment = MaybeUninit::uninit();
     if let Err(outcome) = Segment::parse(&mut segment, ctx, direction) {
         return outcome;
