@@ -19,7 +19,7 @@ pub struct PlanOptions {
     pub filter: Filter,
     /// How far two clocks of the capture may be apart, in nanoseconds.
     pub clock_uncertainty_ns: u64,
-    /// The round trip of a flow whose handshake was not seen, in nanoseconds.
+    /// The round trip of a client of which no handshake was seen, in nanoseconds.
     pub assumed_round_trip_ns: u64,
     /// What becomes of a request that uses a value which no response of the
     /// capture produced.

@@ -6,14 +6,17 @@
 //! - for the last request before it on its flow, unless it was sent before that
 //!   one's response had ended (pipelined);
 //! - for the responses of its session that the client provably had: those that
-//!   ended earlier than its first byte by more than a round trip and the clocks'
-//!   uncertainty. Of these only such as no other of them waited for: a response is
+//!   ended earlier than its first byte by more than a round trip, which is the
+//!   shortest that any handshake of the client's address took (the others waited
+//!   for a busy machine, and not for the way), and, where the session was seen by
+//!   several boots, by more than their clocks' uncertainty. Of these only such as no other of them waited for: a response is
 //!   left out when another exchange in the set began after the client had it, since
 //!   that one waited for it. What remains is what was under way side by side.
 //!
 //! Requests that are not fired wait for nothing, and nothing waits for them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
 use twintap_scrub::LinkTag;
 use twintap_stream::Timestamp;
@@ -133,10 +136,20 @@ impl<'a> Sweep<'a> {
         shared: &'a [bool],
         options: &'a PlanOptions,
     ) -> Sweep<'a> {
-        let mut round_trips: Vec<Option<u64>> = vec![None; capture.flows];
-        for item in &capture.items {
-            let known = &mut round_trips[item.flow as usize];
-            *known = (*known).max(item.round_trip_ns);
+        let mut round_trips: HashMap<IpAddr, u64> = HashMap::new();
+        // The boot that first saw a session.
+        let mut seen_by: Vec<Option<(&str, u64)>> = vec![None; sessions.infos.len()];
+        let mut several_clocks = vec![false; sessions.infos.len()];
+        for (item, &session) in capture.items.iter().zip(&sessions.of) {
+            if let Some(round_trip_ns) = item.round_trip_ns {
+                round_trips
+                    .entry(item.client.ip())
+                    .and_modify(|known| *known = round_trip_ns.min(*known))
+                    .or_insert(round_trip_ns);
+            }
+            let boot = (&*item.id.node, item.id.boot);
+            let first = *seen_by[session as usize].get_or_insert(boot);
+            several_clocks[session as usize] |= first != boot;
         }
         let mut ends = Vec::new();
         let mut had = Vec::new();
@@ -145,12 +158,19 @@ impl<'a> Sweep<'a> {
                 ends.push((item.end_ns, position));
             }
             if item.response == MessageState::Complete {
-                let round_trip_ns =
-                    round_trips[item.flow as usize].unwrap_or(options.assumed_round_trip_ns);
+                let round_trip_ns = *round_trips
+                    .get(&item.client.ip())
+                    .unwrap_or(&options.assumed_round_trip_ns);
+                let session = sessions.of[position as usize] as usize;
+                let uncertainty_ns = if several_clocks[session] {
+                    options.clock_uncertainty_ns
+                } else {
+                    0
+                };
                 let had_ns = item
                     .end_ns
                     .saturating_add(round_trip_ns)
-                    .saturating_add(options.clock_uncertainty_ns);
+                    .saturating_add(uncertainty_ns);
                 had.push((had_ns, position));
             }
         }
