@@ -1,12 +1,13 @@
 //! How fast exchanges are stored and read: `cargo run --release -p twintap-archive
 //! --example throughput -- DIRECTORY [MIB]`.
 //!
-//! Prints MiB/s of head and body bytes for storing with commits and for reading
-//! everything back, for several sizes of body. DIRECTORY must not exist.
+//! Prints MiB of head and body bytes by second of CPU, and by second on the clock in
+//! brackets, for storing with commits and for reading everything back, for several
+//! sizes of body. DIRECTORY must not exist.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,7 +49,7 @@ fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
     let exchange_bytes = wire_bytes(&record(0)) + body_bytes as u64;
     let count = (total / exchange_bytes).max(1);
     let batch = BATCH.min((64 << 20) / exchange_bytes).max(1);
-    let mut writing = Duration::ZERO;
+    let mut writing = Cost::default();
     let mut number = 0;
     while number < count {
         // Made beforehand, so that the archive alone is measured.
@@ -63,7 +64,7 @@ fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
                     .collect()
             })
             .collect::<Result<_, _>>()?;
-        let start = Instant::now();
+        let start = Start::now()?;
         for (record, chunks) in made.into_iter().zip(chunks.iter().cycle()) {
             let request = archive.begin_body();
             let mut response = archive.begin_body();
@@ -74,13 +75,13 @@ fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
         }
         number += batch;
         archive.commit(checkpoint(number))?;
-        writing += start.elapsed();
+        writing.add(start)?;
     }
-    let start = Instant::now();
+    let start = Start::now()?;
     archive.close()?;
-    writing += start.elapsed();
+    writing.add(start)?;
 
-    let start = Instant::now();
+    let start = Start::now()?;
     let reader = Reader::open(path)?;
     let mut read = 0;
     for stored in reader.exchanges() {
@@ -90,18 +91,60 @@ fn measure(path: &Path, body_bytes: usize, total: u64) -> Result<(), AnyError> {
             read += chunk?.len() as u64;
         }
     }
-    let reading = start.elapsed();
+    let mut reading = Cost::default();
+    reading.add(start)?;
     let mib = read as f64 / f64::from(1 << 20);
     println!(
-        "body {body_bytes:>8} B: {number} exchanges, {mib:.0} MiB in {:.0} MiB on disk; \
-         store+commit {:.0} MiB/s, {:.0} exchanges/s; read {:.0} MiB/s, {:.0} exchanges/s",
+        "body {body_bytes:>7} B: {number} exchanges, {mib:.0} MiB in {:.0} MiB on disk\n\
+         \tstore+commit {:.0} MiB/s ({:.0}), {:.0} exchanges/s ({:.0})\n\
+         \tread         {:.0} MiB/s ({:.0}), {:.0} exchanges/s ({:.0})",
         reader.bytes() as f64 / f64::from(1 << 20),
-        mib / writing.as_secs_f64(),
-        number as f64 / writing.as_secs_f64(),
-        mib / reading.as_secs_f64(),
-        number as f64 / reading.as_secs_f64(),
+        mib / writing.cpu,
+        mib / writing.clock,
+        number as f64 / writing.cpu,
+        number as f64 / writing.clock,
+        mib / reading.cpu,
+        mib / reading.clock,
+        number as f64 / reading.cpu,
+        number as f64 / reading.clock,
     );
     Ok(())
+}
+
+/// Seconds that something took.
+#[derive(Default)]
+struct Cost {
+    cpu: f64,
+    clock: f64,
+}
+
+impl Cost {
+    fn add(&mut self, start: Start) -> Result<(), AnyError> {
+        self.cpu += (cpu_ns()? - start.cpu_ns) as f64 / 1e9;
+        self.clock += start.clock.elapsed().as_secs_f64();
+        Ok(())
+    }
+}
+
+struct Start {
+    cpu_ns: u64,
+    clock: Instant,
+}
+
+impl Start {
+    fn now() -> Result<Start, AnyError> {
+        Ok(Start {
+            cpu_ns: cpu_ns()?,
+            clock: Instant::now(),
+        })
+    }
+}
+
+/// Nanoseconds that this thread has had a CPU.
+fn cpu_ns() -> Result<u64, AnyError> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let first = text.split(' ').next().ok_or("schedstat is empty")?;
+    Ok(first.parse()?)
 }
 
 /// A scrubbed value, read back as if it had been stored.

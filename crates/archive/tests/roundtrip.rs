@@ -270,3 +270,12 @@ fn exchanges_can_be_read_from_any_place() {
         }
     }
 }
+
+#[test]
+fn writers_can_be_sent_and_readers_shared_between_threads() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    sent::<Archive>();
+    sent::<twintap_archive::BodyWriter>();
+    shared::<Reader>();
+}
