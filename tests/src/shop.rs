@@ -27,7 +27,7 @@ impl Shop {
         cgroup: Option<&Cgroup>,
         extra: &[&str],
     ) -> Result<Shop> {
-        let mut args = vec!["--listen", "127.0.0.1:0", "--state", ":memory:", "--seed", "7"];
+        let mut args = vec!["--listen", "127.0.0.1:0", "--state", ":memory:"];
         args.extend_from_slice(extra);
         let mut start = Start::new(binaries.path("twintap-shop")?, args, logs);
         if let Some(cgroup) = cgroup {

@@ -168,7 +168,7 @@ fn attached(cgroup: &Cgroup) -> Result<usize> {
 }
 
 fn ensure_ledgers_close(reader: &Reader) -> Result<()> {
-    let checkpoint = reader.checkpoint().context("a checkpoint")?;
+    let checkpoint = reader.checkpoint()?.context("a checkpoint")?;
     for capture in &checkpoint.captures {
         ensure!(capture.kernel.closes(), "kernel ledger: {:?}", capture.kernel);
         ensure!(capture.store.closes(), "store ledger: {:?}", capture.store);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,9 @@ const SEEDED: &[(&str, &str, &str)] = &[
     ("GET /products/{id}", "body_type", "stock"),
 ];
 
+/// Runs compare latencies, so they take turns on a small machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_live_capture_finds_each_fault_and_nothing_else() -> Result<()> {
     let test = "a_live_capture_finds_each_fault_and_nothing_else";
@@ -25,6 +29,7 @@ fn a_live_capture_finds_each_fault_and_nothing_else() -> Result<()> {
         skip(test, &format!("live capture needs {missing}"));
         return Ok(());
     }
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir()?;
     let scenario = new_scenario(directory.path())?;
     scenario.capture_live(|address| {
@@ -46,6 +51,7 @@ fn a_live_capture_finds_each_fault_and_nothing_else() -> Result<()> {
 
 #[test]
 fn the_bundled_capture_finds_each_fault_and_nothing_else() -> Result<()> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir()?;
     let scenario = new_scenario(directory.path())?;
     scenario.import(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz"))?;
