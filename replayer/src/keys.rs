@@ -45,9 +45,7 @@ pub fn load_or_create_key(path: &Path) -> Result<Key> {
             load_key(path)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => load_key(path),
-        Err(error) => {
-            Err(error).with_context(|| format!("making the key file {}", path.display()))
-        }
+        Err(error) => Err(error).with_context(|| format!("making the key file {}", path.display())),
     }
 }
 

@@ -10,7 +10,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are not errors and go to standard output.
-            let code = if error.use_stderr() { cli::EXIT_ERROR } else { 0 };
+            let code = if error.use_stderr() {
+                cli::EXIT_ERROR
+            } else {
+                0
+            };
             // Nothing can be done when the terminal is gone.
             let _ = error.print();
             return ExitCode::from(code);

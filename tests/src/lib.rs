@@ -5,8 +5,8 @@
 
 pub mod binaries;
 pub mod cgroup;
-pub mod process;
 pub mod privileges;
+pub mod process;
 pub mod scenario;
 pub mod shop;
 

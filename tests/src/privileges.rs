@@ -43,7 +43,10 @@ pub fn skip(test: &str, why: &str) {
     eprintln!("skipped: {test}: {why}");
     if let Some(path) = std::env::var_os("TWINTAP_SKIPPED") {
         use std::io::Write as _;
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path);
         if let Ok(mut file) = file {
             // The line above has said it; the collected list is a convenience.
             let _ = writeln!(file, "{test}: {why}");

@@ -81,11 +81,16 @@ impl Scenario {
         let archive = self.archive().display().to_string();
         let listen = format!("127.0.0.1:{port}");
         let mut args = vec![
-            "serve", "--listen", &listen, "--archive", &archive, "--policy", &self.policy,
+            "serve",
+            "--listen",
+            &listen,
+            "--archive",
+            &archive,
+            "--policy",
+            &self.policy,
         ];
         args.extend_from_slice(extra);
-        let mut process =
-            Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()?;
+        let mut process = Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()?;
         let line = process.wait_for_line("listening on ", PROGRAM_LIMIT)?;
         let address = line
             .parse()
@@ -133,7 +138,12 @@ impl Scenario {
         let archive = self.archive().display().to_string();
         let file = file.display().to_string();
         let (status, output) = self.twintap(&[
-            "import", &file, "--archive", &archive, "--policy", &self.policy,
+            "import",
+            &file,
+            "--archive",
+            &archive,
+            "--policy",
+            &self.policy,
         ])?;
         if status != 0 {
             bail!("twintap import failed with {status}: {output}");
@@ -202,7 +212,10 @@ impl Scenario {
 pub fn expect_success(name: &str, process: &mut Process) -> Result<()> {
     let status = process.terminate(PROGRAM_LIMIT)?;
     if !status.success() {
-        bail!("{name} ended with {status}; its log:\n{}", process.log_tail());
+        bail!(
+            "{name} ended with {status}; its log:\n{}",
+            process.log_tail()
+        );
     }
     Ok(())
 }

@@ -35,7 +35,9 @@ impl Shop {
         }
         let mut process = start.spawn()?;
         let line = process.wait_for_line("listening on ", Duration::from_secs(60))?;
-        let address = line.parse().with_context(|| format!("the shop's address {line:?}"))?;
+        let address = line
+            .parse()
+            .with_context(|| format!("the shop's address {line:?}"))?;
         Ok(Shop { process, address })
     }
 }
@@ -55,7 +57,10 @@ pub fn drive(
     let status = driver.wait(limit)?;
     let output = driver.rest_of_output().join("\n");
     if !status.success() {
-        bail!("the driver failed ({status}): {}\n{output}", driver.log_tail());
+        bail!(
+            "the driver failed ({status}): {}\n{output}",
+            driver.log_tail()
+        );
     }
     serde_json::from_str(&output).with_context(|| format!("the driver's summary {output:?}"))
 }

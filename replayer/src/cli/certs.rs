@@ -32,7 +32,9 @@ pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("making the directory {}", args.out.display()))?;
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Twintap CA");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Twintap CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
@@ -47,11 +49,24 @@ pub fn run(args: &Args) -> Result<()> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &ca)?;
         write(&args.out, &format!("{name}.pem"), &certificate.pem(), 0o644)?;
-        write(&args.out, &format!("{name}.key"), &key.serialize_pem(), 0o600)
+        write(
+            &args.out,
+            &format!("{name}.key"),
+            &key.serialize_pem(),
+            0o600,
+        )
     };
-    issue("daemon", args.daemon.clone(), ExtendedKeyUsagePurpose::ServerAuth)?;
+    issue(
+        "daemon",
+        args.daemon.clone(),
+        ExtendedKeyUsagePurpose::ServerAuth,
+    )?;
     for agent in &args.agent {
-        issue(agent, vec![agent.clone()], ExtendedKeyUsagePurpose::ClientAuth)?;
+        issue(
+            agent,
+            vec![agent.clone()],
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )?;
     }
     Ok(())
 }

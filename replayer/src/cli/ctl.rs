@@ -106,8 +106,12 @@ pub fn run(args: Args) -> Result<()> {
                 let run = client.create_run(CreateRunRequest { run_file_yaml }).await;
                 print_run(format, &answer(run)?)?;
             }
-            Action::Start { id } => print_run(format, &answer(client.start_run(request(id)).await)?)?,
-            Action::Pause { id } => print_run(format, &answer(client.pause_run(request(id)).await)?)?,
+            Action::Start { id } => {
+                print_run(format, &answer(client.start_run(request(id)).await)?)?
+            }
+            Action::Pause { id } => {
+                print_run(format, &answer(client.pause_run(request(id)).await)?)?
+            }
             Action::Resume { id } => {
                 print_run(format, &answer(client.resume_run(request(id)).await)?)?;
             }
@@ -131,8 +135,7 @@ pub fn run(args: Args) -> Result<()> {
                 }
             }
             Action::Sessions => {
-                let mut sessions =
-                    answer(client.list_sessions(ListSessionsRequest {}).await)?;
+                let mut sessions = answer(client.list_sessions(ListSessionsRequest {}).await)?;
                 while let Some(session) = sessions.message().await.map_err(refusal)? {
                     print_session(format, &session)?;
                 }
@@ -158,10 +161,12 @@ async fn connect(args: &Args) -> Result<Channel> {
         }
         endpoint = endpoint.tls_config(tls).context("the certificates")?;
     }
-    endpoint
-        .connect()
-        .await
-        .with_context(|| format!("no daemon answers at {}; is `twintap serve` running?", args.daemon))
+    endpoint.connect().await.with_context(|| {
+        format!(
+            "no daemon answers at {}; is `twintap serve` running?",
+            args.daemon
+        )
+    })
 }
 
 fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
@@ -231,7 +236,11 @@ fn print_capture(format: Format, capture: &Capture) -> Result<()> {
         capture.source,
         capture.frames,
         capture.delivered_bytes,
-        if capture.connected { "connected" } else { "not connected" }
+        if capture.connected {
+            "connected"
+        } else {
+            "not connected"
+        }
     );
     print(format, &value, &text)
 }
@@ -245,7 +254,10 @@ fn print_session(format: Format, session: &Session) -> Result<()> {
         "id": session.id, "exchanges": session.exchanges, "first": first, "last": last,
         "began_before_capture": session.began_before_capture,
     });
-    let text = format!("{}  {} exchanges  {first} to {last}", session.id, session.exchanges);
+    let text = format!(
+        "{}  {} exchanges  {first} to {last}",
+        session.id, session.exchanges
+    );
     print(format, &value, &text)
 }
 

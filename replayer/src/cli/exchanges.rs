@@ -119,14 +119,20 @@ fn line<'a>(stored: &'a StoredExchange, sessions: &'a HashMap<ExchangeId, String
                 .as_ref()
                 .and_then(|head| head.authority())
                 .map(|authority| text(&authority)),
-            headers: request.head.as_ref().map_or(Vec::new(), |h| headers(&h.fields)),
+            headers: request
+                .head
+                .as_ref()
+                .map_or(Vec::new(), |h| headers(&h.fields)),
             body_bytes: request.body_bytes,
             state: request.state,
             flags: request.flags.clone(),
         },
         response: ResponseLine {
             status: response.head.as_ref().map(|head| head.status),
-            headers: response.head.as_ref().map_or(Vec::new(), |h| headers(&h.fields)),
+            headers: response
+                .head
+                .as_ref()
+                .map_or(Vec::new(), |h| headers(&h.fields)),
             body_bytes: response.body_bytes,
             state: response.state,
             flags: response.flags.clone(),

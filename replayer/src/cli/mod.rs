@@ -89,7 +89,12 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Ctl(args) => ctl::run(args).map(|()| EXIT_PASS),
         Command::Certs(args) => certs::run(&args).map(|()| EXIT_PASS),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "twintap", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "twintap",
+                &mut std::io::stdout(),
+            );
             Ok(EXIT_PASS)
         }
     }

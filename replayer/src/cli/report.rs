@@ -43,8 +43,8 @@ fn read(run: &Path) -> Result<Report> {
     } else {
         run.to_owned()
     };
-    let bytes = std::fs::read(&path)
-        .with_context(|| format!("reading the report {}", path.display()))?;
+    let bytes =
+        std::fs::read(&path).with_context(|| format!("reading the report {}", path.display()))?;
     serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is no report of this version", path.display()))
 }

@@ -12,8 +12,8 @@ use twintap_archive::Options;
 use twintap_scrub::Scrubber;
 use twintap_stream::Limits;
 
-use crate::serve::{Config, Tls, serve};
 use crate::keys;
+use crate::serve::{Config, Tls, serve};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -88,7 +88,9 @@ pub fn run(args: Args) -> Result<()> {
         metrics: args.metrics_addr,
         archive_options: Options {
             max_bytes: Some(args.max_bytes),
-            max_age_ns: Some(u64::try_from(args.max_age.as_nanos()).context("--max-age is too long")?),
+            max_age_ns: Some(
+                u64::try_from(args.max_age.as_nanos()).context("--max-age is too long")?,
+            ),
             ..Options::default()
         },
         archive: args.archive,
@@ -173,8 +175,14 @@ mod tests {
         assert!(parse_bytes("0").is_err());
         assert!(parse_bytes("99999999999T").is_err());
         assert!(parse_bytes("x").is_err());
-        assert_eq!(parse_duration("250ms").ok(), Some(Duration::from_millis(250)));
-        assert_eq!(parse_duration("2d").ok(), Some(Duration::from_secs(172_800)));
+        assert_eq!(
+            parse_duration("250ms").ok(),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(
+            parse_duration("2d").ok(),
+            Some(Duration::from_secs(172_800))
+        );
         assert!(parse_duration("5").is_err());
         assert!(parse_duration("5 minutes").is_err());
     }

@@ -72,7 +72,11 @@ pub fn run(args: &Args) -> Result<()> {
                 line.first,
                 line.last,
                 line.client,
-                if line.began_before_capture { " (began before the capture)" } else { "" },
+                if line.began_before_capture {
+                    " (began before the capture)"
+                } else {
+                    ""
+                },
             ),
         };
         if !output::line(&mut out, &line)? {

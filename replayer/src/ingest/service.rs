@@ -114,7 +114,12 @@ impl Ingest for IngestService {
                     }
                 }
             }
-            keeper.send(Command::Disconnect { node: node.clone(), boot }).await;
+            keeper
+                .send(Command::Disconnect {
+                    node: node.clone(),
+                    boot,
+                })
+                .await;
             info!(node, "agent disconnected");
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(responses))))

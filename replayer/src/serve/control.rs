@@ -50,7 +50,10 @@ impl Control for ControlService {
     type WatchRunStream = Streamed<Run>;
     type ListSessionsStream = Streamed<Session>;
 
-    async fn create_run(&self, request: Request<CreateRunRequest>) -> Result<Response<Run>, Status> {
+    async fn create_run(
+        &self,
+        request: Request<CreateRunRequest>,
+    ) -> Result<Response<Run>, Status> {
         let text = request.into_inner().run_file_yaml;
         answer(self.runs.create(&text))
     }

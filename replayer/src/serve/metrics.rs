@@ -69,11 +69,20 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     };
     let frames = counters("frames_received", "Frames received, by node");
     let undecodable = counters("frames_undecodable", "Frames that could not be decoded");
-    let kernel = counters("kernel_bytes", "The kernel ledger, bytes of TCP payload, by node and place");
-    let dropped = counters("kernel_dropped_bytes", "Bytes dropped before the daemon, by cause");
+    let kernel = counters(
+        "kernel_bytes",
+        "The kernel ledger, bytes of TCP payload, by node and place",
+    );
+    let dropped = counters(
+        "kernel_dropped_bytes",
+        "Bytes dropped before the daemon, by cause",
+    );
     let store = counters("store_bytes", "The store ledger, bytes, by node and place");
     let discarded = counters("store_discarded_bytes", "Bytes discarded, by cause");
-    let exchanges = counters("store_exchanges", "The store ledger, exchanges, by node and place");
+    let exchanges = counters(
+        "store_exchanges",
+        "The store ledger, exchanges, by node and place",
+    );
     let gaps = counters("stream_gaps", "Holes in streams, by node");
     let commits = counters("archive_commits", "Commits to the archive");
     let retired = counters("archive_retired_parts", "Parts removed by retention");
@@ -100,24 +109,44 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         add(&frames, &[node], state.received_frames);
         add(&undecodable, &[node], capture.frames_undecodable);
         add(&kernel, &[node, ("place", "seen")], state.kernel.seen_bytes);
-        add(&kernel, &[node, ("place", "delivered")], state.kernel.delivered_bytes);
+        add(
+            &kernel,
+            &[node, ("place", "delivered")],
+            state.kernel.delivered_bytes,
+        );
         add(&kernel, &[node, ("place", "tls")], state.kernel.tls_bytes);
-        add(&kernel, &[node, ("place", "unprotected")], state.kernel.unprotected_bytes);
+        add(
+            &kernel,
+            &[node, ("place", "unprotected")],
+            state.kernel.unprotected_bytes,
+        );
         for (cause, drop) in &state.kernel.dropped {
             add(&dropped, &[node, ("cause", cause)], drop.bytes);
         }
         let ledger = &state.store;
-        add(&store, &[node, ("place", "delivered")], ledger.delivered_bytes);
+        add(
+            &store,
+            &[node, ("place", "delivered")],
+            ledger.delivered_bytes,
+        );
         add(&store, &[node, ("place", "message")], ledger.message_bytes);
         add(&store, &[node, ("place", "framing")], ledger.framing_bytes);
-        add(&store, &[node, ("place", "duplicate")], ledger.duplicate_bytes);
+        add(
+            &store,
+            &[node, ("place", "duplicate")],
+            ledger.duplicate_bytes,
+        );
         add(&store, &[node, ("place", "opaque")], ledger.opaque_bytes);
         for (cause, bytes) in &ledger.discarded_bytes {
             add(&discarded, &[node, ("cause", cause)], *bytes);
         }
         add(&exchanges, &[node, ("place", "rebuilt")], ledger.rebuilt);
         add(&exchanges, &[node, ("place", "stored")], ledger.stored);
-        add(&exchanges, &[node, ("place", "discarded")], ledger.discarded.values().sum());
+        add(
+            &exchanges,
+            &[node, ("place", "discarded")],
+            ledger.discarded.values().sum(),
+        );
         add(&gaps, &[node], state.gaps);
         add_gauge(&pending, &[node], ledger.pending_bytes);
         add_gauge(&flows, &[node], capture.flows);

@@ -128,7 +128,10 @@ pub async fn serve(
     let serving = server
         .add_service(ingest)
         .add_service(control)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            stop.clone().cancelled_owned(),
+        );
     tokio::pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
@@ -149,9 +152,8 @@ pub async fn serve(
 }
 
 fn tls_config(tls: &Tls) -> Result<ServerTlsConfig> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).with_context(|| format!("reading {}", path.display()))
-    };
+    let read =
+        |path: &PathBuf| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
     let identity = Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?);
     let client_ca = Certificate::from_pem(read(&tls.client_ca)?);
     Ok(ServerTlsConfig::new()

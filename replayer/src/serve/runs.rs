@@ -139,7 +139,10 @@ impl Runs {
 
     /// The state of all runs, oldest first.
     pub fn list(&self) -> Vec<Run> {
-        lock(&self.entries).values().map(|entry| entry.run()).collect()
+        lock(&self.entries)
+            .values()
+            .map(|entry| entry.run())
+            .collect()
     }
 
     /// Told at each change of state.
@@ -169,17 +172,15 @@ impl Runs {
         }
     }
 
-    fn steer(
-        &self,
-        id: &str,
-        from: RunState,
-        to: RunState,
-        act: fn(&RunControl),
-    ) -> Result<Run> {
+    fn steer(&self, id: &str, from: RunState, to: RunState, act: fn(&RunControl)) -> Result<Run> {
         let entry = self.entry(id)?;
         let mut state = lock(&entry.state);
         if state.state != from {
-            bail!("run {id} is {} and not {}", state_label(state.state), state_label(from));
+            bail!(
+                "run {id} is {} and not {}",
+                state_label(state.state),
+                state_label(from)
+            );
         }
         act(&entry.control);
         state.state = to;
