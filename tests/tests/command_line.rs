@@ -36,7 +36,10 @@ impl Play {
     fn refused(&self, args: &[&str], expected: &str) {
         let (code, output) = self.scenario.twintap(args).expect("twintap runs");
         assert_eq!(code, 3, "{args:?}: {output}");
-        assert!(output.contains(expected), "{args:?}: {output:?} lacks {expected:?}");
+        assert!(
+            output.contains(expected),
+            "{args:?}: {output:?} lacks {expected:?}"
+        );
     }
 }
 
@@ -57,19 +60,38 @@ fn errors_name_what_and_where() -> Result<()> {
     let play = Play::new()?;
     let archive = play.path("archive");
     let archive = text(&archive);
-    play.refused(&["import", "/nowhere.pcap", "--archive", archive], "/nowhere.pcap");
+    play.refused(
+        &["import", "/nowhere.pcap", "--archive", archive],
+        "/nowhere.pcap",
+    );
     let garbage = play.path("garbage.pcap");
     fs::write(&garbage, b"this is no capture file, whatever its name says")?;
-    play.refused(&["import", text(&garbage), "--archive", archive], "garbage.pcap");
     play.refused(
-        &["import", text(&garbage), "--archive", archive, "--policy", "lenient"],
+        &["import", text(&garbage), "--archive", archive],
+        "garbage.pcap",
+    );
+    play.refused(
+        &[
+            "import",
+            text(&garbage),
+            "--archive",
+            archive,
+            "--policy",
+            "lenient",
+        ],
         "lenient",
     );
     play.refused(&["exchanges", "/nowhere"], "/nowhere");
     play.refused(&["replay", "/nowhere.yaml"], "/nowhere.yaml");
     play.refused(&["exchanges", "--formt", "jsonl"], "--formt");
-    play.refused(&["serve", "--archive", archive, "--listen", "0.0.0.0:0"], "--tls-cert");
-    play.refused(&["ctl", "--daemon", "http://127.0.0.1:9", "runs"], "twintap serve");
+    play.refused(
+        &["serve", "--archive", archive, "--listen", "0.0.0.0:0"],
+        "--tls-cert",
+    );
+    play.refused(
+        &["ctl", "--daemon", "http://127.0.0.1:9", "runs"],
+        "twintap serve",
+    );
     Ok(())
 }
 
@@ -81,15 +103,26 @@ fn a_torn_file_is_imported_up_to_the_tear() -> Result<()> {
     fs::write(&torn, &whole[..whole.len() / 2 + 7])?;
     let archive = play.path("archive");
     let (code, output) = play.scenario.twintap(&[
-        "import", text(&torn), "--archive", text(&archive), "--policy", "allow-all", "--format", "json",
+        "import",
+        text(&torn),
+        "--archive",
+        text(&archive),
+        "--policy",
+        "allow-all",
+        "--format",
+        "json",
     ])?;
     ensure!(code == 0, "{output}");
     ensure!(output.contains("torn"), "{output}");
-    let (code, output) = play
-        .scenario
-        .twintap(&["exchanges", text(&archive), "--format", "jsonl"])?;
+    let (code, output) =
+        play.scenario
+            .twintap(&["exchanges", text(&archive), "--format", "jsonl"])?;
     ensure!(code == 0, "{output}");
-    ensure!(output.lines().count() > 100, "only {} exchanges", output.lines().count());
+    ensure!(
+        output.lines().count() > 100,
+        "only {} exchanges",
+        output.lines().count()
+    );
     Ok(())
 }
 
@@ -99,7 +132,14 @@ fn a_file_is_imported_once() -> Result<()> {
     let file = play.path("shop.pcap");
     fs::write(&file, bundled()?)?;
     let archive = play.path("archive");
-    let args = ["import", text(&file), "--archive", text(&archive), "--policy", "allow-all"];
+    let args = [
+        "import",
+        text(&file),
+        "--archive",
+        text(&archive),
+        "--policy",
+        "allow-all",
+    ];
     let (code, output) = play.scenario.twintap(&args)?;
     ensure!(code == 0, "{output}");
     play.refused(&args, "already");
@@ -113,7 +153,12 @@ fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
     fs::write(&file, bundled()?)?;
     let archive = play.path("archive");
     let (code, output) = play.scenario.twintap(&[
-        "import", text(&file), "--archive", text(&archive), "--policy", "allow-all",
+        "import",
+        text(&file),
+        "--archive",
+        text(&archive),
+        "--policy",
+        "allow-all",
     ])?;
     ensure!(code == 0, "{output}");
     let (_, output) = play
@@ -125,9 +170,19 @@ fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
         for key in ["id", "flow", "protocol", "time", "session"] {
             ensure!(line[key].is_string(), "{key} in {line}");
         }
-        ensure!(line["time"].as_str().is_some_and(|time| time.len() == 30), "{line}");
+        ensure!(
+            line["time"].as_str().is_some_and(|time| time.len() == 30),
+            "{line}"
+        );
         ensure!(line["latency_us"].is_number(), "{line}");
-        for key in ["method", "target", "authority", "headers", "body_bytes", "state"] {
+        for key in [
+            "method",
+            "target",
+            "authority",
+            "headers",
+            "body_bytes",
+            "state",
+        ] {
             ensure!(!line["request"][key].is_null(), "request.{key} in {line}");
         }
         for key in ["status", "headers", "body_bytes", "state"] {
@@ -135,7 +190,11 @@ fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
         }
         sessions.insert(line["session"].to_string());
     }
-    ensure!(output.lines().count() > 1_000, "{} exchanges", output.lines().count());
+    ensure!(
+        output.lines().count() > 1_000,
+        "{} exchanges",
+        output.lines().count()
+    );
     let (_, output) = play
         .scenario
         .twintap(&["sessions", text(&archive), "--format", "jsonl"])?;

@@ -36,12 +36,18 @@ fn large_bodies_come_out_as_they_went_in() -> Result<()> {
     let Some((scenario, _directory)) = scenario("large_bodies_come_out_as_they_went_in")? else {
         return Ok(());
     };
-    let sent: Vec<u8> = (0..LARGE).map(|i| (i * 31 % 251) as u8 ^ (i >> 13) as u8).collect();
+    let sent: Vec<u8> = (0..LARGE)
+        .map(|i| (i * 31 % 251) as u8 ^ (i >> 13) as u8)
+        .collect();
     let received = scenario.capture_live(|address| {
         upload(address, &sent)?;
         download(address)
     })?;
-    ensure!(received.len() == LARGE, "downloaded {} bytes", received.len());
+    ensure!(
+        received.len() == LARGE,
+        "downloaded {} bytes",
+        received.len()
+    );
 
     let reader = Reader::open(scenario.archive())?;
     let mut found = 0;
@@ -83,7 +89,16 @@ fn a_killed_daemon_loses_and_repeats_nothing() -> Result<()> {
     let mut agent = scenario.agent(daemon.address, &cgroup, shop.address.port(), &[])?;
 
     let drive = |users: &str, seed: &str| {
-        let flags = ["--users", users, "--duration", "6", "--think-ms", "20..200", "--seed", seed];
+        let flags = [
+            "--users",
+            users,
+            "--duration",
+            "6",
+            "--think-ms",
+            "20..200",
+            "--seed",
+            seed,
+        ];
         shop::drive(
             scenario.binaries(),
             &scenario.logs(),
@@ -99,7 +114,9 @@ fn a_killed_daemon_loses_and_repeats_nothing() -> Result<()> {
         daemon.process.kill()?;
         std::thread::sleep(Duration::from_millis(700));
         let restarted = scenario.daemon(port, &[])?;
-        let summary = driver.join().map_err(|_| anyhow::anyhow!("the driver panicked"))??;
+        let summary = driver
+            .join()
+            .map_err(|_| anyhow::anyhow!("the driver panicked"))??;
         anyhow::Ok((summary, restarted))
     })?;
     let mut daemon = restarted;
@@ -113,7 +130,11 @@ fn a_killed_daemon_loses_and_repeats_nothing() -> Result<()> {
     for stored in reader.exchanges() {
         let stored = stored?;
         let exchange = stored.exchange();
-        ensure!(ids.insert(exchange.id.clone()), "{} is stored twice", exchange.id);
+        ensure!(
+            ids.insert(exchange.id.clone()),
+            "{} is stored twice",
+            exchange.id
+        );
         let states = (exchange.request.state, exchange.response.state);
         if states == (MessageState::Complete, MessageState::Complete) {
             complete += 1;
@@ -121,7 +142,10 @@ fn a_killed_daemon_loses_and_repeats_nothing() -> Result<()> {
             *partial.entry(format!("{states:?}")).or_insert(0) += 1;
         }
     }
-    let driven = summary.get("exchanges").and_then(Value::as_u64).context("a count")?;
+    let driven = summary
+        .get("exchanges")
+        .and_then(Value::as_u64)
+        .context("a count")?;
     ensure!(driven > 500, "only {driven} exchanges were driven");
     // The agent's budget held everything that the dead daemon had not stored.
     ensure!(
@@ -141,7 +165,10 @@ fn a_killed_agent_leaves_no_program_attached() -> Result<()> {
     let shop = Shop::start(scenario.binaries(), &scenario.logs(), Some(&cgroup), &[])?;
     let daemon = scenario.daemon(0, &[])?;
     let mut agent = scenario.agent(daemon.address, &cgroup, shop.address.port(), &[])?;
-    ensure!(attached(&cgroup)? > 0, "no program is attached while the agent lives");
+    ensure!(
+        attached(&cgroup)? > 0,
+        "no program is attached while the agent lives"
+    );
     agent.kill()?;
     // The kernel detaches when the last descriptor is closed, which is deferred work.
     for _ in 0..100 {
@@ -170,7 +197,11 @@ fn attached(cgroup: &Cgroup) -> Result<usize> {
 fn ensure_ledgers_close(reader: &Reader) -> Result<()> {
     let checkpoint = reader.checkpoint()?.context("a checkpoint")?;
     for capture in &checkpoint.captures {
-        ensure!(capture.kernel.closes(), "kernel ledger: {:?}", capture.kernel);
+        ensure!(
+            capture.kernel.closes(),
+            "kernel ledger: {:?}",
+            capture.kernel
+        );
         ensure!(capture.store.closes(), "store ledger: {:?}", capture.store);
     }
     Ok(())
@@ -186,7 +217,11 @@ fn upload(address: SocketAddr, body: &[u8]) -> Result<()> {
     stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    ensure!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     Ok(())
 }
 

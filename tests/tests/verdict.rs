@@ -73,7 +73,12 @@ fn new_scenario(directory: &Path) -> Result<Scenario> {
 }
 
 fn check_findings(replayed: &Replayed) -> Result<()> {
-    ensure!(replayed.exit_code == 1, "exit code {}: {}", replayed.exit_code, replayed.output);
+    ensure!(
+        replayed.exit_code == 1,
+        "exit code {}: {}",
+        replayed.exit_code,
+        replayed.output
+    );
     let report = &replayed.report;
     ensure!(report["verdict"] == "fail", "{}", replayed.output);
     let findings = report["findings"].as_array().context("findings")?;
@@ -87,9 +92,14 @@ fn check_findings(replayed: &Replayed) -> Result<()> {
         });
         let seeded = matching.with_context(|| format!("nobody seeded {finding:#}"))?;
         ensure!(found.insert(seeded), "found twice: {seeded:?}");
-        ensure!(finding["count"].as_u64() > Some(0), "no count in {finding:#}");
         ensure!(
-            finding["evidence"].as_array().is_some_and(|evidence| !evidence.is_empty())
+            finding["count"].as_u64() > Some(0),
+            "no count in {finding:#}"
+        );
+        ensure!(
+            finding["evidence"]
+                .as_array()
+                .is_some_and(|evidence| !evidence.is_empty())
                 || seeded.1 == "latency",
             "no evidence in {finding:#}"
         );
@@ -99,7 +109,12 @@ fn check_findings(replayed: &Replayed) -> Result<()> {
 }
 
 fn check_pass(replayed: &Replayed) -> Result<()> {
-    ensure!(replayed.exit_code == 0, "exit code {}: {}", replayed.exit_code, replayed.output);
+    ensure!(
+        replayed.exit_code == 0,
+        "exit code {}: {}",
+        replayed.exit_code,
+        replayed.output
+    );
     ensure!(replayed.report["verdict"] == "pass", "{}", replayed.output);
     let findings = replayed.report["findings"].as_array().context("findings")?;
     ensure!(findings.is_empty(), "findings: {findings:#?}");
@@ -108,26 +123,54 @@ fn check_pass(replayed: &Replayed) -> Result<()> {
 
 fn check_report(replayed: &Replayed, source: &str) -> Result<()> {
     let report = &replayed.report;
-    ensure!(report["capture_source"] == source, "{}", report["capture_source"]);
-    let number = |value: &Value| value.as_u64().with_context(|| format!("no number: {value}"));
+    ensure!(
+        report["capture_source"] == source,
+        "{}",
+        report["capture_source"]
+    );
+    let number = |value: &Value| {
+        value
+            .as_u64()
+            .with_context(|| format!("no number: {value}"))
+    };
     let ledgers = &report["ledgers"];
     let kernel = &ledgers["kernel"];
     if source == "ebpf" {
         let explained = number(&kernel["delivered_bytes"])? + number(&kernel["dropped_bytes"])?;
-        ensure!(number(&kernel["seen_bytes"])? == explained, "kernel ledger: {kernel:#}");
+        ensure!(
+            number(&kernel["seen_bytes"])? == explained,
+            "kernel ledger: {kernel:#}"
+        );
     }
     let store = &ledgers["store"];
     let mut explained = 0;
-    for place in ["message", "framing", "duplicate", "opaque", "discarded", "pending"] {
+    for place in [
+        "message",
+        "framing",
+        "duplicate",
+        "opaque",
+        "discarded",
+        "pending",
+    ] {
         explained += number(&store[format!("{place}_bytes")])?;
     }
-    ensure!(number(&store["delivered_bytes"])? == explained, "store ledger: {store:#}");
+    ensure!(
+        number(&store["delivered_bytes"])? == explained,
+        "store ledger: {store:#}"
+    );
     let mut explained = 0;
     for place in ["stored", "discarded", "pending"] {
         explained += number(&store[place])?;
     }
-    ensure!(number(&store["rebuilt"])? == explained, "store ledger: {store:#}");
-    ensure!(number(&store["stored"])? > 1_000, "only {} stored", store["stored"]);
+    ensure!(
+        number(&store["rebuilt"])? == explained,
+        "store ledger: {store:#}"
+    );
+    ensure!(
+        number(&store["stored"])? > 1_000,
+        "only {} stored",
+        store["stored"]
+    );
     for twin in ["candidate", "baseline"] {
         let run = &ledgers["runs"][twin];
         let mut explained = 0;
@@ -138,8 +181,20 @@ fn check_report(replayed: &Replayed, source: &str) -> Result<()> {
     }
     let fidelity = report["fidelity"].as_f64().context("fidelity")?;
     ensure!(fidelity >= 0.99, "fidelity {fidelity}: {}", replayed.output);
-    ensure!(report["correlation"]["bound"].as_u64() > Some(0), "{}", report["correlation"]);
-    ensure!(report["correlation"]["unbound"] == 0, "{}", report["correlation"]);
-    ensure!(report["release_error_us"]["p99"].is_number(), "{}", report["release_error_us"]);
+    ensure!(
+        report["correlation"]["bound"].as_u64() > Some(0),
+        "{}",
+        report["correlation"]
+    );
+    ensure!(
+        report["correlation"]["unbound"] == 0,
+        "{}",
+        report["correlation"]
+    );
+    ensure!(
+        report["release_error_us"]["p99"].is_number(),
+        "{}",
+        report["release_error_us"]
+    );
     Ok(())
 }

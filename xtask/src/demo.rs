@@ -66,7 +66,10 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     )?;
     match missing {
         None => {
-            println!("capturing the shop by eBPF while users shop for {} s", options.seconds);
+            println!(
+                "capturing the shop by eBPF while users shop for {} s",
+                options.seconds
+            );
             let seconds = options.seconds.to_string();
             scenario.capture_live(|address| {
                 shop::drive(
@@ -113,5 +116,8 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
 }
 
 fn shown(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -123,7 +123,10 @@ pub fn build_ebpf(sh: &Shell) -> Result<()> {
 pub fn setup(sh: &Shell) -> Result<()> {
     let _path = with_cargo_bin(sh)?;
     if let (Some(toolchain), true) = (Toolchain::find(sh), has_linker(sh)) {
-        eprintln!("kernel programs: {} and bpf-linker are here", toolchain.name());
+        eprintln!(
+            "kernel programs: {} and bpf-linker are here",
+            toolchain.name()
+        );
         return Ok(());
     }
     if !may_install(sh) {
@@ -141,7 +144,10 @@ pub fn setup(sh: &Shell) -> Result<()> {
             .run()?;
     }
     let Some(toolchain) = Toolchain::find(sh) else {
-        bail!("the packages are installed, and still there is no compiler. {}", advice());
+        bail!(
+            "the packages are installed, and still there is no compiler. {}",
+            advice()
+        );
     };
     eprintln!("kernel programs: chose {}", toolchain.name());
     Ok(())

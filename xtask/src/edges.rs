@@ -32,8 +32,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Outer crates that bring a runtime, sockets, clocks or the kernel: only for
 /// the two binaries, `proto` (tonic), `xtask` and `tests`.
 const IMPURE: &[&str] = &[
-    "aya", "aya-log", "axum", "hyper", "libc", "mio", "nix", "rand", "reqwest", "rustix", "socket2",
-    "tokio", "tokio-stream", "tokio-util", "tonic",
+    "aya",
+    "aya-log",
+    "axum",
+    "hyper",
+    "libc",
+    "mio",
+    "nix",
+    "rand",
+    "reqwest",
+    "rustix",
+    "socket2",
+    "tokio",
+    "tokio-stream",
+    "tokio-util",
+    "tonic",
 ];
 
 /// Crates that stay pure. (`archive` writes files by std alone.)

@@ -53,16 +53,23 @@ fn main() -> Result<()> {
         Task::Run { args } => {
             ebpf::setup(&shell)?;
             ebpf::build_ebpf(&shell)?;
-            cmd!(shell, "cargo run --release --package twintap-agent -- {args...}").run()?;
+            cmd!(
+                shell,
+                "cargo run --release --package twintap-agent -- {args...}"
+            )
+            .run()?;
             Ok(())
         }
         Task::Demo(options) => demo::run(&shell, &options),
         Task::Test(options) => test::run(&shell, &options),
         Task::Bench(options) => bench::run(&shell, &options),
         Task::Codegen => {
-            cmd!(shell, "cargo test --quiet --package twintap-proto --test codegen")
-                .env("TWINTAP_CODEGEN", "write")
-                .run()?;
+            cmd!(
+                shell,
+                "cargo test --quiet --package twintap-proto --test codegen"
+            )
+            .env("TWINTAP_CODEGEN", "write")
+            .run()?;
             Ok(())
         }
         Task::Ci => ci::run(&shell),

@@ -24,10 +24,16 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
             ebpf::setup(shell)?;
             ebpf::build_ebpf(shell)?;
         }
-        Some(what) => println!("live capture needs {what}: those tests will say that they are skipped"),
+        Some(what) => {
+            println!("live capture needs {what}: those tests will say that they are skipped")
+        }
     }
     // End-to-end tests run the programs as users do.
-    cmd!(shell, "cargo build --workspace --exclude twintap-agent-ebpf --bins").run()?;
+    cmd!(
+        shell,
+        "cargo build --workspace --exclude twintap-agent-ebpf --bins"
+    )
+    .run()?;
 
     let skipped = shell.current_dir().join("target/skipped-tests.txt");
     if skipped.exists() {

@@ -13,10 +13,20 @@ use super::traffic;
 
 /// Measures MiB/s for large bodies and for small keep-alive exchanges.
 pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
-    if cmd!(shell, "tshark --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+    if cmd!(shell, "tshark --version")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
         bail!("the peer is missing; type: apt-get install -y tshark");
     }
-    cmd!(shell, "cargo build --release --package twintap-replayer --bin twintap").run()?;
+    cmd!(
+        shell,
+        "cargo build --release --package twintap-replayer --bin twintap"
+    )
+    .run()?;
     let directory = shell.current_dir().join("target/bench");
     fs::create_dir_all(&directory)?;
     let twintap = shell.current_dir().join("target/release/twintap");
@@ -38,8 +48,37 @@ pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
                 fs::remove_dir_all(&archive)?;
             }
             let (file, archive) = (utf8(&file)?, utf8(&archive)?);
-            ours.push(size / seconds(utf8(&twintap)?, &["import", file, "--archive", archive, "--policy", "allow-all"])?);
-            theirs.push(size / seconds("tshark", &["-n", "-r", file, "-Y", "http", "-T", "fields", "-e", "http.request.method", "-e", "http.response.code"])?);
+            ours.push(
+                size / seconds(
+                    utf8(&twintap)?,
+                    &[
+                        "import",
+                        file,
+                        "--archive",
+                        archive,
+                        "--policy",
+                        "allow-all",
+                    ],
+                )?,
+            );
+            theirs.push(
+                size / seconds(
+                    "tshark",
+                    &[
+                        "-n",
+                        "-r",
+                        file,
+                        "-Y",
+                        "http",
+                        "-T",
+                        "fields",
+                        "-e",
+                        "http.request.method",
+                        "-e",
+                        "http.response.code",
+                    ],
+                )?,
+            );
         }
         fs::remove_file(&file)?;
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));

@@ -56,8 +56,16 @@ impl Writer {
 
     fn flow(&mut self, number: u32, exchanges: u32, body: &[u8]) -> Result<()> {
         let port = 1024 + (number % 60_000) as u16;
-        let mut client = Side { client: true, port, sequence: number.wrapping_mul(7_919) };
-        let mut server = Side { client: false, port, sequence: number.wrapping_mul(104_729) };
+        let mut client = Side {
+            client: true,
+            port,
+            sequence: number.wrapping_mul(7_919),
+        };
+        let mut server = Side {
+            client: false,
+            port,
+            sequence: number.wrapping_mul(104_729),
+        };
         self.segment(&mut client, &server, SYN, &[])?;
         self.segment(&mut server, &client, SYN_ACK, &[])?;
         for exchange in 0..exchanges {
@@ -87,10 +95,15 @@ impl Writer {
         self.out.write_all(&(micros as u32).to_le_bytes())?;
         self.out.write_all(&(length as u32).to_le_bytes())?;
         self.out.write_all(&(length as u32).to_le_bytes())?;
-        self.out.write_all(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00])?;
+        self.out
+            .write_all(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00])?;
 
         let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
-        let (source, destination) = if from.client { (client, server) } else { (server, client) };
+        let (source, destination) = if from.client {
+            (client, server)
+        } else {
+            (server, client)
+        };
         let mut ip = [0u8; 20];
         ip[0] = 0x45;
         ip[2..4].copy_from_slice(&((40 + payload.len()) as u16).to_be_bytes());
@@ -98,12 +111,19 @@ impl Writer {
         ip[9] = 6;
         ip[12..16].copy_from_slice(&source);
         ip[16..20].copy_from_slice(&destination);
-        let sum: u32 = ip.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+        let sum: u32 = ip
+            .chunks(2)
+            .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .sum();
         let checksum = !(((sum & 0xffff) + (sum >> 16)) as u16);
         ip[10..12].copy_from_slice(&checksum.to_be_bytes());
         self.out.write_all(&ip)?;
 
-        let (source, destination) = if from.client { (from.port, 80) } else { (80, from.port) };
+        let (source, destination) = if from.client {
+            (from.port, 80)
+        } else {
+            (80, from.port)
+        };
         let mut tcp = [0u8; 20];
         tcp[0..2].copy_from_slice(&source.to_be_bytes());
         tcp[2..4].copy_from_slice(&destination.to_be_bytes());
