@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 use twintap_verdict::observation::Twin;
 
 use super::control::{Steering, TWINS, index};
 use super::ledger::{FireSummary, Spread, thread_cpu_ns};
-use super::outcome::ValuesOf;
+use super::outcome::{RawOutcome, ValuesOf};
 use super::poll::{Poll, Ready};
 use super::source::{LoadedOrNot, ReadAhead};
 use super::twin::{Common, Now, TwinSide, from_token, nanos};
@@ -20,6 +20,13 @@ pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
 const LOADER_LOOK_NS: u64 = 200_000;
 /// Requests taken from the loader before anything else has its turn.
 const LOADS_AT_ONCE: usize = 256;
+/// With fewer requests here, more are taken from the loader; one by one, each
+/// would wake it.
+const FEW_LOADS: usize = 1024;
+/// How many outcomes go to the comparison together, and how long the first of
+/// them waits for others: one by one, each would wake it.
+const OUTCOMES_AT_ONCE: usize = 64;
+const OUTCOMES_WAIT_NS: u64 = 5_000_000;
 
 pub(crate) struct Engine<'a> {
     common: Common<'a>,
@@ -27,7 +34,11 @@ pub(crate) struct Engine<'a> {
     twins: [TwinSide<'a>; 2],
     loads: Receiver<(u32, LoadedOrNot)>,
     read_ahead: &'a ReadAhead,
+    is_loading: bool,
     values: Receiver<ValuesOf>,
+    outcomes: Sender<Vec<RawOutcome>>,
+    /// Clock time by which outcomes that wait must go.
+    outcomes_due_ns: Option<u64>,
     window: Window,
     /// The next request to become due.
     next: u32,
@@ -49,6 +60,7 @@ impl<'a> Engine<'a> {
         loads: Receiver<(u32, LoadedOrNot)>,
         read_ahead: &'a ReadAhead,
         values: Receiver<ValuesOf>,
+        outcomes: Sender<Vec<RawOutcome>>,
     ) -> Engine<'a> {
         Engine {
             common,
@@ -56,7 +68,10 @@ impl<'a> Engine<'a> {
             twins,
             loads,
             read_ahead,
+            is_loading: true,
             values,
+            outcomes,
+            outcomes_due_ns: None,
             window: Window::default(),
             next: 0,
             next_opening: 0,
@@ -82,7 +97,9 @@ impl<'a> Engine<'a> {
             self.open_ahead();
             self.release();
 
-            if self.twins.iter().all(TwinSide::is_settled) {
+            let is_settled = self.twins.iter().all(TwinSide::is_settled);
+            self.send_outcomes(is_settled);
+            if is_settled {
                 return self.finish();
             }
 
@@ -164,10 +181,37 @@ impl<'a> Engine<'a> {
     }
 
     fn take_loads(&mut self) {
+        self.is_loading |= self.window.places.len() < FEW_LOADS;
         for _ in 0..LOADS_AT_ONCE {
+            if !self.is_loading {
+                return;
+            }
             match self.loads.try_recv() {
                 Ok((position, loaded)) => self.window.put(position, loaded),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.is_loading = false,
+            }
+        }
+    }
+
+    /// Sends outcomes off, when there are many, when someone waits for values of
+    /// one, or when they have waited for company.
+    fn send_outcomes(&mut self, is_last: bool) {
+        let now_ns = self.common.clock.now_ns();
+        let due_ns = self.outcomes_due_ns.take();
+        let is_due = is_last || due_ns.is_some_and(|due| due <= now_ns);
+        for twin in &mut self.twins {
+            let has_many = twin.outcomes.len() >= OUTCOMES_AT_ONCE;
+            if twin.outcomes.is_empty() {
+                continue;
+            }
+            if is_due || has_many || twin.has_urgent {
+                twin.has_urgent = false;
+                // The comparing side outlives this one; should it have failed, the
+                // ledger still closes.
+                let _ = self.outcomes.send(std::mem::take(&mut twin.outcomes));
+            } else {
+                let own_ns = now_ns + OUTCOMES_WAIT_NS;
+                self.outcomes_due_ns = Some(due_ns.unwrap_or(own_ns));
             }
         }
     }
@@ -316,7 +360,7 @@ impl<'a> Engine<'a> {
             }
         });
         let is_firing = self.pause.is_none();
-        let mut deadlines = vec![due_ns, self.give_up_ns];
+        let mut deadlines = vec![due_ns, self.give_up_ns, self.outcomes_due_ns];
         for twin in 0..2 {
             deadlines.push(self.twins[twin].poll_timeout());
             if is_firing {
@@ -338,7 +382,7 @@ impl<'a> Engine<'a> {
         let end_ns = self.common.clock.now_ns();
         let [candidate, baseline] = self.twins.map(TwinSide::finish);
         let mut release_error = candidate.1;
-        // Both grow to what they hold, so that adding can't fail.
+        // Both have the same bounds, so that adding can't fail.
         let _ = release_error.add(baseline.1);
         FireSummary {
             candidate: candidate.0,

@@ -128,9 +128,10 @@ pub struct FireSummary {
     pub steal_ns: Option<u64>,
 }
 
-/// A histogram of nanoseconds for any length of time.
+/// A histogram of nanoseconds up to a day; longer counts as a day.
 pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("3 significant digits are within 0..=5")
+    const DAY_NS: u64 = 86_400_000_000_000;
+    Histogram::new_with_bounds(1, DAY_NS, 3).expect("1 < a day, and 3 digits are within 0..=5")
 }
 
 /// Counts one under `key`.
@@ -162,4 +163,38 @@ pub(crate) fn steal_ns() -> Option<u64> {
         .ok()?;
     let ticks_per_second = rustix::param::clock_ticks_per_second();
     (ticks * 1_000_000_000).checked_div(ticks_per_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_has_the_values_that_were_recorded() {
+        let mut histogram = histogram();
+        for ns in 1..=1000 {
+            histogram.saturating_record(ns * 1_000_000);
+        }
+        histogram.saturating_record(u64::MAX);
+        let spread = Spread::of(&histogram);
+        assert_eq!(spread.count, 1001);
+        let is_near = |value: f64, expected: f64| (value / expected - 1.0).abs() < 0.002;
+        assert!(is_near(spread.p50_us, 501_000.0), "{spread:?}");
+        assert!(is_near(spread.p99_us, 991_000.0), "{spread:?}");
+        assert!(is_near(spread.max_us, 86_400e6), "{spread:?}");
+    }
+
+    #[test]
+    fn a_ledger_closes_when_all_is_explained() {
+        let mut ledger = TwinLedger {
+            planned: 4,
+            answered: 1,
+            ..TwinLedger::default()
+        };
+        count(&mut ledger.errored, "reset");
+        count(&mut ledger.refused, "stopped");
+        assert_eq!(ledger.unexplained(), 1);
+        count(&mut ledger.skipped, "unbound");
+        assert!(ledger.closes());
+    }
 }

@@ -76,7 +76,7 @@ pub(crate) type ValuesOf = (u32, Twin, Vec<Option<Bytes>>);
 /// since requests wait for them.
 pub(crate) fn witness_all(
     witness: &mut dyn Witness,
-    outcomes: &Receiver<RawOutcome>,
+    outcomes: &Receiver<Vec<RawOutcome>>,
     has_users: impl Fn(u32) -> bool,
     values: &Sender<ValuesOf>,
     control: &RunControl,
@@ -96,13 +96,13 @@ pub(crate) fn witness_all(
     let mut last_tick = Instant::now();
     loop {
         match outcomes.recv_timeout(TICK) {
-            Ok(outcome) => unseen.push_back(take(witness, outcome)),
+            Ok(some) => unseen.extend(some.into_iter().map(|outcome| take(witness, outcome))),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         loop {
-            while let Ok(outcome) = outcomes.try_recv() {
-                unseen.push_back(take(witness, outcome));
+            while let Ok(some) = outcomes.try_recv() {
+                unseen.extend(some.into_iter().map(|outcome| take(witness, outcome)));
             }
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use twintap_archive::Reader;
 use twintap_plan::PlanSummary;
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Report, Twin, html};
@@ -25,6 +26,7 @@ pub use dry::DryRun;
 pub use file::RunFile;
 
 use crate::fire::{FireSummary, Options, RunControl, Target, TwinProgress, fire};
+use crate::keys;
 use compare::Comparison;
 use prepare::Prepared;
 use source::ArchiveSource;
@@ -134,6 +136,22 @@ pub fn execute(
     let report = judge.conclude(facts);
     write_results(file, &prepared, &fired, &report)?;
     Ok(report)
+}
+
+/// Says what can be said against a run without reading the exchanges: policy, key,
+/// archive and targets.
+///
+/// # Errors
+/// As [`execute`], which looks again.
+pub fn check(file: &RunFile) -> Result<()> {
+    let checkpoint = Reader::open(&file.archive)
+        .with_context(|| format!("opening the archive {}", file.archive.display()))?
+        .checkpoint()
+        .context("reading the checkpoint")?;
+    keys::load_policy(&file.policy)?;
+    keys::load_key(&file.key)?;
+    targets::check(file, &targets::Captured::new(checkpoint.as_ref()))?;
+    Ok(())
 }
 
 /// Plans, and sends nothing.

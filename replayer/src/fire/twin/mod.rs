@@ -6,7 +6,6 @@ pub(crate) use traffic::from_token;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,7 +59,10 @@ pub(crate) struct TwinSide<'a> {
     twin: Twin,
     pub(crate) schedule: Schedule,
     values: ValueStore,
-    outcomes: Sender<RawOutcome>,
+    /// Outcomes to be sent off.
+    pub(crate) outcomes: Vec<RawOutcome>,
+    /// Whether later requests wait for values of one of them.
+    pub(crate) has_urgent: bool,
     connections: Slots<Connection>,
     flows: Vec<FlowState>,
     in_flight: usize,
@@ -83,7 +85,7 @@ struct FlowState {
 }
 
 impl<'a> TwinSide<'a> {
-    pub(crate) fn new(common: Common<'a>, twin: Twin, outcomes: Sender<RawOutcome>) -> Self {
+    pub(crate) fn new(common: Common<'a>, twin: Twin) -> Self {
         let mut summary = TwinSummary::default();
         summary.ledger.planned = u64::from(common.table.len());
         let flow = |&left: &u32| FlowState {
@@ -94,7 +96,8 @@ impl<'a> TwinSide<'a> {
             twin,
             schedule: Schedule::new(Arc::clone(common.table), nanos(common.options.wait)),
             values: ValueStore::new(common.table),
-            outcomes,
+            outcomes: Vec::new(),
+            has_urgent: false,
             connections: Slots::new(),
             flows: common.flows.requests().iter().map(flow).collect(),
             in_flight: 0,
@@ -264,7 +267,8 @@ impl<'a> TwinSide<'a> {
         self.flow_has_one_less(position);
     }
 
-    /// Counts an outcome, lets those who waited for it go on, and sends it off.
+    /// Counts an outcome, lets those who waited for it go on, and keeps it to be
+    /// sent off.
     fn settle(&mut self, position: u32, result: RawResult, timing: Option<Timing>, now: Now) {
         let counters = self.common.control.counters(self.twin);
         let ledger = &mut self.summary.ledger;
@@ -292,15 +296,13 @@ impl<'a> TwinSide<'a> {
             matches!(result, RawResult::Answered(_)) && self.common.table.value_users(position) > 0;
         self.schedule
             .handle_outcome(position, now.run_ns(), has_values);
-        let outcome = RawOutcome {
+        self.has_urgent |= has_values;
+        self.outcomes.push(RawOutcome {
             position,
             twin: self.twin,
             result,
             timing,
-        };
-        // The comparing side outlives this one; should it have failed, the ledger
-        // still closes.
-        let _ = self.outcomes.send(outcome);
+        });
     }
 
     fn set_in_flight(&mut self, count: usize) {
