@@ -1,6 +1,7 @@
 //! From exchanges to a plan.
 
 use twintap_scrub::ExchangeRecord;
+use twintap_stream::message::Protocol;
 
 use crate::capture::Capture;
 use crate::collect::Collected;
@@ -41,9 +42,13 @@ impl Planner {
         self.collected.note_request(record);
     }
 
-    /// Takes one exchange up. `request_body_replayable` is false when the
+    /// Takes one exchange up; a flow that no parser claimed is none, and is passed
+    /// over. `request_body_replayable` is false when the
     /// request had a body that can't be sent again (the policy dropped it).
     pub fn add(&mut self, record: &ExchangeRecord, request_body_replayable: bool) {
+        if record.exchange.protocol == Protocol::Opaque {
+            return;
+        }
         self.collected
             .add(record, request_body_replayable, &self.options.filter);
     }

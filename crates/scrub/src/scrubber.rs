@@ -95,6 +95,23 @@ impl Scrubber {
         }
     }
 
+    /// Begins a flow that no parser claimed, where the policy keeps such flows:
+    /// both directions' bytes are its bodies, and pass as they are.
+    #[must_use]
+    pub fn opaque(&self) -> Option<ExchangeScrubber> {
+        let shared = &self.0;
+        shared.policy.keep_opaque().then(|| {
+            let view = shared.view(None);
+            let body = || Some(BodyScrubber::opaque(Arc::clone(&view), &shared.pseudonyms));
+            ExchangeScrubber {
+                request: body(),
+                response: body(),
+                view: Some(Arc::clone(&view)),
+                ..self.exchange()
+            }
+        })
+    }
+
     /// The tag that a leaf with this raw value has.
     #[must_use]
     pub fn link_tag(&self, raw: &[u8]) -> LinkTag {

@@ -208,6 +208,6 @@ impl Reader {
         let side = self.side(direction);
         side.consumed = piece.end();
         side.is_opaque = true;
-        sink.opaque(direction, piece.bytes, piece.time);
+        sink.opaque(direction, piece);
     }
 }

@@ -75,6 +75,8 @@ pub enum EventKind {
     Opaque {
         /// The direction.
         direction: Direction,
+        /// Stream offset of the first byte.
+        offset: u64,
         /// The bytes.
         chunk: Bytes,
         /// When they were seen.

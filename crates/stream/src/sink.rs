@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::event::{Event, EventKind};
 use crate::id::{ExchangeId, FlowId};
 use crate::limits::Limits;
 use crate::segment::{Direction, Endpoints};
+use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 /// Sums over all flows since the start. What is pending is not here: it is measured.
@@ -111,16 +110,17 @@ impl Sink<'_> {
         self.books.discard(cause, bytes as u64);
     }
 
-    pub fn opaque(&mut self, direction: Direction, chunk: Bytes, time: Timestamp) {
-        if chunk.is_empty() {
+    pub fn opaque(&mut self, direction: Direction, piece: Piece) {
+        if piece.bytes.is_empty() {
             return;
         }
-        self.books.opaque += chunk.len() as u64;
+        self.books.opaque += piece.bytes.len() as u64;
         if self.limits.emit_opaque {
             self.event(EventKind::Opaque {
                 direction,
-                chunk,
-                time,
+                offset: piece.offset,
+                chunk: piece.bytes,
+                time: piece.time,
             });
         }
     }

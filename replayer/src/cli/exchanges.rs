@@ -23,6 +23,9 @@ pub struct Args {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     format: ListFormat,
+    /// List the flows that no parser claimed, too, where the policy kept them.
+    #[arg(long)]
+    opaque: bool,
 }
 
 /// One line of `--format jsonl`; documented in docs/command-line.md.
@@ -76,6 +79,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     for stored in reader.exchanges() {
         let stored = stored?;
+        if stored.exchange().protocol == Protocol::Opaque && !args.opaque {
+            continue;
+        }
         let line = match args.format {
             ListFormat::Jsonl => serde_json::to_string(&line(&stored, &sessions))?,
             ListFormat::Table => row(&stored, &sessions),

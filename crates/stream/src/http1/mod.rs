@@ -200,7 +200,7 @@ impl Http1 {
             match state {
                 State::Tunnel => {
                     for piece in self.side(direction).take_all() {
-                        sink.opaque(direction, piece.bytes, piece.time);
+                        sink.opaque(direction, piece);
                     }
                 }
                 State::Between if self.tunnel => self.side(direction).state = State::Tunnel,

@@ -2,10 +2,13 @@
 //!
 //! Live traffic and capture files take this same way.
 
+mod opaque;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use opaque::{OpaqueChunk, OpaqueFlows};
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::{
@@ -21,9 +24,13 @@ pub struct Capture {
     streams: Streams,
     scrubber: Scrubber,
     building: HashMap<ExchangeId, Building>,
+    opaque: OpaqueFlows,
+    node: Arc<str>,
+    boot: u64,
     /// What the lives of the daemon before this one had accounted for.
     base: StoreLedger,
     stored: u64,
+    opaque_stored: u64,
     gaps: Gaps,
     seen: Option<(Timestamp, Timestamp)>,
     /// Ends and next exchange of flows that are not closed.
@@ -64,12 +71,20 @@ impl Capture {
         scrubber: Scrubber,
         base: StoreLedger,
     ) -> Capture {
+        let limits = Limits {
+            emit_opaque: scrubber.policy().keep_opaque(),
+            ..limits
+        };
         Capture {
-            streams: Streams::new(node, boot, limits),
+            streams: Streams::new(node.clone(), boot, limits),
             scrubber,
             building: HashMap::new(),
+            opaque: OpaqueFlows::default(),
+            node,
+            boot,
             base,
             stored: 0,
+            opaque_stored: 0,
             gaps: Gaps::default(),
             seen: None,
             flows: HashMap::new(),
@@ -150,7 +165,10 @@ impl Capture {
     /// The store ledger over all lives of the daemon.
     pub fn ledger(&self) -> StoreLedger {
         let mut ledger = self.streams.ledger();
-        ledger.stored += self.stored;
+        let open = self.opaque.len();
+        ledger.rebuilt += self.opaque_stored + open;
+        ledger.pending += open;
+        ledger.stored += self.stored + self.opaque_stored;
         merge(&mut ledger, &self.base);
         ledger
     }
@@ -201,6 +219,9 @@ impl Capture {
                 self.flows.insert(event.flow, (endpoints, 0));
             }
             EventKind::FlowClosed { watermark, .. } => {
+                if self.opaque.close(event.flow, archive)? {
+                    self.opaque_stored += 1;
+                }
                 if let Some((endpoints, next_index)) = self.flows.remove(&event.flow) {
                     self.closed.push(FlowMark {
                         flow: event.flow,
@@ -210,8 +231,31 @@ impl Capture {
                     });
                 }
             }
-            // Only asked for where the policy keeps them.
-            EventKind::Opaque { .. } => {}
+            EventKind::Opaque {
+                direction,
+                offset,
+                chunk,
+                time,
+            } => {
+                let Some(&(endpoints, _)) = self.flows.get(&event.flow) else {
+                    return Ok(());
+                };
+                let chunk = OpaqueChunk {
+                    id: ExchangeId {
+                        node: self.node.clone(),
+                        boot: self.boot,
+                        flow: event.flow,
+                        offset,
+                        from_response: direction == Direction::Server,
+                    },
+                    endpoints,
+                    direction,
+                    offset,
+                    bytes: chunk,
+                    time,
+                };
+                self.opaque.take(chunk, &self.scrubber, archive)?;
+            }
         }
         Ok(())
     }
