@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -12,6 +12,8 @@ use twintap_proto::v1::{
     Capture, CreateRunRequest, ListCapturesRequest, ListRunsRequest, ListSessionsRequest, Run,
     RunRequest, RunState, Session, TwinProgress,
 };
+
+use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -77,7 +79,7 @@ enum Action {
         /// The run's id.
         id: String,
     },
-    /// Follow a run until it ends.
+    /// Follow a run until it ends; the exit code is that of its verdict, as of `replay`.
     Watch {
         /// The run's id.
         id: String,
@@ -90,7 +92,7 @@ enum Action {
     Sessions,
 }
 
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -119,9 +121,12 @@ pub fn run(args: Args) -> Result<()> {
             Action::Get { id } => print_run(format, &answer(client.get_run(request(id)).await)?)?,
             Action::Watch { id } => {
                 let mut runs = answer(client.watch_run(request(id)).await)?;
+                let mut last = Run::default();
                 while let Some(run) = runs.message().await.map_err(refusal)? {
                     print_run(format, &run)?;
+                    last = run;
                 }
+                return exit_code(&last);
             }
             Action::Runs => {
                 for run in answer(client.list_runs(ListRunsRequest {}).await)?.runs {
@@ -141,8 +146,23 @@ pub fn run(args: Args) -> Result<()> {
                 }
             }
         }
-        Ok(())
+        Ok(EXIT_PASS)
     })
+}
+
+/// The exit code of a run that was watched to its end.
+fn exit_code(run: &Run) -> Result<u8> {
+    match (run.state(), &run.verdict[..]) {
+        (RunState::Failed, _) => bail!("run {} failed: {}", run.id, run.error),
+        (RunState::Finished | RunState::Stopped, "pass") => Ok(EXIT_PASS),
+        (RunState::Finished | RunState::Stopped, "fail") => Ok(EXIT_FAIL),
+        (RunState::Finished | RunState::Stopped, _) => Ok(EXIT_INCONCLUSIVE),
+        (state, _) => bail!(
+            "the daemon ended while run {} was {}",
+            run.id,
+            state_name(state)
+        ),
+    }
 }
 
 async fn connect(args: &Args) -> Result<Channel> {

@@ -86,7 +86,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Sessions(args) => sessions::run(&args).map(|()| EXIT_PASS),
         Command::Replay(args) => replay::run(&args),
         Command::Report(args) => report::run(&args).map(|()| EXIT_PASS),
-        Command::Ctl(args) => ctl::run(args).map(|()| EXIT_PASS),
+        Command::Ctl(args) => ctl::run(args),
         Command::Certs(args) => certs::run(&args).map(|()| EXIT_PASS),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -55,7 +55,12 @@ impl Control for ControlService {
         request: Request<CreateRunRequest>,
     ) -> Result<Response<Run>, Status> {
         let text = request.into_inner().run_file_yaml;
-        answer(self.runs.create(&text))
+        let runs = self.runs.clone();
+        // Names are looked up and files are read.
+        let created = tokio::task::spawn_blocking(move || runs.create(&text))
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?;
+        answer(created)
     }
 
     async fn start_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {

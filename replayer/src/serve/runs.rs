@@ -13,7 +13,7 @@ use twintap_proto::v1::{Run, RunState, TwinProgress};
 use twintap_verdict::{Report, Twin};
 
 use crate::fire::RunControl;
-use crate::run::{RunFile, execute};
+use crate::run::{RunFile, check, execute};
 
 /// All runs since the daemon started.
 #[derive(Debug)]
@@ -55,13 +55,14 @@ impl Runs {
         })
     }
 
-    /// Reads the run file and keeps the run until it is started.
+    /// Reads the run file and keeps the run until it is started. Blocks while files are read.
     pub fn create(&self, text: &str) -> Result<Run> {
         let mut entries = lock(&self.entries);
         let number = entries.keys().next_back().map_or(1, |last| last + 1);
         let id = format!("r-{number}");
         let directory = self.free_directory(&id)?;
         let file = RunFile::for_daemon(text, &self.archive, &directory)?;
+        check(&file)?;
         let entry = Arc::new(Entry {
             id,
             created: SystemTime::now(),
