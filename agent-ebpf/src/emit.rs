@@ -287,6 +287,6 @@ pub fn close(config: &Config, record: &CloseRecord) {
     } else if LATE_CLOSES.insert(record.header.flow, record, ANY).is_ok() {
         maps::count(|ledger| &raw mut ledger.closes_deferred, 1);
     } else {
-        maps::count(|ledger| &raw mut ledger.closes_lost, 1);
+        maps::count_lost_close();
     }
 }

@@ -17,6 +17,8 @@ mod packet;
 #[cfg(target_arch = "bpf")]
 mod programs;
 #[cfg(target_arch = "bpf")]
+mod rare;
+#[cfg(target_arch = "bpf")]
 mod sockets;
 
 #[cfg(not(target_arch = "bpf"))]

@@ -8,6 +8,8 @@ use aya_ebpf::{
 };
 use twintap_abi::{Cause, CloseRecord, Config, Count, Endpoint, FlowKey, FlowState, Ledger};
 
+use crate::rare;
+
 /// Sizes are set when the programs are loaded.
 const RING_BYTES: u32 = 4096;
 
@@ -17,7 +19,6 @@ static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
 static LEDGER: PerCpuArray<Ledger> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static FLOW_IDS: Array<u64> = Array::with_max_entries(1, 0);
-
 /// Flows that carried payload or were established.
 #[map]
 pub static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(65_536, 0);
@@ -92,10 +93,19 @@ pub fn next_flow_id() -> u64 {
     let Some(next) = FLOW_IDS.get_ptr_mut(0) else {
         return 0;
     };
-    let mut id: u64 = 1;
-    // SAFETY: an aligned pointer into a map's value; see `add` for the instruction.
-    unsafe { asm!("{0} = atomic_fetch_add((u64 *)({1} + 0), {0})", inout(reg) id, in(reg) next) };
-    id + 1
+    add_one(next)
+}
+
+/// Adds one atomically and gives the sum.
+#[inline(always)]
+fn add_one(target: *mut u64) -> u64 {
+    let mut before: u64 = 1;
+    // SAFETY: callers pass pointers into map values, which are aligned and live; see `add` for the
+    // instruction.
+    unsafe {
+        asm!("{0} = atomic_fetch_add((u64 *)({1} + 0), {0})", inout(reg) before, in(reg) target);
+    }
+    before.wrapping_add(1)
 }
 
 /// Adds to one count of this CPU's ledger.
@@ -119,10 +129,28 @@ pub fn count_submitted(bytes: u32) {
     count_both(|ledger| &raw mut ledger.submitted, bytes);
 }
 
-/// Counts one record's payload as dropped.
+/// Counts one record's payload as dropped, which may be worth a line in the log.
 #[inline(always)]
 pub fn count_dropped(cause: Cause, bytes: u32) {
-    count_both(|ledger| &raw mut ledger.dropped[cause as usize], bytes);
+    let Some(ledger) = LEDGER.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: a pointer into a map's value.
+    let times = unsafe {
+        let count = &raw mut (*ledger).dropped[cause as usize];
+        add(&raw mut (*count).bytes, u64::from(bytes));
+        add_one(&raw mut (*count).records)
+    };
+    rare::dropped(cause, times);
+}
+
+/// Counts the end of a flow for which there was no room at all.
+#[inline(always)]
+pub fn count_lost_close() {
+    if let Some(ledger) = LEDGER.get_ptr_mut(0) {
+        // SAFETY: a pointer into a map's value.
+        rare::close_lost(add_one(unsafe { &raw mut (*ledger).closes_lost }));
+    }
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ pub mod budget;
 pub mod cgroup;
 pub mod config;
 pub mod drain;
+pub mod kernel_log;
 pub mod ledger;
 pub mod metrics;
 pub mod outbox;

@@ -10,7 +10,9 @@ use aya::{
         cgroup_skb::CgroupSkbLinkId, sock_ops::SockOpsLinkId,
     },
 };
+use aya_log::EbpfLogger;
 use ipnet::IpNet;
+use log::Log;
 use thiserror::Error;
 use twintap_abi::{
     CloseRecord, Config, Endpoint, FILTER_CGROUPS, FILTER_PORTS, FILTER_PREFIXES, FlowKey, Ledger,
@@ -32,6 +34,9 @@ pub enum ProbeError {
     /// The object could not be loaded.
     #[error("cannot load the kernel programs: {0}")]
     Load(#[from] EbpfError),
+    /// The log of the programs cannot be read.
+    #[error("cannot read the log of the kernel programs: {0}")]
+    Log(#[from] aya_log::Error),
     /// The object lacks a map or a program.
     #[error("the kernel programs have no {0}: they come from another version")]
     Missing(&'static str),
@@ -311,6 +316,15 @@ impl Probes {
     /// When it was taken before.
     pub fn take_ledger(&mut self) -> Result<KernelLedger, ProbeError> {
         Ok(KernelLedger(take(&mut self.ebpf, "LEDGER")?))
+    }
+
+    /// Takes the log of the kernel programs; whoever has it writes it by `tracing`.
+    ///
+    /// # Errors
+    ///
+    /// When it was taken before.
+    pub fn take_log(&mut self) -> Result<EbpfLogger<&'static dyn Log>, ProbeError> {
+        Ok(EbpfLogger::init(&mut self.ebpf)?)
     }
 
     fn write_config(&mut self) -> Result<(), ProbeError> {

@@ -24,7 +24,7 @@ use crate::{
     cgroup::{self, Cgroup},
     config::{Config, Options, RoleChoice},
     drain::{Drain, Shared},
-    metrics, preflight,
+    kernel_log, metrics, preflight,
     probes::{Filters, OBJECT, Probes, Settings},
     rings::Rings,
     roles,
@@ -119,6 +119,7 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
     }
 
     let stop = CancellationToken::new();
+    let kernel_log = tokio::spawn(kernel_log::run(probes.take_log()?, stop.clone()));
     if let Some(address) = config.metrics_addr {
         let listener = metrics::bind(address)
             .await
@@ -161,6 +162,9 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
         Ok(ended) => ended?,
         Err(_) => ship.await?,
     }
+    kernel_log
+        .await?
+        .context("the log of the kernel programs")?;
     let ledger = shared.counts.ledger(&kernel.read()?);
     let left = shared.with_outbox(|outbox| (outbox.len(), outbox.unconfirmed()));
     tracing::info!(

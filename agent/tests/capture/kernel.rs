@@ -319,8 +319,9 @@ fn nothing_stays_attached_after_a_kill() {
         return;
     }
     let cgroup = support::TestCgroup::create();
-    let agent = support::AgentProcess::start(&cgroup);
-    support::until(Duration::from_secs(20), || support::attached(&cgroup) == 3);
+    let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    let agent = support::AgentProcess::start(&cgroup, nobody, &[]);
+    assert_eq!(support::attached(&cgroup), 3);
     agent.kill();
     support::until(Duration::from_secs(20), || support::attached(&cgroup) == 0);
 }

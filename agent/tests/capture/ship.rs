@@ -4,12 +4,11 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     pin::Pin,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crate::support::{self, EchoServer, TestCgroup, exchange, skips, until};
+use crate::support::{self, AgentProcess, EchoServer, TestCgroup, exchange, skips, until};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
@@ -158,32 +157,6 @@ impl Ingest for Daemon {
     }
 }
 
-/// The agent in a process of its own.
-struct Agent(Child);
-
-impl Agent {
-    fn start(cgroup: &TestCgroup, daemon: SocketAddr, more: &[&str]) -> Self {
-        let process = Command::new(env!("CARGO_BIN_EXE_twintap-agent"))
-            .args(["--node", "test", "--daemon"])
-            .arg(format!("http://{daemon}"))
-            .arg("--cgroup")
-            .arg(&cgroup.path)
-            .args(more)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the agent");
-        until(Duration::from_secs(30), || support::attached(cgroup) == 3);
-        Self(process)
-    }
-
-    fn terminate(mut self) -> bool {
-        let id = self.0.id().to_string();
-        let sent = Command::new("kill").arg(&id).status();
-        assert!(sent.expect("kill").success());
-        self.0.wait().expect("it ran").success()
-    }
-}
-
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
@@ -207,10 +180,10 @@ fn everything_arrives_and_the_ledger_closes() {
     daemon.seen(|seen| seen.stores = true);
     let (address, _serving) = daemon.serve(&runtime, anywhere());
     let cgroup = TestCgroup::create();
-    let agent = Agent::start(&cgroup, address, &[]);
+    let agent = AgentProcess::start(&cgroup, address, &[]);
     let server = EchoServer::start(&cgroup, "127.0.0.1:0");
     let exchanged = exchange(server.address, BYTES);
-    assert!(agent.terminate(), "the agent ends well");
+    assert!(agent.terminate().0, "the agent ends well");
 
     assert_eq!(sha256(&daemon.stream(false)), exchanged.sent_sha256);
     assert_eq!(sha256(&daemon.stream(true)), exchanged.received_sha256);
@@ -243,7 +216,7 @@ fn a_daemon_that_died_is_sent_again_what_it_forgot() {
     let first = Daemon::default();
     let (address, serving) = first.serve(&runtime, anywhere());
     let cgroup = TestCgroup::create();
-    let agent = Agent::start(&cgroup, address, &[]);
+    let agent = AgentProcess::start(&cgroup, address, &[]);
     let server = EchoServer::start(&cgroup, "127.0.0.1:0");
     let mut client = support::Client::connect(server.address);
     client.exchange(BYTES);
@@ -272,7 +245,7 @@ fn a_daemon_that_died_is_sent_again_what_it_forgot() {
     until(Duration::from_secs(60), || {
         !second.seen(|seen| seen.hellos.is_empty())
     });
-    assert!(agent.terminate(), "the agent ends well");
+    assert!(agent.terminate().0, "the agent ends well");
 
     assert_eq!(sha256(&second.stream(false)), exchanged.sent_sha256);
     assert_eq!(sha256(&second.stream(true)), exchanged.received_sha256);
@@ -301,7 +274,7 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
         .block_on(tokio::net::TcpListener::bind(anywhere()))
         .and_then(|listener| listener.local_addr())
         .expect("a free port");
-    let agent = Agent::start(
+    let agent = AgentProcess::start(
         &cgroup,
         address,
         &["--memory-budget", "4MiB", "--compression", "0"],
@@ -316,7 +289,7 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
     until(Duration::from_secs(60), || {
         !daemon.seen(|seen| seen.frames.is_empty())
     });
-    assert!(agent.terminate(), "the agent ends well");
+    assert!(agent.terminate().0, "the agent ends well");
 
     let last = daemon.seen(|seen| seen.frames.values().next_back().cloned());
     let ledger = last.expect("frames came").ledger.expect("each has one");
@@ -348,4 +321,35 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
         ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
         dropped(&ledger)
     );
+}
+
+#[test]
+fn a_ring_without_room_is_told_once_and_without_colours() {
+    if skips() {
+        return;
+    }
+    let cgroup = TestCgroup::create();
+    let more = [
+        "--ring-bytes",
+        "256KiB",
+        "--rings",
+        "1",
+        "--drain-seconds",
+        "0",
+    ];
+    let agent = AgentProcess::start(&cgroup, SocketAddr::from(([127, 0, 0, 1], 9)), &more);
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    // Nobody drains while the traffic runs.
+    agent.signal(libc::SIGSTOP);
+    exchange(server.address, 8 << 20);
+    agent.signal(libc::SIGCONT);
+    let (_, log) = agent.terminate();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("no room"))
+        .collect();
+    let cpus = std::thread::available_parallelism().expect("it is known");
+    assert!((1..=cpus.get()).contains(&told.len()), "{log}");
+    assert!(told.iter().all(|line| line.contains("WARN")), "{log}");
+    assert!(!log.contains('\x1b'), "{log}");
 }

@@ -16,6 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 pub use twintap_abi::Direction;
 use twintap_abi::{CloseRecord, Ledger, MID_STREAM_OFFSET, RecordHeader, tcp_flags};
 use twintap_agent::{
@@ -24,6 +25,7 @@ use twintap_agent::{
     rings::{Captured, Rings},
     roles,
 };
+use twintap_tests::{Process, process::Start};
 
 /// What a helper process is to do, and where.
 const HELPER: &str = "TWINTAP_TEST_HELPER";
@@ -511,29 +513,46 @@ fn ip(arguments: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// The agent's own binary.
-pub struct AgentProcess(Child);
+/// The agent in a process of its own; ends with the value.
+pub struct AgentProcess {
+    process: Process,
+    _folder: TempDir,
+}
 
 impl AgentProcess {
-    pub fn start(cgroup: &TestCgroup) -> Self {
-        let process = Command::new(env!("CARGO_BIN_EXE_twintap-agent"))
-            .args([
-                "--daemon",
-                "http://127.0.0.1:9",
-                "--node",
-                "test",
-                "--cgroup",
-            ])
-            .arg(&cgroup.path)
-            .stderr(Stdio::null())
+    /// Starts it and waits until its programs are attached.
+    pub fn start(cgroup: &TestCgroup, daemon: SocketAddr, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let daemon = format!("http://{daemon}");
+        let path = cgroup.path.to_str().expect("ASCII");
+        let named = ["--node", "test", "--daemon", &daemon, "--cgroup", path];
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_twintap-agent"));
+        let arguments = named.iter().chain(more).copied();
+        let mut process = Start::new(program, arguments, folder.path())
             .spawn()
             .expect("the agent");
-        Self(process)
+        process
+            .wait_for_line("capturing", Duration::from_secs(30))
+            .expect("it captures");
+        Self {
+            process,
+            _folder: folder,
+        }
+    }
+
+    pub fn signal(&self, signal: i32) {
+        self.process.signal(signal).expect("it runs");
+    }
+
+    /// Ends it in order; gives whether it ended well, and its log.
+    pub fn terminate(mut self) -> (bool, String) {
+        let ended = self.process.terminate(Duration::from_secs(60));
+        let log = fs::read_to_string(self.process.log()).expect("text");
+        (ended.expect("it ends").success(), log)
     }
 
     pub fn kill(mut self) {
-        self.0.kill().expect("it runs");
-        self.0.wait().expect("it ran");
+        self.process.kill().expect("it runs");
     }
 }
 
