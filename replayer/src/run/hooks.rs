@@ -75,14 +75,20 @@ impl<'a> Steps<'a> {
     }
 
     fn until_well(&self) -> Result<()> {
+        let mut before = None;
         loop {
-            let tried = self.once();
-            if tried.is_ok() || self.is_stopped() {
+            let Err(error) = self.once() else {
+                return Ok(());
+            };
+            if self.is_stopped() {
                 return Ok(());
             }
             if Instant::now() + LOOK > self.deadline {
-                return tried.with_context(|| format!("not within {:?}", self.hook.timeout.0));
+                // A try that the deadline cut short tells less than the one before it.
+                let error = before.unwrap_or(error);
+                return Err(error.context(format!("not within {:?}", self.hook.timeout.0)));
             }
+            before = Some(error);
             thread::sleep(LOOK);
         }
     }

@@ -307,7 +307,7 @@ fn hooks_that_fail_end_the_run() {
     assert!(slow.contains("did not end within 50ms"), "{slow}");
     let request = format!("http://{}/nowhere", twins[0].address);
     let health = failing(&format!(
-        "health: {{request: 'GET {request}', timeout: 100ms}}"
+        "health: {{request: 'GET {request}', timeout: 1s}}"
     ));
     assert!(health.contains("status 401"), "{health}");
     let other = failing("reset: {request: 'POST http://127.0.0.1:11/reset'}");
@@ -315,4 +315,41 @@ fn hooks_that_fail_end_the_run() {
         other.contains("127.0.0.1:11 is not on the allow-list"),
         "{other}"
     );
+}
+
+#[test]
+fn bodies_too_large_to_hold_are_compared_by_digest() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let page = |text: &str| {
+        json(
+            "200 OK",
+            "",
+            &format!(r#"{{"page":"{}"}}"#, text.repeat(2000)),
+        )
+    };
+    let request = "GET /page HTTP/1.1\r\nHost: shop\r\n\r\n";
+    let response = page("word ");
+    let exchanges: Vec<Recorded<'_>> = (0..20)
+        .map(|flow| Recorded {
+            flow,
+            at_ms: flow,
+            request,
+            response: &response,
+        })
+        .collect();
+    record(directory.path(), &exchanges);
+    let serve = |text: &str| {
+        let answer = page(text);
+        TwinServer::start(move |_| Reply::Text(answer.clone()))
+    };
+    let limits = "limits: {body_bytes: 1000}\n";
+
+    let twins = [serve("word "), serve("word ")];
+    let report = run(&run_file(directory.path(), &twins, limits)).expect("a run");
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+    assert!(report.fidelity > 0.999, "{:?}", report.fidelity_detail);
+
+    let twins = [serve("work "), serve("word ")];
+    let report = run(&run_file(directory.path(), &twins, limits)).expect("a run");
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
 }
