@@ -22,6 +22,12 @@ use crate::{
 
 const HEADER_BYTES: usize = size_of::<RecordHeader>();
 
+/// Records up to this size are small: so many of them between two questions whether the reader has to
+/// be woken fill a fraction of the smallest ring.
+const SMALL_RECORD_BYTES: usize = HEADER_BYTES + 2048;
+/// A power of two.
+const SMALL_RECORDS_PER_QUESTION: u64 = 16;
+
 /// Create the entry or replace it (`BPF_ANY`).
 const ANY: u64 = 0;
 
@@ -143,12 +149,9 @@ extern "C" fn next_record(_index: u64, split: *mut Split<'_>) -> i64 {
 fn step(split: &mut Split<'_>) {
     let left = split.segment.payload_bytes.wrapping_sub(split.done);
     let payload = left.min(MAX_RECORD_PAYLOAD as u32);
-    match put_in_class(split, payload) {
-        Ok(()) => maps::count_submitted(payload),
-        Err(cause) => {
-            maps::count_dropped(cause, payload);
-            split.dropped += payload;
-        }
+    if let Err(cause) = put_in_class(split, payload) {
+        maps::count_dropped(cause, payload);
+        split.dropped += payload;
     }
     split.done += payload;
 }
@@ -227,11 +230,9 @@ fn put<const CLASS: usize>(split: &Split<'_>, payload: u32) -> Result<(), Cause>
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
         return Err(Cause::CopyFailed);
     }
-    entry.submit(wake_flag(
-        split.ring,
-        split.wake_bytes,
-        HEADER_BYTES + CLASS,
-    ));
+    // Before it is submitted, which nothing can prevent any more.
+    let before = maps::count_submitted(payload);
+    entry.submit(wake_flag(split, before, HEADER_BYTES + CLASS));
     Ok(())
 }
 
@@ -248,7 +249,8 @@ fn put_empty(split: &Split<'_>) -> Result<(), Cause> {
             .cast::<RecordHeader>()
             .write(header(split, 0))
     };
-    entry.submit(wake_flag(split.ring, split.wake_bytes, HEADER_BYTES));
+    let before = maps::count_submitted(0);
+    entry.submit(wake_flag(split, before, HEADER_BYTES));
     Ok(())
 }
 
@@ -262,13 +264,27 @@ fn bounded<const MAX: usize>(payload: u32) -> Option<u32> {
     (less_one < MAX as u64).then_some(less_one as u32 + 1)
 }
 
-/// Wakes the reader once when the ring fills past the threshold; below it the reader's own timer
-/// comes in time, and above it the reader is awake.
+/// Whether to wake the reader, asked for large records each time and for small ones, for which the
+/// question would be dear, every so often.
 #[inline(always)]
-fn wake_flag(ring: &RingBuf, wake_bytes: u32, record_bytes: usize) -> u64 {
+fn wake_flag(split: &Split<'_>, records_before: u64, record_bytes: usize) -> u64 {
+    if record_bytes > SMALL_RECORD_BYTES {
+        return wake_at(split.ring, split.wake_bytes, record_bytes);
+    }
+    if records_before & (SMALL_RECORDS_PER_QUESTION - 1) != 0 {
+        return u64::from(BPF_RB_NO_WAKEUP);
+    }
+    let since = SMALL_RECORD_BYTES * SMALL_RECORDS_PER_QUESTION as usize;
+    wake_at(split.ring, split.wake_bytes, since)
+}
+
+/// Wakes the reader when the ring fills past the threshold within the last `since` bytes; below it
+/// the reader's own timer comes in time, and above it the reader is awake.
+#[inline(always)]
+fn wake_at(ring: &RingBuf, wake_bytes: u32, since: usize) -> u64 {
     let waiting = ring.query(u64::from(BPF_RB_AVAIL_DATA));
     let wake_bytes = u64::from(wake_bytes);
-    if waiting >= wake_bytes && waiting.wrapping_sub(record_bytes as u64) < wake_bytes {
+    if waiting >= wake_bytes && waiting < wake_bytes + since as u64 {
         u64::from(BPF_RB_FORCE_WAKEUP)
     } else {
         u64::from(BPF_RB_NO_WAKEUP)
@@ -282,7 +298,7 @@ pub fn close(config: &Config, record: &CloseRecord) {
     if let Some(mut entry) = ring.reserve_bytes(size_of::<CloseRecord>(), 0) {
         // SAFETY: the entry has the size of the record.
         unsafe { entry.as_mut_ptr().cast::<CloseRecord>().write(*record) };
-        entry.submit(wake_flag(ring, config.wake_bytes, size_of::<CloseRecord>()));
+        entry.submit(wake_at(ring, config.wake_bytes, size_of::<CloseRecord>()));
         maps::count(|ledger| &raw mut ledger.submitted.records, 1);
     } else if LATE_CLOSES.insert(record.header.flow, record, ANY).is_ok() {
         maps::count(|ledger| &raw mut ledger.closes_deferred, 1);

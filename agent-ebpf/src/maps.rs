@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
-use twintap_abi::{Cause, CloseRecord, Config, Count, Endpoint, FlowKey, FlowState, Ledger};
+use twintap_abi::{Cause, CloseRecord, Config, Endpoint, FlowKey, FlowState, Ledger};
 
 use crate::rare;
 
@@ -120,13 +120,27 @@ pub fn count(field: impl Fn(&mut Ledger) -> *mut u64, amount: u64) {
 /// Counts one segment as seen.
 #[inline(always)]
 pub fn count_seen(bytes: u32) {
-    count_both(|ledger| &raw mut ledger.seen, bytes);
+    if let Some(ledger) = LEDGER.get_ptr_mut(0) {
+        // SAFETY: a pointer into a map's value.
+        unsafe {
+            add(&raw mut (*ledger).seen.bytes, u64::from(bytes));
+            add(&raw mut (*ledger).seen.records, 1);
+        }
+    }
 }
 
-/// Counts one record as submitted to a ring.
+/// Counts one record as submitted to a ring; gives how many there were on this CPU before.
 #[inline(always)]
-pub fn count_submitted(bytes: u32) {
-    count_both(|ledger| &raw mut ledger.submitted, bytes);
+pub fn count_submitted(bytes: u32) -> u64 {
+    let Some(ledger) = LEDGER.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: a pointer into a map's value.
+    unsafe {
+        let count = &raw mut (*ledger).submitted;
+        add(&raw mut (*count).bytes, u64::from(bytes));
+        add_one(&raw mut (*count).records).wrapping_sub(1)
+    }
 }
 
 /// Counts one record's payload as dropped, which may be worth a line in the log.
@@ -150,18 +164,6 @@ pub fn count_lost_close() {
     if let Some(ledger) = LEDGER.get_ptr_mut(0) {
         // SAFETY: a pointer into a map's value.
         rare::close_lost(add_one(unsafe { &raw mut (*ledger).closes_lost }));
-    }
-}
-
-#[inline(always)]
-fn count_both(field: impl Fn(&mut Ledger) -> *mut Count, bytes: u32) {
-    if let Some(ledger) = LEDGER.get_ptr_mut(0) {
-        // SAFETY: a pointer into a map's value.
-        unsafe {
-            let count = field(&mut *ledger);
-            add(&raw mut (*count).bytes, u64::from(bytes));
-            add(&raw mut (*count).records, 1);
-        }
     }
 }
 

@@ -111,8 +111,21 @@ impl Segment {
         ctx: &SkBuffContext,
         direction: Direction,
     ) -> Result<(), Outcome> {
+        if let Some(head) = in_front::<Ipv4Tcp>(ctx) {
+            return Self::take_ipv4(segment, ctx, direction, head);
+        }
         // What is shorter than both headers is not TCP.
         let head: Ipv4Tcp = ctx.load(0).map_err(|_| Outcome::NotTcp)?;
+        Self::take_ipv4(segment, ctx, direction, &head)
+    }
+
+    #[inline(always)]
+    fn take_ipv4(
+        segment: &mut MaybeUninit<Self>,
+        ctx: &SkBuffContext,
+        direction: Direction,
+        head: &Ipv4Tcp,
+    ) -> Result<(), Outcome> {
         if head.protocol != PROTOCOL_TCP {
             return Err(Outcome::NotTcp);
         }
@@ -137,7 +150,20 @@ impl Segment {
         ctx: &SkBuffContext,
         direction: Direction,
     ) -> Result<(), Outcome> {
+        if let Some(head) = in_front::<Ipv6Tcp>(ctx) {
+            return Self::take_ipv6(segment, ctx, direction, head);
+        }
         let head: Ipv6Tcp = ctx.load(0).map_err(|_| Outcome::NotTcp)?;
+        Self::take_ipv6(segment, ctx, direction, &head)
+    }
+
+    #[inline(always)]
+    fn take_ipv6(
+        segment: &mut MaybeUninit<Self>,
+        ctx: &SkBuffContext,
+        direction: Direction,
+        head: &Ipv6Tcp,
+    ) -> Result<(), Outcome> {
         let (tcp, tcp_at) = if head.next_header == PROTOCOL_TCP {
             (head.tcp, 40)
         } else {
@@ -217,6 +243,24 @@ impl Segment {
             Direction::Egress
         }
     }
+}
+
+/// The headers where they lie, when the packet's front holds all of them: nearly always.
+#[inline(always)]
+fn in_front<T: Copy>(ctx: &SkBuffContext) -> Option<&T> {
+    // SAFETY: fields of the context, which the verifier lets programs read.
+    let (start, end) = unsafe {
+        (
+            (*ctx.skb.skb).data as usize,
+            (*ctx.skb.skb).data_end as usize,
+        )
+    };
+    if start + size_of::<T>() > end {
+        return None;
+    }
+    // SAFETY: the packet has so many bytes there, all of them integers; nobody writes them while the
+    // program runs, and this machine reads integers wherever they lie.
+    Some(unsafe { &*(start as *const T) })
 }
 
 /// Where the TCP header begins behind the extension headers of an IPv6 packet.
