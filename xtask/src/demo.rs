@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the main job on real traffic.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -60,7 +60,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     let directory = root.join("target/demo");
     let policy = root.join("deploy/policies/demo.yaml");
     let scenario = Scenario::new(
-        Binaries::in_directory(root.join("target/release")),
+        Binaries::in_directory(target_directory(&root).join("release")),
         &directory,
         &policy.display().to_string(),
     )?;
@@ -113,6 +113,14 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Where cargo puts what it builds.
+fn target_directory(root: &Path) -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => root.join(directory),
+        None => root.join("target"),
+    }
 }
 
 fn shown(root: &Path, path: &Path) -> String {

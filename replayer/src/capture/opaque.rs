@@ -5,6 +5,7 @@
 //! frame back; what a crash of the daemon cuts off is not stored.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -50,21 +51,19 @@ impl OpaqueFlows {
         scrubber: &Scrubber,
         archive: &mut Archive,
     ) -> Result<()> {
-        let id = chunk.id.flow;
-        if !self.open.contains_key(&id) {
-            let Some(scrub) = scrubber.opaque() else {
-                return Ok(());
-            };
-            let flow = OpaqueFlow {
-                scrub,
-                exchange: exchange(chunk.id, chunk.endpoints),
-                request_body: archive.begin_body(),
-                response_body: archive.begin_body(),
-            };
-            self.open.insert(id, flow);
-        }
-        let Some(flow) = self.open.get_mut(&id) else {
-            return Ok(());
+        let flow = match self.open.entry(chunk.id.flow) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let Some(scrub) = scrubber.opaque() else {
+                    return Ok(());
+                };
+                vacant.insert(OpaqueFlow {
+                    scrub,
+                    exchange: exchange(chunk.id, chunk.endpoints),
+                    request_body: archive.begin_body(),
+                    response_body: archive.begin_body(),
+                })
+            }
         };
         let bytes = chunk.bytes.len() as u64;
         let body = match chunk.direction {
