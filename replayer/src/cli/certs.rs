@@ -32,9 +32,12 @@ pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("making the directory {}", args.out.display()))?;
     let mut params = CertificateParams::default();
+    // Each CA has a name of its own, so that a certificate of another one is refused
+    // as that, and not as a forged one.
+    let number: u64 = rand::random();
     params
         .distinguished_name
-        .push(DnType::CommonName, "Twintap CA");
+        .push(DnType::CommonName, format!("Twintap CA {number:016x}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;

@@ -1,5 +1,6 @@
 //! `twintap ctl`: the gRPC control of a daemon.
 
+use std::error::Error as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -193,9 +194,20 @@ fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
     response.map(tonic::Response::into_inner).map_err(refusal)
 }
 
-/// What the daemon said, without the wrapping of gRPC.
+/// What the daemon said, without the wrapping of gRPC; or why it could say nothing.
 fn refusal(status: tonic::Status) -> anyhow::Error {
-    anyhow::anyhow!("the daemon refused: {}", status.message())
+    let Some(source) = status.source() else {
+        return anyhow::anyhow!("the daemon refused: {}", status.message());
+    };
+    let mut why = source.to_string();
+    let mut cause = source.source();
+    while let Some(next) = cause {
+        why = format!("{why}: {next}");
+        cause = next.source();
+    }
+    anyhow::anyhow!(
+        "the connection to the daemon failed: {why}; a daemon with certificates is reached by https:// and takes only clients with a certificate of its CA (--tls-ca, --tls-cert, --tls-key)"
+    )
 }
 
 fn print(format: Format, value: &Value, text: &str) -> Result<()> {

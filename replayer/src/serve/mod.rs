@@ -3,6 +3,7 @@
 mod control;
 mod metrics;
 mod runs;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tracing::info;
 use twintap_archive::Options;
 use twintap_proto::v1::control_server::ControlServer;
@@ -25,20 +26,10 @@ use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
 
 pub use runs::Runs;
+pub use tls::Tls;
 
 /// How long the daemon waits for streams to end once it was told to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-
-/// Certificates of a daemon that is reached over a network.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The daemon's certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-    /// Who signs the certificates of agents and of people, PEM.
-    pub client_ca: PathBuf,
-}
 
 /// What a daemon works with, parsed once.
 #[derive(Clone, Debug)]
@@ -102,6 +93,7 @@ pub async fn serve(
         None => None,
     };
 
+    let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;
@@ -110,11 +102,6 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024);
-    if let Some(tls) = &config.tls {
-        server = server
-            .tls_config(tls_config(tls)?)
-            .context("the daemon's certificates")?;
-    }
     let ingest = IngestServer::new(IngestService::new(keeper.clone()))
         .max_decoding_message_size(MAX_BATCH_BYTES as usize + 64 * 1024);
     let control = ControlServer::new(control::ControlService::new(
@@ -125,13 +112,20 @@ pub async fn serve(
     info!(%address, archive = %config.archive.display(), "serving");
     ready(address);
 
-    let serving = server
-        .add_service(ingest)
-        .add_service(control)
-        .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
-            stop.clone().cancelled_owned(),
-        );
+    let router = server.add_service(ingest).add_service(control);
+    let stopped = stop.clone().cancelled_owned();
+    let serving = async {
+        match acceptor {
+            Some(acceptor) => {
+                let incoming = tls::incoming(listener, acceptor);
+                router.serve_with_incoming_shutdown(incoming, stopped).await
+            }
+            None => {
+                let incoming = TcpListenerStream::new(listener);
+                router.serve_with_incoming_shutdown(incoming, stopped).await
+            }
+        }
+    };
     tokio::pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
@@ -149,14 +143,4 @@ pub async fn serve(
     outcome.context("serving")?;
     info!("drained");
     Ok(())
-}
-
-fn tls_config(tls: &Tls) -> Result<ServerTlsConfig> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let identity = Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?);
-    let client_ca = Certificate::from_pem(read(&tls.client_ca)?);
-    Ok(ServerTlsConfig::new()
-        .identity(identity)
-        .client_ca_root(client_ca))
 }
