@@ -59,6 +59,12 @@ const PURE: &[&str] = &[
     "twintap-verdict",
 ];
 
+/// Outer crates that one pure crate may have all the same, and what for.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("twintap-abi", "aya", "`Pod`, behind the feature `user`"),
+    ("twintap-archive", "rand", "the identity of a new archive"),
+];
+
 /// Fails with every edge that the design does not allow.
 pub fn check() -> Result<()> {
     let metadata = MetadataCommand::new()
@@ -80,7 +86,10 @@ pub fn check() -> Result<()> {
             {
                 wrong.push(format!("{name} -> {to}"));
             }
-            if normal && PURE.contains(&name) && IMPURE.contains(&to) {
+            let excepted = EXCEPTIONS
+                .iter()
+                .any(|(from, outer, _)| *from == name && *outer == to);
+            if normal && PURE.contains(&name) && IMPURE.contains(&to) && !excepted {
                 wrong.push(format!("{name} -> {to} ({name} is pure)"));
             }
         }
