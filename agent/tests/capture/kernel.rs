@@ -208,7 +208,7 @@ fn filters_change_while_the_programs_run() {
     };
     assert_eq!(ask(&mut capture, &excluded), [20]);
     let by_cgroup = Filters {
-        cgroups: vec![capture.cgroup.id()],
+        cgroups: vec![capture.cgroup_id()],
         ..servers_only()
     };
     assert_eq!(ask(&mut capture, &by_cgroup), [10, 20]);
@@ -284,7 +284,7 @@ fn over_a_veth_pair_between_namespaces() {
         return;
     }
     let Some(net) = support::Veth::create() else {
-        eprintln!("skipped: needs iproute2");
+        twintap_tests::skip("over_a_veth_pair_between_namespaces", "iproute2");
         return;
     };
     for address in [net.server_v4(), net.server_v6()] {
@@ -318,7 +318,7 @@ fn nothing_stays_attached_after_a_kill() {
     if skips() {
         return;
     }
-    let cgroup = support::TestCgroup::create();
+    let cgroup = support::new_cgroup();
     let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let agent = support::AgentProcess::start(&cgroup, nobody, &[]);
     assert_eq!(support::attached(&cgroup), 3);

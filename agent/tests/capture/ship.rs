@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, AgentProcess, EchoServer, TestCgroup, exchange, skips, until};
+use crate::support::{self, AgentProcess, EchoServer, exchange, skips, until};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
@@ -179,7 +179,7 @@ fn everything_arrives_and_the_ledger_closes() {
     let daemon = Daemon::default();
     daemon.seen(|seen| seen.stores = true);
     let (address, _serving) = daemon.serve(&runtime, anywhere());
-    let cgroup = TestCgroup::create();
+    let cgroup = support::new_cgroup();
     let agent = AgentProcess::start(&cgroup, address, &[]);
     let server = EchoServer::start(&cgroup, "127.0.0.1:0");
     let exchanged = exchange(server.address, BYTES);
@@ -215,7 +215,7 @@ fn a_daemon_that_died_is_sent_again_what_it_forgot() {
     let runtime = Runtime::new().expect("threads are left");
     let first = Daemon::default();
     let (address, serving) = first.serve(&runtime, anywhere());
-    let cgroup = TestCgroup::create();
+    let cgroup = support::new_cgroup();
     let agent = AgentProcess::start(&cgroup, address, &[]);
     let server = EchoServer::start(&cgroup, "127.0.0.1:0");
     let mut client = support::Client::connect(server.address);
@@ -268,7 +268,7 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
     const FLOW_BYTES: usize = 256 << 10;
     const FLOWS: u64 = 24;
     let runtime = Runtime::new().expect("threads are left");
-    let cgroup = TestCgroup::create();
+    let cgroup = support::new_cgroup();
     // A port that nobody listens at, until the daemon comes.
     let address = runtime
         .block_on(tokio::net::TcpListener::bind(anywhere()))
@@ -328,7 +328,7 @@ fn a_ring_without_room_is_told_once_and_without_colours() {
     if skips() {
         return;
     }
-    let cgroup = TestCgroup::create();
+    let cgroup = support::new_cgroup();
     let more = [
         "--ring-bytes",
         "256KiB",

@@ -3,13 +3,12 @@
 use std::{
     collections::{BTreeMap, HashMap},
     env, fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     ops::Range,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -20,63 +19,38 @@ use tempfile::TempDir;
 pub use twintap_abi::Direction;
 use twintap_abi::{CloseRecord, Ledger, MID_STREAM_OFFSET, RecordHeader, tcp_flags};
 use twintap_agent::{
-    cgroup::{self, Cgroup},
+    cgroup,
     probes::{Filters, KernelLedger, LateCloses, OBJECT, Probes, Settings},
     rings::{Captured, Rings},
     roles,
 };
-use twintap_tests::{Process, process::Start};
+use twintap_tests::{Cgroup, Privileges, Process, process::Start, skip};
 
 /// What a helper process is to do, and where.
 const HELPER: &str = "TWINTAP_TEST_HELPER";
 const ADDRESS: &str = "TWINTAP_TEST_ADDRESS";
 const BYTES: &str = "TWINTAP_TEST_BYTES";
 
+/// How long a process may take for one thing: more than any does.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Says why and gives true where the tests cannot run.
 pub fn skips() -> bool {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    if !is_root {
-        eprintln!("skipped: needs root");
-        return true;
-    }
-    if OBJECT.is_empty() {
-        eprintln!("skipped: no kernel programs in this build (cargo xtask build-ebpf)");
-        return true;
-    }
-    false
+    let missing = Privileges::of_this_process().missing();
+    let no_programs = OBJECT
+        .is_empty()
+        .then_some("kernel programs (cargo xtask build-ebpf)");
+    let Some(missing) = missing.or(no_programs) else {
+        return false;
+    };
+    let test = thread::current().name().unwrap_or("capture").to_owned();
+    skip(&test, missing);
+    true
 }
 
-/// A cgroup of the test's own; goes away with the value.
-pub struct TestCgroup {
-    pub path: PathBuf,
-}
-
-impl TestCgroup {
-    pub fn create() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mount = cgroup::mount_point().expect("cgroup v2");
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = mount.join(format!("twintap-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).expect("a new cgroup");
-        Self { path }
-    }
-
-    pub fn id(&self) -> u64 {
-        fs::metadata(&self.path).expect("it exists").ino()
-    }
-}
-
-impl Drop for TestCgroup {
-    fn drop(&mut self) {
-        // A process that was just killed may take a moment to leave.
-        for _ in 0..100 {
-            if fs::remove_dir(&self.path).is_ok() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        eprintln!("could not remove {}", self.path.display());
-    }
+/// A cgroup of the test's own.
+pub fn new_cgroup() -> Cgroup {
+    Cgroup::new("test").expect("a new cgroup")
 }
 
 /// The kernel programs on a cgroup of their own, drained only when asked.
@@ -86,7 +60,7 @@ pub struct Capture {
     late_closes: LateCloses,
     ledger: KernelLedger,
     drained: Vec<Captured>,
-    pub cgroup: TestCgroup,
+    pub cgroup: Cgroup,
 }
 
 impl Capture {
@@ -110,14 +84,14 @@ impl Capture {
             ledger: probes.take_ledger().expect("the ledger"),
             probes,
             drained: Vec::new(),
-            cgroup: TestCgroup::create(),
+            cgroup: new_cgroup(),
         }
     }
 
     pub fn attach(&mut self) {
         let mount = cgroup::mount_point().expect("cgroup v2");
-        let name = self.cgroup.path.to_str().expect("ASCII");
-        let cgroup = Cgroup::open(&mount, name).expect("it exists");
+        let name = self.cgroup.path().to_str().expect("ASCII");
+        let cgroup = cgroup::Cgroup::open(&mount, name).expect("it exists");
         self.probes
             .attach(&cgroup.folder)
             .expect("the programs attach");
@@ -131,6 +105,11 @@ impl Capture {
 
     pub fn order(&mut self, flow: u64, stop: bool) {
         self.probes.order(flow, stop).expect("the table has room");
+    }
+
+    pub fn cgroup_id(&self) -> u64 {
+        let folder = fs::metadata(self.cgroup.path());
+        folder.expect("it exists").ino()
     }
 
     pub fn ledger(&self) -> Ledger {
@@ -334,29 +313,21 @@ impl Stream {
 /// complement.
 pub struct EchoServer {
     pub address: SocketAddr,
-    process: Child,
+    _helper: Helper,
 }
 
 impl EchoServer {
-    pub fn start(cgroup: &TestCgroup, address: &str) -> Self {
+    pub fn start(cgroup: &Cgroup, address: &str) -> Self {
         Self::start_in(cgroup, address, None)
     }
 
-    pub fn start_in(cgroup: &TestCgroup, address: &str, namespace: Option<&str>) -> Self {
-        let mut process = helper("server", Some(cgroup), namespace)
-            .env(ADDRESS, address)
-            .spawn()
-            .expect("the test's own binary");
-        let mut output = said(&mut process);
-        let address = word(&mut output, "address").parse().expect("an address");
-        Self { address, process }
-    }
-}
-
-impl Drop for EchoServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    pub fn start_in(cgroup: &Cgroup, address: &str, namespace: Option<&str>) -> Self {
+        let what = [(HELPER, "server"), (ADDRESS, address)];
+        let mut helper = Helper::start(&what, Some(cgroup), namespace);
+        Self {
+            address: helper.said("address").parse().expect("an address"),
+            _helper: helper,
+        }
     }
 }
 
@@ -435,28 +406,30 @@ pub fn exchange(address: SocketAddr, bytes: usize) -> Exchanged {
 pub struct ClientProcess;
 
 impl ClientProcess {
-    pub fn run(cgroup: &TestCgroup, address: SocketAddr, bytes: usize) -> Exchanged {
-        Self::finish(helper("client", Some(cgroup), None), address, bytes)
+    pub fn run(cgroup: &Cgroup, address: SocketAddr, bytes: usize) -> Exchanged {
+        Self::run_anywhere(Some(cgroup), None, address, bytes)
     }
 
     pub fn run_in(namespace: &str, address: SocketAddr, bytes: usize) -> Exchanged {
-        Self::finish(helper("client", None, Some(namespace)), address, bytes)
+        Self::run_anywhere(None, Some(namespace), address, bytes)
     }
 
-    fn finish(mut command: Command, address: SocketAddr, bytes: usize) -> Exchanged {
-        let mut process = command
-            .env(ADDRESS, address.to_string())
-            .env(BYTES, bytes.to_string())
-            .spawn()
-            .expect("the test's own binary");
-        let mut output = said(&mut process);
-        let sent_sha256 = unhex(&word(&mut output, "sent"));
-        let received_sha256 = unhex(&word(&mut output, "received"));
-        assert!(process.wait().expect("it ran").success());
-        Exchanged {
-            sent_sha256,
-            received_sha256,
-        }
+    fn run_anywhere(
+        cgroup: Option<&Cgroup>,
+        namespace: Option<&str>,
+        address: SocketAddr,
+        bytes: usize,
+    ) -> Exchanged {
+        let (address, bytes) = (address.to_string(), bytes.to_string());
+        let what = [(HELPER, "client"), (ADDRESS, &*address), (BYTES, &*bytes)];
+        let mut helper = Helper::start(&what, cgroup, namespace);
+        let exchanged = Exchanged {
+            sent_sha256: unhex(&helper.said("sent")),
+            received_sha256: unhex(&helper.said("received")),
+        };
+        let ended = helper.process.wait(LIMIT).expect("it ends");
+        assert!(ended.success());
+        exchanged
     }
 }
 
@@ -521,10 +494,10 @@ pub struct AgentProcess {
 
 impl AgentProcess {
     /// Starts it and waits until its programs are attached.
-    pub fn start(cgroup: &TestCgroup, daemon: SocketAddr, more: &[&str]) -> Self {
+    pub fn start(cgroup: &Cgroup, daemon: SocketAddr, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let daemon = format!("http://{daemon}");
-        let path = cgroup.path.to_str().expect("ASCII");
+        let path = cgroup.path().to_str().expect("ASCII");
         let named = ["--node", "test", "--daemon", &daemon, "--cgroup", path];
         let program = PathBuf::from(env!("CARGO_BIN_EXE_twintap-agent"));
         let arguments = named.iter().chain(more).copied();
@@ -557,10 +530,10 @@ impl AgentProcess {
 }
 
 /// How many programs are attached to the cgroup itself.
-pub fn attached(cgroup: &TestCgroup) -> usize {
+pub fn attached(cgroup: &Cgroup) -> usize {
     let listed = Command::new("bpftool")
         .args(["cgroup", "show"])
-        .arg(&cgroup.path)
+        .arg(cgroup.path())
         .output()
         .expect("bpftool");
     let text = String::from_utf8_lossy(&listed.stdout);
@@ -579,29 +552,42 @@ pub fn until(limit: Duration, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// This test binary as another process; it enters the cgroup before it does anything.
-fn helper(what: &str, cgroup: Option<&TestCgroup>, namespace: Option<&str>) -> Command {
-    let own = env::current_exe().expect("its own path");
-    let enter = cgroup.map_or_else(
-        || "exec \"$@\"".to_owned(),
-        |cgroup| {
-            format!(
-                "echo $$ > {}/cgroup.procs && exec \"$@\"",
-                cgroup.path.display()
-            )
-        },
-    );
-    let mut command = Command::new("sh");
-    command.args(["-c", &enter, "sh"]);
-    if let Some(namespace) = namespace {
-        command.args(["ip", "netns", "exec", namespace]);
+/// This test binary as another process; it enters the cgroup before it does anything, and ends with
+/// the value.
+struct Helper {
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Helper {
+    fn start(what: &[(&str, &str)], cgroup: Option<&Cgroup>, namespace: Option<&str>) -> Self {
+        let own = env::current_exe().expect("its own path");
+        let mut arguments: Vec<String> = what
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if let Some(namespace) = namespace {
+            arguments.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
+        }
+        arguments.push(own.to_str().expect("UTF-8").to_owned());
+        arguments
+            .extend(["--ignored", "--exact", "helper_process", "--nocapture"].map(str::to_owned));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut start = Start::new(PathBuf::from("env"), arguments, folder.path());
+        if let Some(cgroup) = cgroup {
+            start = start.in_cgroup(cgroup);
+        }
+        Self {
+            process: start.spawn().expect("the test's own binary"),
+            _folder: folder,
+        }
     }
-    command
-        .arg(own)
-        .args(["--ignored", "--exact", "helper_process", "--nocapture"])
-        .env(HELPER, what)
-        .stdout(Stdio::piped());
-    command
+
+    /// The word after `key`, on a line of its own; the test harness writes others around it.
+    fn said(&mut self, key: &str) -> String {
+        let line = self.process.wait_for_line(&format!("{key} "), LIMIT);
+        line.expect("the helper says it")
+    }
 }
 
 /// What a helper process does.
@@ -642,22 +628,6 @@ fn serve(address: SocketAddr) {
             }
         });
     }
-}
-
-fn said(process: &mut Child) -> BufReader<ChildStdout> {
-    BufReader::new(process.stdout.take().expect("it is piped"))
-}
-
-/// The word after `key`, on a line of its own; the test harness writes others around it.
-fn word(output: &mut BufReader<ChildStdout>, key: &str) -> String {
-    let mut line = String::new();
-    while output.read_line(&mut line).expect("text") != 0 {
-        if let Some(value) = line.trim().strip_prefix(key) {
-            return value.trim().to_owned();
-        }
-        line.clear();
-    }
-    panic!("the helper said no {key}");
 }
 
 fn hex(bytes: &[u8]) -> String {
