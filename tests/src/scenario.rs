@@ -2,7 +2,8 @@
 //! shop, replay it at two twins, read the report.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,50 @@ pub struct Daemon {
     pub process: Process,
     /// Where agents connect.
     pub address: SocketAddr,
+}
+
+impl Daemon {
+    /// What it answers to a GET of `path` where its metrics are served: the status and
+    /// the body. It must have been started with `--metrics-addr`.
+    pub fn http(&self, path: &str) -> Result<(u16, String)> {
+        let address = self.metrics_address()?;
+        let mut stream = TcpStream::connect(address)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let status = answer.split(' ').nth(1).context("a status line")?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
+        Ok((status.parse()?, body.to_owned()))
+    }
+
+    /// Where it serves metrics, as its log says.
+    pub fn metrics_address(&self) -> Result<SocketAddr> {
+        let log = fs::read_to_string(self.process.log())?;
+        let address = log
+            .lines()
+            .filter(|line| line.contains("serving metrics"))
+            .find_map(|line| line.split_once("address="))
+            .context("the log names no address for metrics")?;
+        Ok(address.1.trim().parse()?)
+    }
+
+    /// One metric's sum over all its labels.
+    pub fn metric(&self, name: &str) -> Result<u64> {
+        let (_, text) = self.http("/metrics")?;
+        let mut sum = 0;
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix(name)
+                && rest.starts_with([' ', '{'])
+            {
+                let value = rest.rsplit(' ').next().context("a value")?;
+                sum += value.parse::<u64>()?;
+            }
+        }
+        Ok(sum)
+    }
 }
 
 /// What a replay came to.

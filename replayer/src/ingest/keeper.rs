@@ -96,6 +96,8 @@ pub enum Command {
         node: String,
         /// The agent's boot.
         boot: u64,
+        /// Where this stream's marks went: a later stream of the boot goes on.
+        marks: mpsc::WeakSender<Marks>,
     },
     /// Somebody wants to know.
     Overview(oneshot::Sender<Overview>),
@@ -301,11 +303,17 @@ impl Keeper {
                     Err(error) => self.fail(&error),
                 }
             }
-            Command::Disconnect { node, boot } => {
+            Command::Disconnect { node, boot, marks } => {
                 let Some(open) = &mut self.open else { return };
-                if let Some(live) = open.captures.get_mut(&(node, boot)) {
-                    live.marks = None;
-                }
+                let Some(live) = open.captures.get_mut(&(node, boot)) else {
+                    return;
+                };
+                let is_current = |current: &mpsc::Sender<Marks>| {
+                    marks
+                        .upgrade()
+                        .is_some_and(|ended| ended.same_channel(current))
+                };
+                live.marks.take_if(|current| is_current(current));
             }
             Command::Overview(reply) => {
                 // Whoever asked may have gone.

@@ -58,6 +58,7 @@ impl Ingest for IngestService {
         }
         let (node, boot) = (hello.node.clone(), hello.boot);
         let (marks_out, mut marks_in) = mpsc::channel(4);
+        let marks_way = marks_out.downgrade();
         let marks = self
             .keeper
             .connect(hello, marks_out)
@@ -83,7 +84,7 @@ impl Ingest for IngestService {
                         let Some(marks) = marks else {
                             if !finished {
                                 let _ = out.send(Err(Status::unavailable(
-                                    "the archive does not take data; see the daemon's log",
+                                    "a later stream of this boot took over, or the archive takes no data, or the daemon ends; see its log",
                                 ))).await;
                             }
                             break;
@@ -102,6 +103,8 @@ impl Ingest for IngestService {
                             }
                             Some(Err(status)) => {
                                 warn!(node, %status, "agent's stream broke");
+                                // It may be there still: a message was too large.
+                                let _ = out.try_send(Err(status));
                                 break;
                             }
                             None => {
@@ -118,6 +121,7 @@ impl Ingest for IngestService {
                 .send(Command::Disconnect {
                     node: node.clone(),
                     boot,
+                    marks: marks_way,
                 })
                 .await;
             info!(node, "agent disconnected");
