@@ -30,6 +30,8 @@ pub use tls::Tls;
 
 /// How long the daemon waits for streams to end once it was told to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long it then waits for answers to clients of its metrics.
+const METRICS_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a daemon works with, parsed once.
 #[derive(Clone, Debug)]
@@ -137,8 +139,12 @@ pub async fn serve(
     runs.stop_all().await;
     keeper.shutdown().await;
     stop.cancel();
-    if let Some(task) = metrics_task {
-        task.await.context("the metrics task")??;
+    if let Some(mut task) = metrics_task {
+        match tokio::time::timeout(METRICS_LIMIT, &mut task).await {
+            Ok(ended) => ended.context("the metrics task")??,
+            // A client that never finishes its request holds nothing up.
+            Err(_) => task.abort(),
+        }
     }
     outcome.context("serving")?;
     info!("drained");
