@@ -255,7 +255,7 @@ impl RunFile {
             .clone()
             .unwrap_or_else(|| archive.to_owned());
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
-        let reproduce = "twintap ctl run RUNFILE".to_owned();
+        let reproduce = "twintap ctl create RUNFILE".to_owned();
         let output = directory.to_owned();
         Ok(settings.resolve(Path::new(""), archive, output, &name, reproduce))
     }
