@@ -8,7 +8,6 @@ pub mod cgroup;
 pub mod privileges;
 pub mod process;
 pub mod scenario;
-pub mod ship;
 pub mod shop;
 
 pub use binaries::Binaries;

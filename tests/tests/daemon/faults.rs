@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::ship::{Ship, exchange, frame, is_in, payload_bytes};
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
 use twintap_archive::{Capture, Reader};
 use twintap_proto::v1::ship_request::Message;
 use twintap_proto::v1::{Codec, Frame, Heartbeat};
 use twintap_tests::scenario::{Daemon, expect_success};
-use twintap_tests::ship::{Ship, exchange, frame, is_in, payload_bytes};
 use twintap_tests::{Binaries, Scenario};
 
 const BOOT: u64 = 0xb007;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::ship::{Ship, exchange, frame, payload_bytes};
 use anyhow::{Context, Result, bail, ensure};
 use tonic::Code;
 use twintap_archive::Reader;
 use twintap_tests::scenario::{Daemon, expect_success};
-use twintap_tests::ship::{Ship, exchange, frame, payload_bytes};
 use twintap_tests::{Binaries, Privileges, Scenario, skip};
 
 const DISK_BYTES: usize = 16 << 20;

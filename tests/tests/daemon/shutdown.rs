@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::ship::{Ship, exchange, frame, is_in, payload_bytes};
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
 use twintap_archive::Reader;
-use twintap_tests::ship::{Ship, exchange, frame, is_in, payload_bytes};
 use twintap_tests::{Binaries, Scenario};
 
 const BOOTS: [u64; 3] = [1, 2, 3];

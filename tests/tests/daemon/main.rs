@@ -1,0 +1,6 @@
+//! The daemon under whatever agents, disks and signals do to it.
+
+mod faults;
+mod full_disk;
+mod ship;
+mod shutdown;
