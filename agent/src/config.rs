@@ -20,7 +20,7 @@ Examples:
     twintap-agent --cgroup system.slice/shop.service --port 8080
 
   The same to a daemon elsewhere (TLS with a client certificate is required off loopback):
-    twintap-agent --cgroup system.slice/shop.service --daemon https://twintap.internal:7700 \\
+    twintap-agent --cgroup system.slice/shop.service --daemon https://twintap.internal:7310 \\
         --tls-ca ca.pem --tls-cert agent.pem --tls-key agent.key
 
   Everything in a file, whose keys are the names of the flags with _ for -:
@@ -63,7 +63,7 @@ pub enum Command {
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// The daemon's address [default: http://127.0.0.1:7700].
+    /// The daemon's address [default: http://127.0.0.1:7310].
     #[arg(long, value_name = "URL")]
     pub daemon: Option<String>,
     /// The name of this node, unique among the agents of a daemon [default: the host's name].
@@ -341,7 +341,7 @@ impl Options {
         };
         let url = self
             .daemon
-            .unwrap_or_else(|| "http://127.0.0.1:7700".to_owned());
+            .unwrap_or_else(|| "http://127.0.0.1:7310".to_owned());
         let tls = TlsFiles {
             ca: self.tls_ca,
             certificate: self.tls_cert,
@@ -378,7 +378,7 @@ struct TlsFiles {
 
 impl Daemon {
     fn check(url: String, tls: TlsFiles) -> anyhow::Result<Self> {
-        let wrong = || format!("daemon is {url:?}: it has to be like http://127.0.0.1:7700");
+        let wrong = || format!("daemon is {url:?}: it has to be like http://127.0.0.1:7310");
         let uri: tonic::transport::Uri = url.parse().with_context(wrong)?;
         let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
             bail!(wrong());
@@ -510,11 +510,11 @@ mod tests {
             };
             options.check().map(|config| config.daemon.addresses)
         };
-        assert!(check("http://127.0.0.1:7700").is_ok());
-        assert!(check("http://[::1]:7700").is_ok());
+        assert!(check("http://127.0.0.1:7310").is_ok());
+        assert!(check("http://[::1]:7310").is_ok());
         for refused in [
-            "http://10.0.0.1:7700",
-            "https://10.0.0.1:7700",
+            "http://10.0.0.1:7310",
+            "https://10.0.0.1:7310",
             "ftp://127.0.0.1",
             "x",
         ] {

@@ -52,6 +52,8 @@ pub struct Capture {
     pub durable_frames: Vec<(u64, u64)>,
     /// Frames received, each counted once.
     pub received_frames: u64,
+    /// Frames, or records in them, that could not be decoded.
+    pub undecodable_frames: u64,
     /// Holes in the flows' streams.
     pub gaps: u64,
     /// Bytes in them.
@@ -81,6 +83,7 @@ impl Default for Capture {
             store: StoreLedger::default(),
             durable_frames: Vec::new(),
             received_frames: 0,
+            undecodable_frames: 0,
             gaps: 0,
             gap_bytes: 0,
             first: Timestamp::default(),

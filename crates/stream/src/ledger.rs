@@ -45,6 +45,25 @@ impl StoreLedger {
         add(&mut self.discarded, cause, 1);
     }
 
+    /// Adds another ledger, cause by cause.
+    pub fn add(&mut self, other: &StoreLedger) {
+        self.delivered_bytes += other.delivered_bytes;
+        self.message_bytes += other.message_bytes;
+        self.framing_bytes += other.framing_bytes;
+        self.duplicate_bytes += other.duplicate_bytes;
+        self.opaque_bytes += other.opaque_bytes;
+        for (cause, bytes) in &other.discarded_bytes {
+            add(&mut self.discarded_bytes, cause, *bytes);
+        }
+        self.pending_bytes += other.pending_bytes;
+        self.rebuilt += other.rebuilt;
+        self.stored += other.stored;
+        for (cause, count) in &other.discarded {
+            add(&mut self.discarded, cause, *count);
+        }
+        self.pending += other.pending;
+    }
+
     /// delivered minus everything that explains it: 0 when the byte ledger closes.
     pub fn bytes_unexplained(&self) -> i128 {
         let explained = u128::from(self.message_bytes)

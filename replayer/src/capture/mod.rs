@@ -169,7 +169,7 @@ impl Capture {
         ledger.rebuilt += self.opaque_stored + open;
         ledger.pending += open;
         ledger.stored += self.stored + self.opaque_stored;
-        merge(&mut ledger, &self.base);
+        ledger.add(&self.base);
         ledger
     }
 
@@ -302,23 +302,4 @@ pub fn ledger_to_resume(mut ledger: StoreLedger) -> StoreLedger {
     ledger.rebuilt -= ledger.pending.min(ledger.rebuilt);
     ledger.pending = 0;
     ledger
-}
-
-/// Adds `other` to `ledger`, cause by cause.
-pub fn merge(ledger: &mut StoreLedger, other: &StoreLedger) {
-    ledger.delivered_bytes += other.delivered_bytes;
-    ledger.message_bytes += other.message_bytes;
-    ledger.framing_bytes += other.framing_bytes;
-    ledger.duplicate_bytes += other.duplicate_bytes;
-    ledger.opaque_bytes += other.opaque_bytes;
-    for (cause, bytes) in &other.discarded_bytes {
-        ledger.discard_bytes(cause, *bytes);
-    }
-    ledger.pending_bytes += other.pending_bytes;
-    ledger.rebuilt += other.rebuilt;
-    ledger.stored += other.stored;
-    for (cause, count) in &other.discarded {
-        *ledger.discarded.entry(cause.clone()).or_default() += count;
-    }
-    ledger.pending += other.pending;
 }

@@ -15,6 +15,7 @@ use twintap_proto::v1::{
 };
 
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
+use crate::serve::state_word;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -161,7 +162,7 @@ fn exit_code(run: &Run) -> Result<u8> {
         (state, _) => bail!(
             "the daemon ended while run {} was {}",
             run.id,
-            state_name(state)
+            state_word(state)
         ),
     }
 }
@@ -221,7 +222,7 @@ fn print(format: Format, value: &Value, text: &str) -> Result<()> {
 }
 
 fn print_run(format: Format, run: &Run) -> Result<()> {
-    let state = state_name(run.state());
+    let state = state_word(run.state());
     let twin = |twin: &Option<TwinProgress>| {
         let twin = twin.unwrap_or_default();
         json!({
@@ -291,16 +292,4 @@ fn print_session(format: Format, session: &Session) -> Result<()> {
         session.id, session.exchanges
     );
     print(format, &value, &text)
-}
-
-fn state_name(state: RunState) -> &'static str {
-    match state {
-        RunState::Unspecified => "unknown",
-        RunState::Created => "created",
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Finished => "finished",
-        RunState::Stopped => "stopped",
-        RunState::Failed => "failed",
-    }
 }

@@ -80,6 +80,8 @@ pub enum Command {
         node: String,
         /// The agent's boot.
         boot: u64,
+        /// Both clocks: idle flows time out by them.
+        clock: Option<ClockReading>,
         /// The agent's ledger.
         ledger: Option<WireLedger>,
     },
@@ -129,8 +131,6 @@ pub struct CaptureOverview {
     pub connected: bool,
     /// Live flows.
     pub flows: u64,
-    /// Frames that could not be decoded, in this life.
-    pub frames_undecodable: u64,
 }
 
 /// The sending side.
@@ -288,10 +288,18 @@ impl Keeper {
                     self.fail(&error);
                 }
             }
-            Command::Heartbeat { node, boot, ledger } => {
+            Command::Heartbeat {
+                node,
+                boot,
+                clock,
+                ledger,
+            } => {
                 let Some(open) = &mut self.open else { return };
                 if let Some(live) = open.captures.get_mut(&(node, boot)) {
-                    live.kernel = ledger.map(checkpoint::kernel_ledger).unwrap_or_default();
+                    live.read_clock(clock);
+                    if let Some(ledger) = ledger {
+                        live.kernel = checkpoint::kernel_ledger(ledger);
+                    }
                     open.dirty = true;
                 }
             }
@@ -414,7 +422,6 @@ impl Keeper {
                 state: state.clone(),
                 connected: false,
                 flows: 0,
-                frames_undecodable: 0,
             });
             let live = open
                 .captures
@@ -423,7 +430,6 @@ impl Keeper {
                     state: live.state(node, *boot),
                     connected: live.marks.is_some(),
                     flows: live.capture.flow_marks().count() as u64,
-                    frames_undecodable: live.frames_undecodable,
                 });
             dormant.chain(live)
         });
@@ -541,9 +547,11 @@ impl Open {
                 // A full channel means that newer marks will follow.
                 let _ = marks.try_send(live.marks_now());
             }
-            if live.finished {
-                live.marks = None;
-            }
+        }
+        // A boot that is over needs no memory; dropping it closes its agent's stream.
+        let over = self.captures.extract_if(|_, live| live.finished);
+        for ((node, boot), live) in over {
+            self.dormant.push(live.state(&node, boot));
         }
         Ok(())
     }
@@ -635,6 +643,7 @@ impl Live {
         state.kernel = self.kernel.clone();
         state.durable_frames = self.durable.pairs();
         state.received_frames = self.received.len();
+        state.undecodable_frames = self.before.undecodable_frames + self.frames_undecodable;
         state.finished = self.finished;
         state
     }

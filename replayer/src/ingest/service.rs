@@ -155,6 +155,7 @@ async fn forward(keeper: &KeeperHandle, node: &str, boot: u64, message: ShipRequ
                 .send(Command::Heartbeat {
                     node,
                     boot,
+                    clock: heartbeat.clock,
                     ledger: heartbeat.ledger,
                 })
                 .await

@@ -122,22 +122,14 @@ fn add_captures(facts: &mut RunFacts, checkpoint: &Checkpoint) {
             *kernel.dropped_bytes.entry(cause.clone()).or_default() += dropped.bytes;
         }
         let (store, of_capture) = (&mut facts.store, &capture.store);
-        store.delivered_bytes += of_capture.delivered_bytes;
-        store.message_bytes += of_capture.message_bytes;
-        store.framing_bytes += of_capture.framing_bytes;
-        store.duplicate_bytes += of_capture.duplicate_bytes;
-        store.opaque_bytes += of_capture.opaque_bytes;
-        store.pending_bytes += of_capture.pending_bytes;
-        store.rebuilt += of_capture.rebuilt;
-        store.stored += of_capture.stored;
-        store.pending += of_capture.pending;
-        for (cause, bytes) in &of_capture.discarded_bytes {
-            *store.discarded_bytes.entry(cause.clone()).or_default() += bytes;
-        }
-        for (cause, count) in &of_capture.discarded {
-            *store.discarded.entry(cause.clone()).or_default() += count;
-        }
-        for (name, count) in [("gaps", capture.gaps), ("gap_bytes", capture.gap_bytes)] {
+        store.add(of_capture);
+        for (name, count) in [
+            ("gaps", capture.gaps),
+            ("gap_bytes", capture.gap_bytes),
+            ("frames_undecodable", capture.undecodable_frames),
+            ("unprotected_bytes", capture.kernel.unprotected_bytes),
+            ("tls_bytes_unread", capture.kernel.tls_bytes),
+        ] {
             if count > 0 {
                 *facts.loss.entry(name.to_owned()).or_default() += count;
             }

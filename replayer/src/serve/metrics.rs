@@ -107,7 +107,7 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         let state = &capture.state;
         let node = ("node", &*state.node);
         add(&frames, &[node], state.received_frames);
-        add(&undecodable, &[node], capture.frames_undecodable);
+        add(&undecodable, &[node], state.undecodable_frames);
         add(&kernel, &[node, ("place", "seen")], state.kernel.seen_bytes);
         add(
             &kernel,

@@ -25,7 +25,7 @@ use twintap_stream::Limits;
 use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
 
-pub use runs::Runs;
+pub use runs::{Runs, state_word};
 pub use tls::Tls;
 
 /// How long the daemon waits for streams to end once it was told to stop.

@@ -155,7 +155,7 @@ impl Runs {
     pub fn count_by_state(&self) -> BTreeMap<&'static str, i64> {
         let mut counts = BTreeMap::new();
         for run in self.list() {
-            *counts.entry(state_label(run.state())).or_default() += 1;
+            *counts.entry(state_word(run.state())).or_default() += 1;
         }
         counts
     }
@@ -179,8 +179,8 @@ impl Runs {
         if state.state != from {
             bail!(
                 "run {id} is {} and not {}",
-                state_label(state.state),
-                state_label(from)
+                state_word(state.state),
+                state_word(from)
             );
         }
         act(&entry.control);
@@ -258,8 +258,8 @@ fn progress(control: &RunControl, twin: Twin) -> TwinProgress {
     }
 }
 
-/// The word for a state, in metrics and messages.
-fn state_label(state: RunState) -> &'static str {
+/// The word for a state, in output, metrics and messages.
+pub fn state_word(state: RunState) -> &'static str {
     match state {
         RunState::Unspecified => "unknown",
         RunState::Created => "created",
