@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
+use tracing::debug;
 use twintap_archive::{Reader, StoredExchange};
 use twintap_stream::message::{Field, MessageState, Protocol};
 use twintap_stream::{Exchange, ExchangeId};
@@ -66,7 +67,7 @@ struct ResponseLine {
 
 pub fn run(args: &Args) -> Result<()> {
     let reader = Reader::open(&args.archive)?;
-    let sessions = session_names(&reader)?;
+    let sessions = session_names(&reader);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.format == ListFormat::Table {
         let head = format!(
@@ -77,8 +78,17 @@ pub fn run(args: &Args) -> Result<()> {
             return Ok(());
         }
     }
+    let mut damaged = 0;
     for stored in reader.exchanges() {
-        let stored = stored?;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                // What lies behind a damaged place can still be read.
+                damaged += 1;
+                debug!("passed over: {:#}", anyhow::Error::from(error));
+                continue;
+            }
+        };
         if stored.exchange().protocol == Protocol::Opaque && !args.opaque {
             continue;
         }
@@ -89,6 +99,12 @@ pub fn run(args: &Args) -> Result<()> {
         if !output::line(&mut out, &line)? {
             return Ok(());
         }
+    }
+    if damaged > 0 {
+        bail!(
+            "{damaged} places of the archive {} are damaged; everything else is listed",
+            args.archive.display()
+        );
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ struct Line<'a> {
 
 pub fn run(args: &Args) -> Result<()> {
     let reader = Reader::open(&args.archive)?;
-    let plan = plan_of(&reader)?;
+    let plan = plan_of(&reader);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.format == ListFormat::Table {
         let head = format!(

@@ -145,17 +145,16 @@ impl Control for ControlService {
         let (sender, receiver) = mpsc::channel(64);
         // Reading the archive and planning are blocking work.
         tokio::task::spawn_blocking(move || {
-            let plan = match Reader::open(&archive)
-                .map_err(anyhow::Error::from)
-                .and_then(|reader| plan_of(&reader))
-            {
-                Ok(plan) => plan,
+            let reader = match Reader::open(&archive) {
+                Ok(reader) => reader,
                 Err(error) => {
+                    let error = anyhow::Error::from(error);
                     // Whoever asked may have gone.
                     let _ = sender.blocking_send(Err(Status::internal(format!("{error:#}"))));
                     return;
                 }
             };
+            let plan = plan_of(&reader);
             for session in &plan.sessions {
                 let at = |position: Option<&u32>| {
                     let due = position.map_or(0, |&p| plan.requests[p as usize].due_ns);
