@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the main job on real traffic.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use twintap_tests::{Binaries, Privileges, Scenario, shop};
 use xshell::{Shell, cmd};
 
-use crate::ebpf;
+use crate::{ebpf, target_directory};
 
 /// How to play the demo.
 #[derive(Args)]
@@ -60,7 +60,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     let directory = root.join("target/demo");
     let policy = root.join("deploy/policies/demo.yaml");
     let scenario = Scenario::new(
-        Binaries::in_directory(target_directory(&root).join("release")),
+        Binaries::in_directory(target_directory().join("release")),
         &directory,
         &policy.display().to_string(),
     )?;
@@ -113,14 +113,6 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Where cargo puts what it builds.
-fn target_directory(root: &Path) -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(directory) => root.join(directory),
-        None => root.join("target"),
-    }
 }
 
 fn shown(root: &Path, path: &Path) -> String {

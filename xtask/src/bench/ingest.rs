@@ -10,6 +10,7 @@ use xshell::{Shell, cmd};
 
 use super::line::{Line, median};
 use super::traffic;
+use crate::target_directory;
 
 /// Measures MiB/s for large bodies and for small keep-alive exchanges.
 pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
@@ -29,7 +30,7 @@ pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
     .run()?;
     let directory = shell.current_dir().join("target/bench");
     fs::create_dir_all(&directory)?;
-    let twintap = shell.current_dir().join("target/release/twintap");
+    let twintap = target_directory().join("release/twintap");
     let peer = cmd!(shell, "tshark --version").read()?;
     let peer = peer.lines().next().unwrap_or("tshark").to_owned();
 
