@@ -43,8 +43,12 @@ impl Play {
     }
 }
 
+fn bundled_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz")
+}
+
 fn bundled() -> Result<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz");
+    let path = bundled_file();
     let packed = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let mut plain = Vec::new();
     GzDecoder::new(&packed[..]).read_to_end(&mut plain)?;
@@ -149,18 +153,8 @@ fn a_file_is_imported_once() -> Result<()> {
 #[test]
 fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
     let play = Play::new()?;
-    let file = play.path("shop.pcap");
-    fs::write(&file, bundled()?)?;
-    let archive = play.path("archive");
-    let (code, output) = play.scenario.twintap(&[
-        "import",
-        text(&file),
-        "--archive",
-        text(&archive),
-        "--policy",
-        "allow-all",
-    ])?;
-    ensure!(code == 0, "{output}");
+    play.scenario.import(&bundled_file())?;
+    let archive = play.scenario.archive();
     let (_, output) = play
         .scenario
         .twintap(&["exchanges", text(&archive), "--format", "jsonl"])?;
@@ -205,18 +199,8 @@ fn exchanges_and_sessions_are_listed_as_documented() -> Result<()> {
 #[test]
 fn a_damaged_archive_gives_what_is_left_and_says_so() -> Result<()> {
     let play = Play::new()?;
-    let file = play.path("shop.pcap");
-    fs::write(&file, bundled()?)?;
-    let archive = play.path("archive");
-    let (code, output) = play.scenario.twintap(&[
-        "import",
-        text(&file),
-        "--archive",
-        text(&archive),
-        "--policy",
-        "allow-all",
-    ])?;
-    ensure!(code == 0, "{output}");
+    play.scenario.import(&bundled_file())?;
+    let archive = play.scenario.archive();
     let part = fs::read_dir(&archive)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| {

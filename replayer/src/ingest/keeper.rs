@@ -191,7 +191,6 @@ struct Open {
     /// Captures of earlier lives whose agents have not come back.
     dormant: Vec<CaptureState>,
     dirty: bool,
-    last_commit: Instant,
     last_retention: Instant,
 }
 
@@ -461,7 +460,6 @@ impl Open {
                 .map(|checkpoint| checkpoint.captures)
                 .unwrap_or_default(),
             dirty: false,
-            last_commit: Instant::now(),
             last_retention: Instant::now(),
         })
     }
@@ -541,7 +539,6 @@ impl Open {
             captures,
         })?;
         self.dirty = false;
-        self.last_commit = Instant::now();
         for live in self.captures.values_mut() {
             if let Some(marks) = &live.marks {
                 // A full channel means that newer marks will follow.
