@@ -49,7 +49,11 @@ pub(crate) fn is_opaque(run: &[u8]) -> bool {
         .filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
         .count();
     // In names, capitals are few and come one by one, and so do numbers.
-    let is_mixed = run.len() >= 16 && uppers * 3 > run.len() && lowers * 6 > run.len();
+    let is_mixed = run.len() >= 16
+        && lowers * 6 > run.len()
+        && (uppers * 3 > run.len()
+            || digits > 0 && uppers * 4 > run.len()
+            || digits > 4 && kinds > 2);
     formats::is_hex_run(run)
         || run.len() > 32
         || digits > 6
