@@ -48,12 +48,10 @@ pub(crate) fn is_opaque(run: &[u8]) -> bool {
         .windows(2)
         .filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
         .count();
-    // In names, capitals are few and come one by one, and so do numbers.
-    let is_mixed = run.len() >= 16
-        && lowers * 6 > run.len()
-        && (uppers * 3 > run.len()
-            || digits > 0 && uppers * 4 > run.len()
-            || digits > 4 && kinds > 2);
+    // In names, capitals are few and come one by one, and a long word has no
+    // number of three digits. Whoever writes such a name has it replaced.
+    let is_mixed =
+        run.len() >= 16 && (digits > 2 || lowers * 6 > run.len() && uppers * 3 > run.len());
     formats::is_hex_run(run)
         || run.len() > 32
         || digits > 6
@@ -135,6 +133,8 @@ mod tests {
             "0f0e0d0c-0b0a-4900-8800-070605040302",
             "8f3a61c07d",
             "kJ8xQ2mW9pL4vT7z",
+            "aAAaaaaAaaaaaaaAaaaaaAAaAa000",
+            "aaaaaaaaaaaaaaaaaaaaaaaaAa000",
         ] {
             assert!(!is_structural(value), "{value}");
         }
