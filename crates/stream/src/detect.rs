@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::Watermark;
-use crate::protocol::{self, Claim, Parser, Protocol};
+use crate::protocol::{self, Claim, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -24,6 +24,7 @@ pub(crate) struct Reader {
     /// Its first bytes are the first of a message, if of anything.
     at_boundary: bool,
     opaque_bytes: u64,
+    is_unreadable: bool,
     first_index: u32,
 }
 
@@ -49,6 +50,18 @@ impl Reader {
         Reader::at(from, true, true, first_index)
     }
 
+    /// For a tunnel in a flow.
+    pub fn inside(from: Watermark, first_index: u32) -> Reader {
+        Reader::at(from, false, true, first_index)
+    }
+
+    /// For a protocol that is known not to be one of ours.
+    pub fn unreadable(from: Watermark, first_index: u32) -> Reader {
+        let mut reader = Reader::inside(from, first_index);
+        reader.is_unreadable = true;
+        reader
+    }
+
     fn at(from: Watermark, mid_stream: bool, at_boundary: bool, first_index: u32) -> Reader {
         let side = |consumed| Undecided {
             consumed,
@@ -61,15 +74,18 @@ impl Reader {
             mid_stream,
             at_boundary,
             opaque_bytes: 0,
+            is_unreadable: false,
             first_index,
         }
     }
+}
 
-    pub fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+impl Parser for Reader {
+    fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
         if let Some(parser) = &mut self.parser {
             return parser.piece(direction, piece, sink);
         }
-        if self.opaque_bytes > PREFACE_BYTES && !self.mid_stream {
+        if self.is_unreadable || self.opaque_bytes > PREFACE_BYTES && !self.mid_stream {
             return self.opaque(direction, piece, sink);
         }
         if direction == Direction::Server && self.server.is_opaque && !self.mid_stream {
@@ -89,7 +105,7 @@ impl Reader {
         }
     }
 
-    pub fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
+    fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
         match &mut self.parser {
             Some(parser) => parser.gap(direction, offset, bytes, sink),
             None => {
@@ -103,33 +119,33 @@ impl Reader {
         }
     }
 
-    pub fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+    fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
         if let Some(parser) = &mut self.parser {
             parser.end(direction, sink);
         }
     }
 
-    pub fn close(&mut self, now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
+    fn close(&mut self, now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
         match &mut self.parser {
             Some(parser) => parser.close(now, cause, sink),
             None => self.flush(sink),
         }
     }
 
-    pub fn held_bytes(&self) -> u64 {
+    fn held_bytes(&self) -> u64 {
         match &self.parser {
             Some(parser) => parser.held_bytes(),
             None => self.client.held_bytes + self.server.held_bytes,
         }
     }
 
-    pub fn pending_exchanges(&self) -> u64 {
+    fn pending_exchanges(&self) -> u64 {
         self.parser
             .as_ref()
             .map_or(0, |parser| parser.pending_exchanges())
     }
 
-    pub fn watermark(&self) -> Watermark {
+    fn watermark(&self) -> Watermark {
         match &self.parser {
             Some(parser) => parser.watermark(),
             None => Watermark {
@@ -139,12 +155,14 @@ impl Reader {
         }
     }
 
-    pub fn next_index(&self) -> u32 {
+    fn next_index(&self) -> u32 {
         self.parser
             .as_ref()
             .map_or(self.first_index, |parser| parser.next_index())
     }
+}
 
+impl Reader {
     fn side(&mut self, direction: Direction) -> &mut Undecided {
         match direction {
             Direction::Client => &mut self.client,
@@ -180,9 +198,12 @@ impl Reader {
     }
 
     fn start(&mut self, protocol: &'static Protocol, sink: &mut Sink<'_>) {
-        let is_lost = !self.at_boundary || self.opaque_bytes > 0;
-        let from = self.watermark();
-        let mut parser = (protocol.start)(from, is_lost, self.first_index);
+        let mut parser = (protocol.start)(Start {
+            from: self.watermark(),
+            client_is_lost: !self.at_boundary || self.client.is_opaque,
+            server_is_lost: !self.at_boundary || self.server.is_opaque,
+            first_index: self.first_index,
+        });
         for direction in [Direction::Client, Direction::Server] {
             let side = self.side(direction);
             side.held_bytes = 0;

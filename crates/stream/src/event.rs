@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::command::CommandExchange;
 use crate::id::{ExchangeId, FlowId};
 use crate::message::{Exchange, RequestHead, ResponseHead};
+use crate::part::Part;
 use crate::segment::{Direction, Endpoints};
 use crate::time::Timestamp;
 
@@ -18,9 +20,10 @@ pub struct Event {
 
 /// What happened in a flow.
 ///
-/// For each exchange the order is: its heads and chunks as they are seen, each
-/// direction in stream order, then one [`EventKind::Exchange`]. Exchanges of a
-/// pipelined flow can overlap.
+/// For each exchange the order is: its heads, chunks and parts as they are seen,
+/// each direction in stream order, then one [`EventKind::Exchange`] or
+/// [`EventKind::Command`]. Exchanges of a pipelined or multiplexed flow can
+/// overlap. What a WebSocket carries follows the exchange that opened it.
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// A flow was seen for the first time.
@@ -62,6 +65,33 @@ pub enum EventKind {
     },
     /// The exchange is over, complete or not.
     Exchange(Box<Exchange>),
+    /// An exchange of a database or cache protocol is over, complete or not. Its messages'
+    /// very bytes came before as [`EventKind::CommandData`].
+    Command(Box<CommandExchange>),
+    /// Bytes of a command or of its reply as sent, framing included.
+    CommandData {
+        /// The exchange.
+        exchange: ExchangeId,
+        /// `Client` for the command's.
+        direction: Direction,
+        /// The bytes.
+        chunk: Bytes,
+        /// When the last of them was seen.
+        time: Timestamp,
+    },
+    /// A part of a streamed body, or a message of a WebSocket, is over.
+    Part(Box<Part>),
+    /// Payload of a WebSocket, unmasked and inflated.
+    SocketData {
+        /// The exchange that opened the WebSocket.
+        exchange: ExchangeId,
+        /// Who sent it.
+        direction: Direction,
+        /// The bytes.
+        chunk: Bytes,
+        /// When the last of them was seen.
+        time: Timestamp,
+    },
     /// Bytes known missing.
     Gap {
         /// The direction.
@@ -92,6 +122,13 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// True when an exchange is over with it.
+    pub fn is_exchange(&self) -> bool {
+        matches!(self, EventKind::Exchange(_) | EventKind::Command(_))
+    }
+}
+
 /// Why a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -118,4 +155,14 @@ pub struct Watermark {
     pub client: u64,
     /// The server's direction.
     pub server: u64,
+}
+
+impl Watermark {
+    /// That of one direction.
+    pub fn of(self, direction: Direction) -> u64 {
+        match direction {
+            Direction::Client => self.client,
+            Direction::Server => self.server,
+        }
+    }
 }

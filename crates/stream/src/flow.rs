@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::detect::Reader;
 use crate::event::{CloseReason, EventKind, Watermark};
 use crate::limits::Limits;
+use crate::protocol::Parser as _;
 use crate::segment::{Direction, Endpoints, Segment, Source, TcpFlags};
 use crate::sink::{FlowFacts, Sink};
 use crate::tcp::{Half, Handshake, Piece};

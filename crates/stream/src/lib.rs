@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture_file;
+pub mod command;
 mod detect;
 pub mod event;
 mod flow;
@@ -15,6 +16,7 @@ pub mod ledger;
 mod limits;
 pub mod message;
 pub mod packet;
+pub mod part;
 mod protocol;
 mod roles;
 pub mod segment;
@@ -24,12 +26,14 @@ mod tcp;
 pub mod time;
 
 pub use capture_file::{CaptureFileError, CaptureReader};
+pub use command::{CommandExchange, CommandHead, ReplyHead};
 pub use event::{Event, EventKind};
 pub use id::{ExchangeId, FlowId};
 pub use ledger::StoreLedger;
 pub use limits::Limits;
 pub use message::{Exchange, Field, Message, RequestHead, ResponseHead};
 pub use packet::{CapturedPacket, LinkType, PacketCounts, PacketDecoder};
+pub use part::{Part, PartKind};
 pub use segment::{Direction, Endpoints, Segment, Source, TcpFlags};
 pub use sink::Counts;
 pub use streams::Streams;

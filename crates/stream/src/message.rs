@@ -13,6 +13,14 @@ use crate::time::Timestamp;
 pub enum Protocol {
     /// HTTP/1.0 or HTTP/1.1 (RFC 9112).
     Http1,
+    /// HTTP/2 (RFC 9113), gRPC included.
+    Http2,
+    /// RESP2 or RESP3.
+    Redis,
+    /// PostgreSQL's frontend/backend protocol, version 3.
+    Postgres,
+    /// MySQL's client/server protocol.
+    Mysql,
     /// A flow that no parser claimed.
     Opaque,
 }
@@ -22,6 +30,10 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+            Protocol::Redis => "redis",
+            Protocol::Postgres => "postgres",
+            Protocol::Mysql => "mysql",
             Protocol::Opaque => "opaque",
         }
     }
@@ -264,8 +276,10 @@ impl<H> Default for Message<H> {
 }
 
 /// One application request and its response, without the bodies' bytes.
+///
+/// The heads are those of HTTP, or those of a [`CommandExchange`](crate::command::CommandExchange).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
+pub struct Exchange<Q = RequestHead, S = ResponseHead> {
     /// Its identity.
     pub id: ExchangeId,
     /// The parser that made it.
@@ -279,10 +293,10 @@ pub struct Exchange {
     /// Position of the exchange in its flow, from 0.
     pub index_in_flow: u32,
     /// The request.
-    pub request: Message<RequestHead>,
+    pub request: Message<Q>,
     /// The final response (status 200 and above, or 101).
-    pub response: Message<ResponseHead>,
+    pub response: Message<S>,
     /// Interim responses (1xx), in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub interim: Vec<ResponseHead>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub interim: Vec<S>,
 }

@@ -1,6 +1,9 @@
 //! The protocols that flows are probed for. A protocol is one folder and one line here.
 
+use crate::detect::Reader;
 use crate::event::Watermark;
+use crate::id::ExchangeId;
+use crate::message::{RequestHead, ResponseHead};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -23,9 +26,34 @@ pub(crate) struct Protocol {
     /// Judges bytes where a segment starts; `begins` when they are the first of a direction
     /// whose begin was seen.
     pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
-    /// Makes a parser for a flow that is claimed, with up to where each direction was passed
-    /// over before; `is_lost` when those places need not be where a message starts.
-    pub start: fn(from: Watermark, is_lost: bool, first_index: u32) -> Box<dyn Parser>,
+    /// Makes a parser for a flow that is claimed.
+    pub start: fn(Start) -> Box<dyn Parser>,
+    /// Takes over a connection that HTTP/1 switched to this protocol.
+    pub upgrade: fn(&Switch<'_>) -> Option<Box<dyn Parser>>,
+}
+
+/// Where a parser begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// Up to where each direction was passed over before.
+    pub from: Watermark,
+    /// True where that place need not be where a message starts.
+    pub client_is_lost: bool,
+    pub server_is_lost: bool,
+    /// The index of the first exchange.
+    pub first_index: u32,
+}
+
+/// An HTTP/1 exchange after which the connection speaks something else: 101 (RFC 9110,
+/// section 7.8), or 2xx to CONNECT (section 9.3.6).
+pub(crate) struct Switch<'a> {
+    pub exchange: &'a ExchangeId,
+    /// Absent when it was lost.
+    pub request: Option<&'a RequestHead>,
+    pub response: &'a ResponseHead,
+    /// Where both directions go on.
+    pub from: Watermark,
+    pub first_index: u32,
 }
 
 /// The parser of one flow. It takes the bytes of each direction in order, and accounts for each
@@ -47,6 +75,21 @@ pub(crate) trait Parser: std::fmt::Debug + Send {
     fn watermark(&self) -> Watermark;
     /// The index of the next exchange to be emitted.
     fn next_index(&self) -> u32;
+}
+
+/// What reads a connection after a switch: the protocol that it was switched to. In the tunnel of a
+/// proxy it is whichever the bytes turn out to be.
+pub(crate) fn successor(switch: &Switch<'_>) -> Box<dyn Parser> {
+    let named = PROTOCOLS
+        .iter()
+        .find_map(|protocol| (protocol.upgrade)(switch));
+    named.unwrap_or_else(|| {
+        let reader = match switch.response.status {
+            101 => Reader::unreadable,
+            _ => Reader::inside,
+        };
+        Box::new(reader(switch.from, switch.first_index))
+    })
 }
 
 /// Asks all protocols.

@@ -79,7 +79,7 @@ pub(crate) struct Sink<'a> {
 
 impl Sink<'_> {
     pub fn event(&mut self, kind: EventKind) {
-        if matches!(kind, EventKind::Exchange(_)) {
+        if kind.is_exchange() {
             self.books.queued_exchanges += 1;
         }
         self.events.push_back(Event {

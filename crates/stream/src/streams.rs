@@ -144,7 +144,7 @@ impl Streams {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
-        if matches!(event.kind, EventKind::Exchange(_)) {
+        if event.kind.is_exchange() {
             self.books.queued_exchanges -= 1;
             self.books.emitted_exchanges += 1;
         }

@@ -270,7 +270,12 @@ fn our_streams(tap: &Tap) -> Vec<Stream> {
                     }
                 }
             }
-            EventKind::Gap { .. } | EventKind::FlowClosed { .. } => {}
+            EventKind::Gap { .. }
+            | EventKind::FlowClosed { .. }
+            | EventKind::Command(_)
+            | EventKind::CommandData { .. }
+            | EventKind::Part(_)
+            | EventKind::SocketData { .. } => {}
         }
     }
     streams.into_values().collect()

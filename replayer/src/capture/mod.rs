@@ -12,8 +12,8 @@ use opaque::{OpaqueChunk, OpaqueFlows};
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::{
-    Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits, Segment,
-    StoreLedger, Streams, Timestamp,
+    CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
+    Segment, StoreLedger, Streams, Timestamp,
 };
 
 /// The state between the segments of one boot (or one file) and the archive.
@@ -27,7 +27,7 @@ pub struct Capture {
     opaque: OpaqueFlows,
     node: Arc<str>,
     boot: u64,
-    /// What the lives of the daemon before this one had accounted for.
+    /// What the lives of the daemon before this one had accounted for, and what this one discarded.
     base: StoreLedger,
     stored: u64,
     opaque_stored: u64,
@@ -211,6 +211,8 @@ impl Capture {
                 }
             }
             EventKind::Exchange(exchange) => self.store(*exchange, archive)?,
+            EventKind::Command(exchange) => self.discard(&exchange),
+            EventKind::CommandData { .. } | EventKind::Part(_) | EventKind::SocketData { .. } => {}
             EventKind::Gap { bytes, .. } => {
                 self.gaps.count += 1;
                 self.gaps.bytes += bytes;
@@ -267,6 +269,15 @@ impl Capture {
             request_body: archive.begin_body(),
             response_body: archive.begin_body(),
         })
+    }
+
+    /// Counts an exchange that the archive has no form for yet.
+    fn discard(&mut self, exchange: &CommandExchange) {
+        if let Some((_, next_index)) = self.flows.get_mut(&exchange.id.flow) {
+            *next_index = exchange.index_in_flow + 1;
+        }
+        let cause = format!("{}_not_stored", exchange.protocol.name());
+        self.base.discard_exchange(&cause);
     }
 
     fn store(&mut self, exchange: Exchange, archive: &mut Archive) -> Result<()> {

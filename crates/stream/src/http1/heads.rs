@@ -6,9 +6,9 @@ use super::exchange::Open;
 use super::framing::{self, Body};
 use super::side::State;
 use super::{HeadPlace, Http1, framing_of, head, probe};
-use crate::event::EventKind;
+use crate::event::{EventKind, Watermark};
 use crate::message::{Framing, MessageState};
-use crate::protocol::Claim;
+use crate::protocol::{self, Claim, Switch};
 use crate::segment::Direction;
 use crate::sink::Sink;
 
@@ -85,9 +85,31 @@ impl Http1 {
         open.response.last_byte = place.last_byte;
         open.response_progress.flags = flags;
         open.response_progress.damaged = false;
-        self.tunnel |= switches;
+        if switches {
+            self.switch(index, place.end);
+        }
         self.begin_body(Direction::Server, body);
         true
+    }
+
+    /// The connection becomes something else after the exchange at `index`, whose response's head
+    /// ends at `end`.
+    fn switch(&mut self, index: usize, end: u64) {
+        let open = &self.queue.open[index];
+        let Some(response) = &open.response.head else {
+            return;
+        };
+        let switch = Switch {
+            exchange: &open.id,
+            request: open.request.head.as_ref(),
+            response,
+            from: Watermark {
+                client: self.client.consumed,
+                server: end,
+            },
+            first_index: self.queue.next_index + self.queue.open.len() as u32,
+        };
+        self.successor = Some(protocol::successor(&switch));
     }
 
     /// What answers a request of HTTP/0.9 is a body and nothing else; true when one begins.
@@ -151,7 +173,7 @@ impl Http1 {
 
     /// True while what the client sent last can only be understood with the response to come.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.tunnel
+        self.successor.is_none()
             && !self.server.ended
             && self.queue.open.back().is_some_and(|open| {
                 open.request_progress.done && !open.response_progress.done && open.may_switch()

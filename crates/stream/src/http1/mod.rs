@@ -18,7 +18,7 @@ use self::head::Flags;
 use self::side::{Side, State};
 use crate::event::{EventKind, Watermark};
 use crate::message::Framing;
-use crate::protocol::{Parser, Protocol};
+use crate::protocol::{Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -26,7 +26,8 @@ use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     probe: probe::probe,
-    start: |from, is_lost, first_index| Box::new(Http1::new(from, is_lost, first_index)),
+    start: |start| Box::new(Http1::new(start)),
+    upgrade: |_| None,
 };
 
 /// The parser of one flow.
@@ -35,8 +36,8 @@ struct Http1 {
     client: Side,
     server: Side,
     queue: Queue,
-    /// The connection became something else (101, or 2xx to CONNECT).
-    tunnel: bool,
+    /// What the connection became (101, or 2xx to CONNECT).
+    successor: Option<Box<dyn Parser>>,
     /// The request whose head is being received already is the last one in the queue, because
     /// its response came first.
     head_is_open: bool,
@@ -69,9 +70,13 @@ impl Parser for Http1 {
     fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
         self.release(sink);
         let end = offset + bytes;
-        match self.side(direction).state {
-            State::Tunnel => {}
-            State::Between => self.lose(direction, offset),
+        let state = self.side(direction).state;
+        match state {
+            State::Tunnel | State::Between if let Some(successor) = &mut self.successor => {
+                successor.gap(direction, offset, bytes, sink);
+                self.side(direction).state = State::Tunnel;
+            }
+            State::Tunnel | State::Between => self.lose(direction, offset),
             State::Head { .. } => {
                 self.abandon_head(direction, "gap_in_head", sink);
                 self.lose(direction, offset);
@@ -113,10 +118,16 @@ impl Parser for Http1 {
             self.release(sink);
         }
         self.queue.emit(sink);
+        if let Some(successor) = &mut self.successor {
+            successor.end(direction, sink);
+        }
     }
 
-    fn close(&mut self, _now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
+    fn close(&mut self, now: Timestamp, cause: &'static str, sink: &mut Sink<'_>) {
         self.release(sink);
+        if let Some(successor) = &mut self.successor {
+            successor.close(now, cause, sink);
+        }
         for direction in [Direction::Client, Direction::Server] {
             self.stop(direction, false, cause, sink);
             // Nothing can be left, but what is must not vanish.
@@ -135,11 +146,13 @@ impl Parser for Http1 {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.client.held_bytes() + self.server.held_bytes()
+        let successor = self.successor.as_ref().map_or(0, |next| next.held_bytes());
+        self.client.held_bytes() + self.server.held_bytes() + successor
     }
 
     fn pending_exchanges(&self) -> u64 {
-        self.queue.open.len() as u64
+        let successor = self.successor.as_ref();
+        self.queue.open.len() as u64 + successor.map_or(0, |next| next.pending_exchanges())
     }
 
     fn watermark(&self) -> Watermark {
@@ -160,20 +173,21 @@ impl Parser for Http1 {
     }
 
     fn next_index(&self) -> u32 {
-        self.queue.next_index
+        let successor = self.successor.as_ref();
+        successor.map_or(self.queue.next_index, |next| next.next_index())
     }
 }
 
 impl Http1 {
-    fn new(from: Watermark, is_lost: bool, first_index: u32) -> Http1 {
+    fn new(start: Start) -> Http1 {
         Http1 {
-            client: Side::new(from.client, is_lost),
-            server: Side::new(from.server, is_lost),
+            client: Side::new(start.from.client, start.client_is_lost),
+            server: Side::new(start.from.server, start.server_is_lost),
             queue: Queue {
-                next_index: first_index,
+                next_index: start.first_index,
                 ..Queue::default()
             },
-            tunnel: false,
+            successor: None,
             head_is_open: false,
         }
     }
@@ -186,9 +200,14 @@ impl Http1 {
     }
 
     fn watermark_of_sides(&self) -> Watermark {
+        let of_successor = self.successor.as_ref().map(|next| next.watermark());
+        let of = |side: &Side, direction| match of_successor {
+            Some(mark) if side.state == State::Tunnel => mark.of(direction),
+            _ => side.consumed,
+        };
         Watermark {
-            client: self.client.consumed,
-            server: self.server.consumed,
+            client: of(&self.client, Direction::Client),
+            server: of(&self.server, Direction::Server),
         }
     }
 
@@ -200,10 +219,14 @@ impl Http1 {
             match state {
                 State::Tunnel => {
                     for piece in self.side(direction).take_all() {
-                        sink.opaque(direction, piece);
+                        if let Some(successor) = &mut self.successor {
+                            successor.piece(direction, piece, sink);
+                        }
                     }
                 }
-                State::Between if self.tunnel => self.side(direction).state = State::Tunnel,
+                State::Between if self.successor.is_some() => {
+                    self.side(direction).state = State::Tunnel;
+                }
                 State::Between => {
                     if direction == Direction::Client && self.is_blocked() {
                         return;

@@ -1,13 +1,16 @@
-//! Conversations made of segments, and a readable rendering of what comes out of them.
+//! Conversations made of segments.
 
-use std::collections::BTreeMap;
+mod render;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use twintap_stream::{
-    Direction, Endpoints, Event, EventKind, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
+    Direction, Endpoints, Event, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
 };
+
+pub use self::render::render;
 
 pub const MS: u64 = 1_000_000;
 
@@ -50,7 +53,7 @@ impl Tap {
     #[track_caller]
     pub fn settle(&mut self) {
         while let Some(event) = self.streams.poll_event() {
-            self.emitted += u64::from(matches!(event.kind, EventKind::Exchange(_)));
+            self.emitted += u64::from(event.kind.is_exchange());
             self.events.push(event);
         }
         let mut ledger = self.streams.ledger();
@@ -255,93 +258,5 @@ pub fn run(segments: Vec<Segment>, limits: Limits) -> String {
         let _ = write!(text, " {cause} {bytes}");
     }
     text.push('\n');
-    text
-}
-
-/// One line for each thing that a reader wants to know.
-pub fn render(events: &[Event]) -> String {
-    let mut bodies: BTreeMap<(String, Direction), Vec<u8>> = BTreeMap::new();
-    let mut text = String::new();
-    let several = events.iter().any(|event| event.flow != events[0].flow);
-    for event in events {
-        let flow = match several {
-            true => format!("{} ", event.flow.0),
-            false => String::new(),
-        };
-        match &event.kind {
-            EventKind::FlowOpened { before_capture, .. } => {
-                if *before_capture {
-                    let _ = writeln!(text, "{flow}began before");
-                }
-            }
-            EventKind::RequestHead { .. } | EventKind::ResponseHead { .. } => {}
-            EventKind::Body {
-                exchange,
-                direction,
-                chunk,
-                ..
-            } => bodies
-                .entry((exchange.to_string(), *direction))
-                .or_default()
-                .extend_from_slice(chunk),
-            EventKind::Gap {
-                direction,
-                offset,
-                bytes,
-            } => {
-                let _ = writeln!(text, "{flow}gap {direction:?} {offset}+{bytes}");
-            }
-            EventKind::Opaque {
-                direction, chunk, ..
-            } => {
-                let chunk = String::from_utf8_lossy(chunk);
-                let _ = writeln!(text, "{flow}opaque {direction:?} {chunk:?}");
-            }
-            EventKind::FlowClosed { reason, .. } => {
-                let _ = writeln!(text, "{flow}closed {reason:?}");
-            }
-            EventKind::Exchange(exchange) => {
-                let mut body = |direction| {
-                    let bytes = bodies.remove(&(exchange.id.to_string(), direction));
-                    bytes.map_or_else(String::new, |bytes| {
-                        format!(" {:?}", String::from_utf8_lossy(&bytes))
-                    })
-                };
-                let request = &exchange.request;
-                let response = &exchange.response;
-                let request_line = request.head.as_ref().map_or_else(
-                    || "?".to_owned(),
-                    |head| {
-                        let line = [&head.method[..], &head.target[..]].join(&b' ');
-                        String::from_utf8_lossy(&line).into_owned()
-                    },
-                );
-                let status = response
-                    .head
-                    .as_ref()
-                    .map_or_else(|| "?".to_owned(), |head| head.status.to_string());
-                let interim: String = exchange
-                    .interim
-                    .iter()
-                    .map(|head| format!("{} ", head.status))
-                    .collect();
-                let state = |state| format!("{state:?}").to_lowercase();
-                let flags = |flags: &[String]| match flags {
-                    [] => String::new(),
-                    flags => format!(" [{}]", flags.join(" ")),
-                };
-                let _ = writeln!(
-                    text,
-                    "{flow}{request_line}{} {}{} -> {interim}{status}{} {}{}",
-                    body(Direction::Client),
-                    state(request.state),
-                    flags(&request.flags),
-                    body(Direction::Server),
-                    state(response.state),
-                    flags(&response.flags),
-                );
-            }
-        }
-    }
     text
 }
