@@ -113,31 +113,32 @@ impl Talk {
             .raw(Direction::Client, 0, TcpFlags::ACK, "", None)
     }
 
-    pub fn client(self, offset: i64, text: &str) -> Talk {
+    pub fn client(self, offset: i64, text: impl AsRef<[u8]>) -> Talk {
         self.raw(Direction::Client, offset, TcpFlags::ACK, text, None)
     }
 
-    pub fn server(self, offset: i64, text: &str) -> Talk {
+    pub fn server(self, offset: i64, text: impl AsRef<[u8]>) -> Talk {
         self.raw(Direction::Server, offset, TcpFlags::ACK, text, None)
     }
 
     /// Says the whole next message of the client.
-    pub fn ask(self, text: &str) -> Talk {
+    pub fn ask(self, text: impl AsRef<[u8]>) -> Talk {
         let offset = self.client_sent as i64;
         self.client(offset, text)
     }
 
     /// Says the whole next message of the server.
-    pub fn answer(self, text: &str) -> Talk {
+    pub fn answer(self, text: impl AsRef<[u8]>) -> Talk {
         let offset = self.server_sent as i64;
         self.server(offset, text)
     }
 
     /// Says something that the capture doesn't see.
-    pub fn unseen(mut self, direction: Direction, text: &str) -> Talk {
+    pub fn unseen(mut self, direction: Direction, text: impl AsRef<[u8]>) -> Talk {
+        let bytes = text.as_ref().len() as u64;
         match direction {
-            Direction::Client => self.client_sent += text.len() as u64,
-            Direction::Server => self.server_sent += text.len() as u64,
+            Direction::Client => self.client_sent += bytes,
+            Direction::Server => self.server_sent += bytes,
         }
         self
     }
@@ -171,9 +172,10 @@ impl Talk {
         direction: Direction,
         offset: i64,
         flags: u8,
-        text: &str,
+        text: impl AsRef<[u8]>,
         ack: Option<u64>,
     ) -> Talk {
+        let text = text.as_ref();
         let (ends, base, sent, other_base, other_sent) = match direction {
             Direction::Client => (
                 self.ends,
@@ -203,7 +205,7 @@ impl Talk {
             sequence_number: base.wrapping_add(offset as u32),
             acknowledgement: other_base.wrapping_add(ack as u32),
             flags: TcpFlags(flags),
-            payload: Bytes::copy_from_slice(text.as_bytes()),
+            payload: Bytes::copy_from_slice(text),
             wire_bytes: text.len() as u32,
             mark: self.segments.len() as u64,
         });
