@@ -122,14 +122,15 @@ impl Collected {
             _ => response.last_byte.0.max(start.0),
         };
         let head = request.head.as_ref();
-        let filtered = match head {
-            Some(head) => !filter.takes(&head.method, &head.target, start),
-            None => !filter.takes_headless(start),
-        };
+        // What is recorded of other protocols is compared and looked at, not fired.
+        let filtered = exchange.protocol != Protocol::Http1
+            || match head {
+                Some(head) => !filter.takes(&head.method, &head.target, start),
+                None => !filter.takes_headless(start),
+            };
         let status = response.head.as_ref().map(|head| head.status);
         let fireable = seen_request
             && request.state == MessageState::Complete
-            && exchange.protocol == Protocol::Http1
             && body_replayable
             && head.is_some_and(|head| !leaves_http(head, status));
         let item = Item {

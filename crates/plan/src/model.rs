@@ -104,7 +104,7 @@ pub enum SkipReason {
     Unbound,
     /// The request was not seen whole, or its body was dropped by the policy.
     Incomplete,
-    /// An internal flow, or outside what the run file asks for.
+    /// An internal flow, a protocol other than HTTP/1, or outside what the run file asks for.
     Filtered,
 }
 

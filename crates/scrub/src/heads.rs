@@ -112,8 +112,8 @@ pub(crate) fn mend(fields: &[Field], outcome: &BodyOutcome) -> Option<Vec<Field>
     Some(mended)
 }
 
-/// Fields that say where the message ends are kept by every policy, unless they
-/// say something else.
+/// Fields that say how the message is to be read are kept by every policy, unless
+/// they say something else.
 fn is_framing(field: &Field) -> bool {
     let is_number =
         || (1..12).contains(&field.value.len()) && field.value.iter().all(u8::is_ascii_digit);
@@ -127,7 +127,10 @@ fn is_framing(field: &Field) -> bool {
             .any(|known| coding.eq_ignore_ascii_case(known.as_bytes()))
     };
     let are_codings = || field.value.split(|&byte| byte == b',').all(is_coding);
-    (field.is("content-length") && is_number()) || (field.is("transfer-encoding") && are_codings())
+    let is_scheme = || matches!(&field.value[..], b"http" | b"https");
+    (field.is("content-length") && is_number())
+        || (field.is("transfer-encoding") && are_codings())
+        || (field.is(":scheme") && is_scheme())
 }
 
 /// The bytes, if they are what belongs in their place; else their pseudonym.

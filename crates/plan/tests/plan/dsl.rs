@@ -10,7 +10,7 @@
 //! - Options: `@IP` the client, `>IP:PORT` the server, `rtt=MS` the handshake's
 //!   round trip, `!began` a flow from before the capture, `!part` a request that
 //!   was seen in part, `!unseen` one that was not seen, `!dropped` a body that the
-//!   policy dropped, `index=N` the place in the flow.
+//!   policy dropped, `!http2` of that protocol, `index=N` the place in the flow.
 //! - Without `->` there is no response; `END?` is one that was seen in part.
 //! - A leaf is `PATH=VALUE`, `PATH=#VALUE` for a JSON literal. What follows `;` in
 //!   a Set-Cookie's value are its attributes. The target's leaves are made of it.
@@ -154,6 +154,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
     let (mut began, mut dropped, mut unseen) = (false, false, false);
     let (mut round_trip_ns, mut index) = (None, None);
     let mut state = MessageState::Complete;
+    let mut protocol = Protocol::Http1;
     let method = loop {
         let word = word();
         if let Some(ip) = word.strip_prefix('@') {
@@ -172,6 +173,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
                 "part" => state = MessageState::Incomplete,
                 "unseen" => unseen = true,
                 "dropped" => dropped = true,
+                "http2" => protocol = Protocol::Http2,
                 _ => panic!("no such flag: {flag}"),
             }
         } else {
@@ -208,7 +210,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
                 offset: 0,
                 from_response: unseen,
             },
-            protocol: Protocol::Http1,
+            protocol,
             endpoints: Endpoints { client, server },
             round_trip_ns,
             flow_began_before_capture: began,

@@ -243,6 +243,18 @@ fn what_cannot_be_sent_again_is_incomplete() {
 }
 
 #[test]
+fn what_is_no_http1_is_filtered() {
+    check(
+        "0 f1 !http2 GET / -> 1
+         1 f2 GET / -> 2",
+        expect![[r#"
+            0 0ms f1.0 A filtered
+            1 0ms f2.0 B
+        "#]],
+    );
+}
+
+#[test]
 fn the_filter_takes_methods_paths_and_times() {
     let options = PlanOptions {
         filter: Filter {

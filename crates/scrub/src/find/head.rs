@@ -15,6 +15,8 @@ pub(crate) fn find_value(search: &mut Search<'_, impl Visit>, name: &[u8]) {
     let all = 0..search.src.len();
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     match name.as_str() {
+        // HTTP/2's name for it (RFC 9113, section 8.3.1).
+        ":authority" => search.leaf("header.", "host", all, Encoding::Plain),
         "cookie" => cookies(search),
         "set-cookie" => set_cookie(search),
         "location" | "content-location" | "referer" | "origin" if !is_none(search.src) => {

@@ -120,6 +120,29 @@ fn what_is_no_policy_is_refused_with_its_place() {
     );
 }
 
+#[test]
+fn pseudo_header_fields_of_http2_are_known() {
+    let fields = [
+        (":scheme", "https"),
+        (":authority", "shop.example"),
+        ("te", "trailers"),
+        ("grpc-message", "no such user: ada"),
+    ];
+    let before = exchange(request("POST /users", &fields), response(200, "", &[]));
+    let scrubbed = scrub(&crate::support::scrubber(), before, b"", b"");
+    assert_eq!(action(&scrubbed.request, "header.host"), Action::Allowed);
+    assert_eq!(
+        action(&scrubbed.request, "header.grpc-message"),
+        Action::Pseudonym
+    );
+    let head = scrubbed.exchange.request.head.unwrap();
+    let kept: Vec<_> = head.fields[..3]
+        .iter()
+        .map(|field| &field.value[..])
+        .collect();
+    assert_eq!(kept, [&b"https"[..], b"shop.example", b"trailers"]);
+}
+
 fn action(note: &MessageNote, path: &str) -> Action {
     note.leaves
         .iter()
