@@ -215,16 +215,25 @@ impl Reader {
     }
 
     fn flush(&mut self, sink: &mut Sink<'_>) {
-        for direction in [Direction::Client, Direction::Server] {
-            let side = self.side(direction);
-            side.held_bytes = 0;
-            for piece in std::mem::take(&mut side.held) {
-                self.opaque(direction, piece, sink);
-            }
+        self.flush_side(Direction::Client, sink);
+        self.flush_side(Direction::Server, sink);
+    }
+
+    fn flush_side(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        let side = self.side(direction);
+        side.held_bytes = 0;
+        for piece in std::mem::take(&mut side.held) {
+            self.pass(direction, piece, sink);
         }
     }
 
+    /// Gives up a piece, after what is held of its direction.
     fn opaque(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        self.flush_side(direction, sink);
+        self.pass(direction, piece, sink);
+    }
+
+    fn pass(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
         self.opaque_bytes += piece.bytes.len() as u64;
         let side = self.side(direction);
         side.consumed = piece.end();

@@ -7,3 +7,4 @@ mod hostile;
 mod http1;
 mod properties;
 mod reassembly;
+mod regressions;
