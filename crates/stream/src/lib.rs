@@ -17,6 +17,7 @@ mod limits;
 pub mod message;
 pub mod packet;
 pub mod part;
+mod parts;
 mod protocol;
 mod roles;
 pub mod segment;

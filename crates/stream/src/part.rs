@@ -21,7 +21,8 @@ pub struct Part {
     /// What it is.
     pub kind: PartKind,
     /// Where its payload begins: how many bytes of the body, or of the WebSocket's data in this
-    /// direction, come before it.
+    /// direction, come before it. With the flag `base64` (gRPC-Web's text form) it counts bytes of
+    /// the decoded body.
     pub offset: u64,
     /// How long its payload is; of an incomplete part what was seen of it.
     pub bytes: u64,

@@ -35,6 +35,10 @@ const WORDS: &[&str] = &[
     "ffffffffffffffff0\r\n",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "hello",
+    "Content-Type: text/event-stream\r\n",
+    "Content-Type: application/grpc-web\r\n",
+    "data: a\n\n",
+    "\0\0\0\0\x05hello",
 ];
 
 /// Packets of any link layer, and a capture file.

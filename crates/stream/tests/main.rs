@@ -5,6 +5,7 @@ mod common;
 mod corpus;
 mod hostile;
 mod http1;
+mod parts;
 mod properties;
 mod reassembly;
 mod regressions;

@@ -393,7 +393,7 @@ fn data_after_a_forged_fin() {
             .handshake()
             .raw(Client, 500, TcpFlags::FIN | TcpFlags::ACK, "", None)
             .client(0, GET)
-            .client(GET.len() as i64, &format!("{GET:}{}", "x".repeat(600)))
+            .client(GET.len() as i64, format!("{GET:}{}", "x".repeat(600)))
             .answer(OK)
             .answer(OK),
         expect![[r#"
@@ -830,7 +830,7 @@ fn a_flow_holds_no_more_than_its_limit() {
     };
     let mut talk = Talk::new().handshake().unseen(Client, "?");
     for _ in 0..50 {
-        talk = talk.ask(&"x".repeat(1000));
+        talk = talk.ask("x".repeat(1000));
     }
     let mut tap = Tap::new(limits);
     for segment in talk.segments() {

@@ -8,6 +8,7 @@ use crate::id::ExchangeId;
 use crate::message::{
     Exchange, Message, MessageState, Protocol, RequestHead, ResponseHead, field_values,
 };
+use crate::parts::Parts;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::time::Timestamp;
@@ -21,6 +22,8 @@ pub(super) struct Progress {
     pub done: bool,
     /// One past its last byte.
     pub end: u64,
+    /// What cuts its body, where that has parts.
+    pub parts: Option<Box<Parts>>,
 }
 
 /// One exchange.
@@ -117,6 +120,25 @@ impl Open {
         })
     }
 
+    /// Tells what cuts the body in `direction` that so many bytes are missing.
+    pub fn lose_body(&mut self, direction: Direction, bytes: u64, sink: &mut Sink<'_>) {
+        let exchange = self.id.clone();
+        if let Some(parts) = &mut self.progress(direction).parts {
+            parts.gap(Some(bytes), &exchange, sink);
+        }
+    }
+
+    fn end_parts(&mut self, sink: &mut Sink<'_>) {
+        for (progress, state) in [
+            (&mut self.request_progress, self.request.state),
+            (&mut self.response_progress, self.response.state),
+        ] {
+            if let Some(mut parts) = progress.parts.take() {
+                parts.end(state == MessageState::Complete, &self.id, sink);
+            }
+        }
+    }
+
     fn into_exchange(self, index_in_flow: u32, sink: &Sink<'_>) -> Exchange {
         let mut exchange = Exchange {
             id: self.id,
@@ -157,8 +179,9 @@ impl Queue {
         while let Some(front) = self.open.front()
             && front.request_progress.done
             && front.response_progress.done
-            && let Some(open) = self.open.pop_front()
+            && let Some(mut open) = self.open.pop_front()
         {
+            open.end_parts(sink);
             let mark = &mut self.finished;
             mark.client = mark.client.max(open.request_progress.end);
             mark.server = mark.server.max(open.response_progress.end);

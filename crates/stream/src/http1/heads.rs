@@ -8,6 +8,7 @@ use super::side::State;
 use super::{HeadPlace, Http1, framing_of, head, probe};
 use crate::event::{EventKind, Watermark};
 use crate::message::{Framing, MessageState};
+use crate::parts::Parts;
 use crate::protocol::{self, Claim, Switch};
 use crate::segment::Direction;
 use crate::sink::Sink;
@@ -36,6 +37,7 @@ impl Http1 {
             head: head.clone(),
             time: place.first_byte,
         });
+        open.request_progress.parts = Parts::of(&head.fields, Direction::Client);
         open.request.head = Some(head);
         open.request.state = MessageState::Incomplete;
         open.request.framing = framing_of(body);
@@ -77,6 +79,7 @@ impl Http1 {
             head: head.clone(),
             time: place.first_byte,
         });
+        open.response_progress.parts = Parts::of(&head.fields, Direction::Server);
         open.response.head = Some(head);
         open.response.state = MessageState::Incomplete;
         open.response.framing = framing_of(body);

@@ -81,9 +81,13 @@ impl Parser for Http1 {
                 self.abandon_head(direction, "gap_in_head", sink);
                 self.lose(direction, offset);
             }
-            State::UntilClose => self.damage(direction),
+            State::UntilClose => {
+                self.damage(direction);
+                self.lose_body(direction, bytes, sink);
+            }
             State::Length(left) | State::ChunkData(left) if bytes <= left => {
                 self.damage(direction);
+                self.lose_body(direction, bytes, sink);
                 let side = self.side(direction);
                 side.consumed = end;
                 match (&mut side.state, left - bytes) {
@@ -394,11 +398,14 @@ impl Http1 {
             open.add_body(direction, bytes.len(), time);
             let exchange = open.id.clone();
             sink.event(EventKind::Body {
-                exchange,
+                exchange: exchange.clone(),
                 direction,
-                chunk: bytes,
+                chunk: bytes.clone(),
                 time,
             });
+            if let Some(parts) = &mut open.progress(direction).parts {
+                parts.push(&bytes, time, &exchange, sink);
+            }
         }
         if is_over {
             self.finish(direction);
@@ -482,6 +489,12 @@ impl Http1 {
     fn damage(&mut self, direction: Direction) {
         if let Some(open) = self.current(direction) {
             open.progress(direction).damaged = true;
+        }
+    }
+
+    fn lose_body(&mut self, direction: Direction, bytes: u64, sink: &mut Sink<'_>) {
+        if let Some(open) = self.current(direction) {
+            open.lose_body(direction, bytes, sink);
         }
     }
 

@@ -62,12 +62,15 @@ pub fn render(events: &[Event]) -> String {
                 let whole = bodies.get(&source).or_else(|| socket.get(&source));
                 let end = part.offset + part.bytes;
                 let bytes = whole.and_then(|whole| whole.get(part.offset as usize..end as usize));
+                let payload = match part.flags.iter().any(|flag| flag == "base64") {
+                    true => format!("{}+{}", part.offset, part.bytes),
+                    false => format!("{:?}", bytes.map(lossy).unwrap_or_default()),
+                };
                 Some(format!(
-                    "part {:?} {} {:?} {:?} {}{}",
+                    "part {:?} {} {:?} {payload} {}{}",
                     part.direction,
                     part.index,
                     part.kind,
-                    bytes.map(lossy).unwrap_or_default(),
                     state(part.state),
                     flags(&part.flags),
                 ))
