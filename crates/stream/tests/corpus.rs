@@ -325,6 +325,9 @@ fn replay(path: &Path) -> Result<Outcome, CaptureFileError> {
     let elsewhere = counts.unknown_link
         + counts.not_ip
         + counts.not_tcp
+        + counts.sctp
+        + counts.encrypted
+        + counts.too_deep
         + counts.malformed
         + counts.cut_headers
         + counts.fragments;

@@ -44,7 +44,7 @@ const WORDS: &[&str] = &[
 /// Packets of any link layer, and a capture file.
 pub fn packet(data: &[u8]) {
     const LINKS: &[u32] = &[
-        0, 1, 9, 12, 50, 51, 101, 105, 108, 113, 127, 228, 239, 276, 999,
+        0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 192, 204, 228, 239, 276, 999,
     ];
     let mut decoder = PacketDecoder::new();
     let mut streams = streams();

@@ -3,6 +3,7 @@
 mod capture_file;
 mod common;
 mod corpus;
+mod duplicates;
 mod hostile;
 mod http1;
 mod parts;

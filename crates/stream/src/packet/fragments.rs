@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use etherparse::defrag::IpDefragBuf;
-use etherparse::{IpFragOffset, IpNumber, Ipv6ExtensionSlice, LaxIpSlice};
 
+use super::ip::{IpHeader, Place};
 use crate::time::Timestamp;
 
 /// How many datagrams are waited for. One has at most 64 KiB.
@@ -39,20 +39,24 @@ pub(super) struct Fragments {
 
 impl Fragments {
     /// Takes a fragment in; gives the datagram's payload when it is the last one missing.
-    pub fn add(&mut self, ip: &LaxIpSlice<'_>, time: Timestamp) -> Option<(IpNumber, Vec<u8>)> {
-        let (identification, offset, more) = place(ip)?;
-        let protocol = ip.payload().ip_number;
+    pub fn add(
+        &mut self,
+        ip: &IpHeader,
+        place: Place,
+        payload: &[u8],
+        time: Timestamp,
+    ) -> Option<Vec<u8>> {
         let key = Key {
-            source: ip.source_addr(),
-            destination: ip.destination_addr(),
-            identification,
-            protocol: protocol.0,
+            source: ip.addresses.0,
+            destination: ip.addresses.1,
+            identification: place.identification,
+            protocol: ip.protocol.0,
         };
         self.make_room(time);
         let datagram = self.datagrams.entry(key.clone()).or_insert_with(|| {
             self.order.push_back(key.clone());
             Datagram {
-                buffer: IpDefragBuf::new(protocol, Vec::new(), Vec::new()),
+                buffer: IpDefragBuf::new(ip.protocol, Vec::new(), Vec::new()),
                 fragments: 0,
                 since: time,
             }
@@ -60,7 +64,7 @@ impl Fragments {
         datagram.fragments += 1;
         if datagram
             .buffer
-            .add(offset, more, ip.payload().payload)
+            .add(place.offset, place.more_follow, payload)
             .is_err()
         {
             self.lost += datagram.fragments;
@@ -71,7 +75,7 @@ impl Fragments {
             return None;
         }
         let (payload, _) = self.datagrams.remove(&key)?.buffer.take_bufs();
-        Some((protocol, payload))
+        Some(payload)
     }
 
     /// Fragments given up since the last call.
@@ -97,34 +101,6 @@ impl Fragments {
             {
                 self.lost += datagram.fragments;
             }
-        }
-    }
-}
-
-/// Identification, offset, and whether more follow.
-fn place(ip: &LaxIpSlice<'_>) -> Option<(u32, IpFragOffset, bool)> {
-    match ip {
-        LaxIpSlice::Ipv4(ip) => {
-            let header = ip.header();
-            let identification = u32::from(header.identification());
-            Some((
-                identification,
-                header.fragments_offset(),
-                header.more_fragments(),
-            ))
-        }
-        LaxIpSlice::Ipv6(ip) => {
-            ip.extensions()
-                .clone()
-                .into_iter()
-                .find_map(|extension| match extension {
-                    Ipv6ExtensionSlice::Fragment(fragment) => Some((
-                        fragment.identification(),
-                        fragment.fragment_offset(),
-                        fragment.more_fragments(),
-                    )),
-                    _ => None,
-                })
         }
     }
 }

@@ -3,6 +3,10 @@
 use crate::segment::Direction;
 use crate::time::Timestamp;
 
+/// A SYN that comes again sooner than this was captured twice, not sent twice: nobody sends it
+/// again before 200 ms have passed (RFC 6298, section 2, says 1 s).
+const SEEN_AGAIN_NS: u64 = 100_000_000;
+
 /// Times of SYN, SYN-ACK and the first acknowledgement after them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handshake {
@@ -15,12 +19,12 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     pub fn syn(&mut self, time: Timestamp) {
-        self.ambiguous |= self.syn.is_some();
+        self.ambiguous |= is_sent_again(self.syn, time);
         self.syn.get_or_insert(time);
     }
 
     pub fn syn_ack(&mut self, time: Timestamp) {
-        self.ambiguous |= self.syn_ack.is_some();
+        self.ambiguous |= is_sent_again(self.syn_ack, time);
         self.syn_ack.get_or_insert(time);
     }
 
@@ -41,4 +45,8 @@ impl Handshake {
         self.syn_ack?;
         Some(end.since_ns(self.syn?))
     }
+}
+
+fn is_sent_again(first: Option<Timestamp>, time: Timestamp) -> bool {
+    first.is_some_and(|first| time.since_ns(first) >= SEEN_AGAIN_NS)
 }
