@@ -5,6 +5,7 @@
 
 pub mod binaries;
 pub mod cgroup;
+pub mod corpus;
 pub mod privileges;
 pub mod process;
 pub mod scenario;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod corpus;
 mod demo;
 mod ebpf;
 mod edges;
@@ -37,6 +38,8 @@ enum Task {
     Test(test::Options),
     /// Measure something against a peer.
     Bench(bench::Options),
+    /// Compare what is found in a corpus of real captures with other tools.
+    Corpus(corpus::Options),
     /// Generate the gRPC code anew from the .proto files.
     Codegen,
     /// What the integration checks: format, lints, dependency edges, all tests.
@@ -63,6 +66,7 @@ fn main() -> Result<()> {
         Task::Demo(options) => demo::run(&shell, &options),
         Task::Test(options) => test::run(&shell, &options),
         Task::Bench(options) => bench::run(&shell, &options),
+        Task::Corpus(options) => corpus::run(&shell, &options),
         Task::Codegen => {
             cmd!(
                 shell,
