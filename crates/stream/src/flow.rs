@@ -8,11 +8,15 @@ use crate::limits::Limits;
 use crate::protocol::Parser as _;
 use crate::segment::{Direction, Endpoints, Segment, Source, TcpFlags};
 use crate::sink::{FlowFacts, Sink};
-use crate::tcp::{Half, Handshake, Piece};
+use crate::tcp::{Half, Handshake, Overdue, Piece};
 use crate::time::Timestamp;
 
 /// Offsets from here on belong to a direction whose begin was not seen.
 const MID_STREAM_OFFSET: u64 = 1 << 39;
+
+/// An acknowledgement of bytes that are missing here is believed when its segment lies no farther
+/// than this from its sender's other bytes: else it may be of an earlier connection.
+const IN_PLACE_BYTES: u64 = 1 << 20;
 
 /// A SYN inside a live flow, until somebody answers it.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,7 @@ pub(crate) struct Flow {
     reader: Reader,
     /// Marks of segments with bytes that may not be accounted for, with where those end.
     marks: [VecDeque<(u64, u64)>; 2],
+    pub opened: Timestamp,
     pub last_active: Timestamp,
     /// When it was last active, counted in segments of all flows.
     pub touched: u64,
@@ -59,6 +64,7 @@ impl Flow {
             handshake: Handshake::default(),
             reader: Reader::new(facts.before_capture),
             marks: [VecDeque::new(), VecDeque::new()],
+            opened: now,
             last_active: now,
             touched: 0,
             reset: None,
@@ -157,7 +163,7 @@ impl Flow {
         if self.closed.is_some() {
             return self.late(direction, offset, segment, sink);
         }
-        let after = self.see_acknowledgement(direction, segment);
+        let after = self.see_acknowledgement(direction, offset, segment);
         if flags.has(TcpFlags::RST) {
             self.refuse(segment, "reset_payload", sink);
             self.see_reset(direction, offset, segment, sink);
@@ -165,12 +171,13 @@ impl Flow {
             self.take_payload(direction, offset, after, segment, sink);
             if flags.has(TcpFlags::FIN) {
                 let end = offset.max(0) as u64 + u64::from(segment.wire_bytes);
-                self.half(direction).set_fin(end);
+                let dropped = self.half(direction).set_fin(end);
+                sink.discard("after_end", dropped as usize);
             }
         }
+        self.drain(now, sink);
         self.client.age_hole(now);
         self.server.age_hole(now);
-        self.drain(now, sink);
         self.finish_if_ended(now, sink);
     }
 
@@ -188,8 +195,10 @@ impl Flow {
         self.last_active = time;
         self.closing.get_or_insert(time);
         if let Some((client, server)) = finals {
-            self.client.set_fin(client);
-            self.server.set_fin(server);
+            for (half, end) in [(&mut self.client, client), (&mut self.server, server)] {
+                let dropped = half.set_fin(end);
+                sink.discard("after_end", dropped as usize);
+            }
         }
         self.drain(time, sink);
         self.finish_if_ended(time, sink);
@@ -303,10 +312,16 @@ impl Flow {
     }
 
     /// Up to where the sender has received the other direction.
-    fn see_acknowledgement(&mut self, direction: Direction, segment: &Segment) -> Option<u64> {
+    fn see_acknowledgement(
+        &mut self,
+        direction: Direction,
+        offset: i64,
+        segment: &Segment,
+    ) -> Option<u64> {
         if !segment.flags.has(TcpFlags::ACK) || segment.flags.has(TcpFlags::RST) {
             return None;
         }
+        let is_in_place = offset.abs_diff(self.half(direction).next() as i64) <= IN_PLACE_BYTES;
         let other = self.half(direction.opposite());
         let offset = u64::try_from(other.offset_of(segment.acknowledgement)?).ok()?;
         // The acknowledgement of a FIN counts one past the last byte.
@@ -317,7 +332,14 @@ impl Flow {
         if offset > other.highest().saturating_add(crate::tcp::half::MAX_WINDOW) {
             return None;
         }
+        if offset > other.next() && !is_in_place {
+            return None;
+        }
         other.acknowledge(offset);
+        if segment.source == Source::Packet {
+            // A hook passes over empty acknowledgements: silence says nothing there.
+            other.hear_receiver(offset);
+        }
         Some(offset)
     }
 
@@ -374,6 +396,8 @@ impl Flow {
         if half.ended {
             let seen = half.next().saturating_sub(offset).min(bytes.len() as u64);
             sink.books.duplicate += seen;
+            let conflict = half.contradicts(offset, &bytes);
+            sink.books.counts.conflicting_overlaps += u64::from(conflict);
             return sink.discard("after_end", bytes.len() - seen as usize);
         }
         if half.fin().is_some_and(|fin| wire_end > fin) {
@@ -408,8 +432,12 @@ impl Flow {
     /// A segment for a flow that is over.
     fn late(&mut self, direction: Direction, offset: i64, segment: &Segment, sink: &mut Sink<'_>) {
         let bytes = segment.payload.len();
-        let seen = (self.half(direction).next() as i64 - offset).clamp(0, bytes as i64) as usize;
+        let half = self.half(direction);
+        let seen = (half.next() as i64 - offset).clamp(0, bytes as i64) as usize;
+        let conflict =
+            u64::try_from(offset).is_ok_and(|offset| half.contradicts(offset, &segment.payload));
         sink.books.duplicate += seen as u64;
+        sink.books.counts.conflicting_overlaps += u64::from(conflict);
         sink.discard("after_close", bytes - seen);
     }
 
@@ -432,11 +460,15 @@ impl Flow {
                 [Direction::Client, Direction::Server]
                     .into_iter()
                     .find_map(|direction| {
-                        let bytes = self.half(direction).overdue_gap(now, sink.limits)?;
-                        Some((direction, bytes))
+                        let overdue = self.half(direction).overdue(now, sink.limits)?;
+                        Some((direction, overdue))
                     });
             match overdue {
-                Some((direction, bytes)) => self.give_up(direction, bytes, sink),
+                Some((direction, Overdue::Gap(bytes))) => self.give_up(direction, bytes, sink),
+                Some((direction, Overdue::Refused)) => {
+                    let dropped = self.half(direction).drop_refused();
+                    sink.discard("unacknowledged", dropped as usize);
+                }
                 None => break,
             }
         }

@@ -5,6 +5,10 @@ use crate::protocol;
 use crate::segment::{Direction, Endpoints, Segment, TcpFlags};
 use crate::sink::Books;
 
+/// Two SYNs that cross each other are one connection (RFC 9293, section 3.5), whose client is who
+/// was seen first. One that comes later than this opens a connection the other way.
+const SIMULTANEOUS_NS: u64 = 1_000_000_000;
+
 /// Which end sent a segment of an unknown flow; None when the segment doesn't open one.
 pub(crate) fn role_of_sender(ends: Endpoints, segment: &Segment) -> Option<Direction> {
     if segment.flags.has(TcpFlags::SYN) {
@@ -69,6 +73,12 @@ pub(crate) fn replaces(
         let first = segment.sequence_number.wrapping_add(1);
         let is_repeated = flow.half(direction).offset_of(first) == Some(0);
         if is_repeated && direction == Direction::Client {
+            return None;
+        }
+        let is_crossing = direction == Direction::Server
+            && !is_over
+            && segment.time.since_ns(flow.opened) < SIMULTANEOUS_NS;
+        if is_crossing && flow.is_empty() {
             return None;
         }
         if is_over || flow.is_empty() || !segment.payload.is_empty() {

@@ -41,10 +41,26 @@ struct Hole {
     offset: u64,
     since: Timestamp,
     segments: u32,
+    /// The receiver spoke since, and did not acknowledge what lies beyond.
+    is_refused: bool,
+}
+
+/// What to do about a hole whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Give up so many bytes at the front: the receiver has them, or nobody can tell.
+    Gap(u64),
+    /// Give up what waits beyond the hole: the receiver never got it. It is of another
+    /// connection between the same ends, or forged, or was lost and never sent again.
+    Refused,
 }
 
 /// The largest window that TCP can have (RFC 7323, section 2.3).
 pub(crate) const MAX_WINDOW: u64 = 1 << 30;
+
+/// So many of the last bytes that were handed on are kept, to compare with what overlaps them.
+/// What came before them can't be compared any more.
+const RECENT_BYTES: usize = 64;
 
 /// What a held piece costs beside its bytes.
 const PIECE_OVERHEAD: u64 = 128;
@@ -66,6 +82,8 @@ pub(crate) struct Half {
     /// Offset at which the direction ends.
     fin: Option<u64>,
     hole: Option<Hole>,
+    /// The last bytes before `next`.
+    recent: Recent,
     /// Ranges that segments had on the wire and that the capture cut off.
     cut: BTreeMap<u64, u64>,
     /// True once its end was handed on.
@@ -136,11 +154,28 @@ impl Half {
         }
     }
 
-    /// The sender ends its direction at `offset`.
-    pub fn set_fin(&mut self, offset: u64) {
+    /// The sender ends its direction at `offset`. Bytes beyond it contradict it, and win, unless
+    /// all before it was handed on and the receiver has none of them: they are dropped, and
+    /// counted.
+    pub fn set_fin(&mut self, offset: u64) -> u64 {
+        let mut dropped = 0;
+        let is_whole = offset == self.next && self.acknowledged <= offset;
+        if is_whole && self.hole.is_some_and(|hole| hole.is_refused) {
+            dropped = self.drop_waiting();
+        }
         if offset >= self.next && offset >= self.highest {
             self.fin = Some(offset);
             self.acknowledged = self.acknowledged.min(offset);
+        }
+        dropped
+    }
+
+    /// The receiver spoke, and this is what it had received.
+    pub fn hear_receiver(&mut self, acknowledged: u64) {
+        if let Some(hole) = &mut self.hole
+            && acknowledged <= hole.offset
+        {
+            hole.is_refused = true;
         }
     }
 
@@ -177,6 +212,7 @@ impl Half {
         if rest.offset < self.next {
             let seen = (self.next - rest.offset).min(rest.bytes.len() as u64);
             result.duplicate += seen;
+            result.conflict |= self.contradicts(rest.offset, &rest.bytes);
             skip(&mut rest, seen);
         }
         while !rest.bytes.is_empty() {
@@ -212,6 +248,22 @@ impl Half {
         result
     }
 
+    /// True when the bytes at `offset` disagree with those handed on, as far as those are
+    /// remembered. The byte of a keep-alive probe says nothing (RFC 9293, section 3.8.4).
+    pub fn contradicts(&self, offset: u64, bytes: &[u8]) -> bool {
+        let is_probe = bytes.len() == 1 && offset + 1 == self.next;
+        let recent = self.recent.bytes();
+        let first = self.next.saturating_sub(recent.len() as u64).max(offset);
+        let end = self.next.min(offset.saturating_add(bytes.len() as u64));
+        if is_probe || first >= end {
+            return false;
+        }
+        let length = (end - first) as usize;
+        let theirs = &bytes[(first - offset) as usize..][..length];
+        let ours = &recent[recent.len() - (self.next - first) as usize..][..length];
+        theirs != ours
+    }
+
     /// The piece at the front, when nothing is missing before it.
     pub fn front(&self) -> Option<&Piece> {
         let (offset, piece) = self.waiting.first_key_value()?;
@@ -223,6 +275,7 @@ impl Half {
         self.front()?;
         let (_, piece) = self.waiting.pop_first()?;
         self.waiting_bytes -= piece.bytes.len() as u64;
+        self.recent.push(&piece.bytes);
         self.advance(piece.end());
         Some(piece)
     }
@@ -253,36 +306,77 @@ impl Half {
                     offset: self.next,
                     since: now,
                     segments: 0,
+                    is_refused: false,
                 });
             }
         }
     }
 
-    /// Bytes at the front to give up now, by the limits; None when it is worth waiting.
-    pub fn overdue_gap(&self, now: Timestamp, limits: &crate::Limits) -> Option<u64> {
+    /// What to give up now, by the limits; None when it is worth waiting.
+    pub fn overdue(&self, now: Timestamp, limits: &crate::Limits) -> Option<Overdue> {
         let end = self.hole_end()?;
         if let Some(cut) = self.cut_end() {
-            return Some(cut.min(end) - self.next);
+            return Some(Overdue::Gap(cut.min(end) - self.next));
         }
         let hole = self.hole?;
         let age = now.since_ns(hole.since);
-        if age >= limits.gap_unacknowledged_ns || self.cost() > limits.flow_buffer_bytes {
-            return Some(end - self.next);
-        }
         let acknowledged = end.min(self.acknowledged);
+        if now >= self.given_up_at(&hole, limits) {
+            return Some(match self.is_refused(&hole) {
+                true => Overdue::Refused,
+                false => Overdue::Gap(end - self.next),
+            });
+        }
+        if self.cost() > limits.flow_buffer_bytes {
+            return Some(Overdue::Gap(end - self.next));
+        }
         let waited = age >= limits.gap_ns || hole.segments >= limits.gap_segments;
-        (acknowledged > self.next && waited).then(|| acknowledged - self.next)
+        (acknowledged > self.next && waited).then(|| Overdue::Gap(acknowledged - self.next))
     }
 
-    /// When [`Half::overdue_gap`] will say so by time alone.
+    /// When [`Half::overdue`] will say so by time alone.
     pub fn gap_due(&self, limits: &crate::Limits) -> Option<Timestamp> {
         self.hole_end()?;
         let hole = self.hole?;
-        let wait = match self.acknowledged > self.next {
-            true => limits.gap_ns.min(limits.gap_unacknowledged_ns),
+        let given_up = self.given_up_at(&hole, limits);
+        Some(match self.acknowledged > self.next {
+            true => given_up.min(hole.since.plus_ns(limits.gap_ns)),
+            false => given_up,
+        })
+    }
+
+    /// When a hole is not waited for any longer. The receiver's refusal is believed late: a sender
+    /// may take its time to send again, and nothing is lost by waiting.
+    fn given_up_at(&self, hole: &Hole, limits: &crate::Limits) -> Timestamp {
+        let patience = match self.is_refused(hole) {
+            true => limits.gap_unacknowledged_ns.saturating_mul(4),
             false => limits.gap_unacknowledged_ns,
         };
-        Some(hole.since.plus_ns(wait))
+        hole.since.plus_ns(patience)
+    }
+
+    fn is_refused(&self, hole: &Hole) -> bool {
+        hole.is_refused && !self.waiting.is_empty() && self.acknowledged <= self.next
+    }
+
+    /// Drops the pieces that the receiver refused all the time; counts their bytes.
+    pub fn drop_refused(&mut self) -> u64 {
+        let before = self.waiting_bytes;
+        let since = self.hole.map(|hole| hole.since);
+        while let Some(entry) = self.waiting.first_entry()
+            && since.is_some_and(|since| entry.get().time <= since)
+        {
+            let piece = entry.remove();
+            self.cut.remove(&piece.end());
+            self.waiting_bytes -= piece.bytes.len() as u64;
+        }
+        let last = self
+            .waiting
+            .last_key_value()
+            .map_or(0, |(_, piece)| piece.end());
+        self.highest = self.next.max(self.acknowledged).max(last);
+        self.hole = None;
+        before - self.waiting_bytes
     }
 
     /// Bytes missing at the front when nothing more will come.
@@ -297,15 +391,19 @@ impl Half {
         (end > self.next).then(|| end - self.next)
     }
 
-    /// Forgets the waiting pieces; counts their bytes.
+    /// Forgets the waiting pieces, and what else was seen beyond them; counts their bytes.
     pub fn drop_waiting(&mut self) -> u64 {
         self.waiting.clear();
+        self.cut.clear();
+        self.hole = None;
+        self.highest = self.next.max(self.acknowledged);
         std::mem::take(&mut self.waiting_bytes)
     }
 
     /// Gives up `bytes` at the front.
     pub fn skip_gap(&mut self, bytes: u64) {
         self.has_data = true;
+        self.recent = Recent::default();
         self.advance(self.next + bytes);
         self.highest = self.highest.max(self.next);
     }
@@ -324,4 +422,40 @@ impl Half {
 fn skip(piece: &mut Piece, bytes: u64) {
     let _ = piece.bytes.split_to(bytes as usize);
     piece.offset += bytes;
+}
+
+/// The last bytes of a stream.
+#[derive(Clone, Copy)]
+struct Recent {
+    /// Filled from the end.
+    bytes: [u8; RECENT_BYTES],
+    length: u8,
+}
+
+impl Recent {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[RECENT_BYTES - usize::from(self.length)..]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let taken = bytes.len().min(RECENT_BYTES);
+        self.bytes.copy_within(taken.., 0);
+        self.bytes[RECENT_BYTES - taken..].copy_from_slice(&bytes[bytes.len() - taken..]);
+        self.length = (usize::from(self.length) + taken).min(RECENT_BYTES) as u8;
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent {
+            bytes: [0; RECENT_BYTES],
+            length: 0,
+        }
+    }
+}
+
+impl std::fmt::Debug for Recent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Recent({})", self.length)
+    }
 }

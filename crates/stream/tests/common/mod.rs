@@ -241,6 +241,27 @@ pub fn run(segments: Vec<Segment>, limits: Limits) -> String {
         tap.segment(segment);
     }
     tap.finish(last);
+    summary(&tap)
+}
+
+/// Like [`run`], with all that is due done before each segment.
+#[track_caller]
+pub fn run_in_time(segments: Vec<Segment>, limits: Limits) -> String {
+    let mut tap = Tap::new(limits);
+    let mut last = Timestamp::default();
+    for segment in segments {
+        last = last.max(segment.time);
+        while tap.streams.poll_timeout().is_some_and(|due| due <= last) {
+            let due = tap.streams.poll_timeout().unwrap_or(last);
+            tap.timeout(due);
+        }
+        tap.segment(segment);
+    }
+    tap.finish(last);
+    summary(&tap)
+}
+
+fn summary(tap: &Tap) -> String {
     let mut text = render(&tap.events);
     let ledger = tap.streams.ledger();
     let _ = write!(

@@ -1,6 +1,10 @@
 //! One test for each shape in which segments can come.
 
-use crate::common::{MS, Talk, Tap, render, run};
+mod begin_and_end;
+mod one_side;
+mod order;
+
+use crate::common::{MS, Talk, Tap, render, run, run_in_time};
 use expect_test::{Expect, expect};
 use twintap_stream::Direction::{Client, Server};
 use twintap_stream::{Endpoints, FlowId, Limits, Segment, Source, TcpFlags, Timestamp};
