@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::find::{self, Repeats, Search, Unparsable, head, html, json};
 use crate::leaf::{Leaf, LinkTag, Part};
-use crate::media::{self, CodingError, Kind, Media};
+use crate::media::{CodingError, Kind, Media};
 use crate::policy::{BodyAction, Limits, View};
 use crate::pseudonym::Pseudonyms;
 use crate::record::BodyFate;
@@ -50,11 +50,11 @@ impl BodyScrubber {
         let way = match (view.body(&media.media_type), media.kind()) {
             (Some(BodyAction::Drop), _) => Way::Drop("rule"),
             (Some(BodyAction::Allow), kind) => {
-                let is_read = kind.is_some() && media.coding == media::Coding::None;
+                let is_read = kind.is_some() && media.is_plain();
                 Way::Pass(is_read.then(Held::default))
             }
             (_, None) => Way::Drop("unknown_type"),
-            (_, Some(_)) if media.coding == media::Coding::Other => Way::Drop("content_coding"),
+            (_, Some(_)) if media.codings.is_none() => Way::Drop("content_coding"),
             (_, Some(kind)) => Way::Hold(kind, Held::default()),
         };
         BodyScrubber {
@@ -142,7 +142,9 @@ impl BodyScrubber {
                     view: Some(&self.view),
                 };
                 let limit = limits.decoded_body_bytes.get();
-                let scrubbed = media::decoded(&held.joined(), self.media.coding, limit)
+                let scrubbed = self
+                    .media
+                    .decoded(&held.joined(), limit)
                     .map_err(|error| match error {
                         CodingError::TooLarge => "too_large",
                         CodingError::Unsound => "content_coding",
@@ -153,7 +155,7 @@ impl BodyScrubber {
                         outcome.fate = BodyFate::Scrubbed;
                         outcome.rest = Some(body);
                         outcome.leaves = leaves;
-                        outcome.is_decoded = self.media.coding != media::Coding::None;
+                        outcome.is_decoded = !self.media.is_plain();
                     }
                     Err(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
                 }

@@ -9,7 +9,7 @@ use crate::body;
 use crate::encoding::decode;
 use crate::find::{Found, Repeats, Search, Visit, head, is_in_body};
 use crate::leaf::Encoding;
-use crate::media::{self, Media};
+use crate::media::Media;
 use crate::pseudonym::Pseudonyms;
 
 /// The raw value, decoded, of the leaf called `path` in a response as a twin sent
@@ -38,11 +38,10 @@ pub(crate) fn extract_with(
     };
     if is_in_body(path) {
         let media = Media::of(&head.fields);
-        let body = match media.coding {
-            media::Coding::None => Bytes::copy_from_slice(body),
-            coding => {
-                media::decoded(&Bytes::copy_from_slice(body), coding, MOST_DECODED_BYTES).ok()?
-            }
+        let body = Bytes::copy_from_slice(body);
+        let body = match media.is_plain() {
+            true => body,
+            false => media.decoded(&body, MOST_DECODED_BYTES).ok()?,
         };
         // What was found before a body turned out unsound would not have been stored.
         body::visit(media.kind()?, &body, &mut repeats, &mut wanted).ok()?;

@@ -1,10 +1,8 @@
 //! What a head says of its body.
 
-use std::io::Read as _;
-
 use bytes::Bytes;
-use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use twintap_stream::Field;
+use twintap_stream::content::{self, Codings, DecodeLimits, Fault};
 use twintap_stream::message::field_values;
 
 /// What is known of how a body is to be read.
@@ -12,17 +10,8 @@ use twintap_stream::message::field_values;
 pub(crate) struct Media {
     /// Type and subtype in lower case, without parameters; empty when unknown.
     pub(crate) media_type: String,
-    pub(crate) coding: Coding,
-}
-
-/// A content coding (RFC 9110, section 8.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
-    None,
-    Gzip,
-    Deflate,
-    /// Another one, or several.
-    Other,
+    /// None when they can't be undone.
+    pub(crate) codings: Option<Codings>,
 }
 
 /// The formats whose values are found.
@@ -39,7 +28,7 @@ impl Media {
     pub(crate) fn unknown() -> Media {
         Media {
             media_type: String::new(),
-            coding: Coding::None,
+            codings: Some(Codings::default()),
         }
     }
 
@@ -52,20 +41,34 @@ impl Media {
         } else {
             String::new()
         };
-        let mut codings = field_values(fields, "content-encoding")
-            .chain(field_values(fields, "transfer-encoding"))
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(|coding| coding.trim_ascii().to_ascii_lowercase())
-            .filter(|coding| !matches!(coding.as_slice(), b"" | b"identity" | b"chunked"));
         let is_in_transfer = field_values(fields, "transfer-encoding")
-            .any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"chunked"));
-        let coding = match (codings.next().as_deref(), codings.next()) {
-            (None, _) => Coding::None,
-            (Some(b"gzip" | b"x-gzip"), None) if !is_in_transfer => Coding::Gzip,
-            (Some(b"deflate"), None) if !is_in_transfer => Coding::Deflate,
-            _ => Coding::Other,
-        };
-        Media { media_type, coding }
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .any(|coding| {
+                !["", "identity", "chunked"]
+                    .iter()
+                    .any(|plain| coding.eq_ignore_ascii_case(plain.as_bytes()))
+            });
+        let codings = Codings::of(fields).ok().filter(|_| !is_in_transfer);
+        Media {
+            media_type,
+            codings,
+        }
+    }
+
+    /// True when the body is sent as it is.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.codings.as_ref().is_some_and(Codings::is_identity)
+    }
+
+    /// Undoes the codings of a body, up to `limit` bytes.
+    pub(crate) fn decoded(&self, body: &Bytes, limit: usize) -> Result<Bytes, CodingError> {
+        let codings = self.codings.as_ref().ok_or(CodingError::Unsound)?;
+        let decoded = content::decode(body, codings, DecodeLimits::bytes(limit as u64));
+        decoded.sound().map_err(|fault| match fault {
+            Fault::TooLarge { .. } | Fault::TooDense { .. } => CodingError::TooLarge,
+            _ => CodingError::Unsound,
+        })
     }
 
     /// The format, where its values can be found.
@@ -91,31 +94,9 @@ fn essence(value: &[u8]) -> String {
     String::from_utf8_lossy(value[..end].trim_ascii()).to_ascii_lowercase()
 }
 
-/// Why a coding could not be undone.
+/// Why codings could not be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodingError {
     TooLarge,
     Unsound,
-}
-
-/// Undoes a coding, up to `limit` bytes.
-pub(crate) fn decoded(body: &Bytes, coding: Coding, limit: usize) -> Result<Bytes, CodingError> {
-    let read = |reader: &mut dyn std::io::Read| {
-        let mut out = Vec::with_capacity((body.len() * 4).min(limit));
-        // One byte more tells a body that is too large from one that just fits.
-        reader
-            .take(limit as u64 + 1)
-            .read_to_end(&mut out)
-            .map_err(|_| CodingError::Unsound)?;
-        if out.len() > limit {
-            return Err(CodingError::TooLarge);
-        }
-        Ok(Bytes::from(out))
-    };
-    match coding {
-        Coding::None => Ok(body.clone()),
-        Coding::Gzip => read(&mut MultiGzDecoder::new(&body[..])),
-        Coding::Deflate => read(&mut ZlibDecoder::new(&body[..])),
-        Coding::Other => Err(CodingError::Unsound),
-    }
 }

@@ -7,6 +7,7 @@
 
 pub mod capture_file;
 pub mod command;
+pub mod content;
 mod detect;
 pub mod event;
 mod flow;
@@ -28,6 +29,7 @@ pub mod time;
 
 pub use capture_file::{CaptureFileError, CaptureReader};
 pub use command::{CommandExchange, CommandHead, ReplyHead};
+pub use content::{Coding, Codings, DecodeLimits, Decoder, Fault};
 pub use event::{Event, EventKind};
 pub use id::{ExchangeId, FlowId};
 pub use ledger::StoreLedger;

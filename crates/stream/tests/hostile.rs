@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use twintap_stream::content::decode;
 use twintap_stream::{
-    CaptureReader, CapturedPacket, Direction, Endpoints, EventKind, FlowId, Limits, LinkType,
-    PacketDecoder, Segment, Source, Streams, TcpFlags, Timestamp,
+    CaptureReader, CapturedPacket, Codings, DecodeLimits, Decoder, Direction, Endpoints, EventKind,
+    Fault, FlowId, Limits, LinkType, PacketDecoder, Segment, Source, Streams, TcpFlags, Timestamp,
 };
 
 /// Text that gets a parser further than noise does.
@@ -178,6 +179,105 @@ pub fn http1(data: &[u8]) {
     }
     streams.finish(now);
     check(&mut streams, &mut emitted);
+}
+
+/// A body of any coding: decoded at once and in chunks it is the same, and within its limits.
+pub fn content(data: &[u8]) {
+    const NAMES: [&str; 6] = ["gzip", "deflate", "br", "zstd", "br, gzip", "deflate, zstd"];
+    let Some((pick, body)) = data.split_first() else {
+        return;
+    };
+    let names = NAMES[usize::from(pick & 0x0f) % NAMES.len()];
+    let codings = Codings::named(names.as_bytes().split(|byte| *byte == b','));
+    let codings = codings.expect("known codings");
+    let limits = DecodeLimits {
+        output_bytes: 2 << 20,
+        ratio: 100,
+    };
+    let whole = decode(&Bytes::copy_from_slice(body), &codings, limits);
+    assert!(whole.bytes.len() as u64 <= limits.output_bytes);
+    let mut decoder = Decoder::new(&codings, limits);
+    let mut bytes = Vec::new();
+    let result = body
+        .chunks(usize::from(pick >> 4) + 1)
+        .try_for_each(|chunk| decoder.push(chunk, |out| bytes.extend_from_slice(out)))
+        .and_then(|()| decoder.finish());
+    let is_limit = |fault: &Option<Fault>| {
+        matches!(fault, Some(Fault::TooLarge { .. } | Fault::TooDense { .. }))
+    };
+    if !is_limit(&whole.fault) && !is_limit(&result.clone().err()) {
+        assert_eq!(result.err(), whole.fault);
+        match whole.fault {
+            // When that is noticed depends on how the body comes in.
+            Some(Fault::Corrupt { .. }) => {
+                let (short, long) = match bytes.len() < whole.bytes.len() {
+                    true => (&bytes[..], &whole.bytes[..]),
+                    false => (&whole.bytes[..], &bytes[..]),
+                };
+                assert!(long.starts_with(short));
+            }
+            _ => assert_eq!(bytes, whole.bytes),
+        }
+    }
+}
+
+/// One response with a streamed body of anything, cut by holes: its parts lie within what was seen
+/// of it, one after another.
+pub fn parts(data: &[u8]) {
+    const TYPES: [&str; 4] = [
+        "text/event-stream",
+        "application/grpc",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+    ];
+    let mut streams = streams();
+    let mut input = Input(data);
+    let pick = usize::from(input.byte().unwrap_or(0)) % TYPES.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {}\r\n\r\n", TYPES[pick]);
+    let (mut offset, mut body, mut now) = (0, 0, Timestamp(1));
+    let mut payload = Bytes::from(head);
+    loop {
+        now = now.plus_ns(1);
+        streams.handle_segment(Segment {
+            time: now,
+            endpoints: Endpoints {
+                client: SocketAddr::from(([10, 0, 0, 2], 80)),
+                server: SocketAddr::from(([10, 0, 0, 1], 1000)),
+            },
+            source: Source::Kernel {
+                flow: FlowId(1),
+                direction: Direction::Server,
+                offset,
+            },
+            sequence_number: offset as u32,
+            acknowledgement: 0,
+            flags: TcpFlags(0),
+            wire_bytes: payload.len() as u32,
+            payload: payload.clone(),
+            mark: 0,
+        });
+        offset += payload.len() as u64;
+        let Some(size) = input.byte() else { break };
+        // Now and then bytes are missing.
+        offset += u64::from(size == 0x1f) * 20_000_000;
+        payload = input.payload(size);
+    }
+    streams.finish(now);
+    let (mut end, mut next) = (0, 0);
+    while let Some(event) = streams.poll_event() {
+        match event.kind {
+            EventKind::Body { chunk, .. } => body += chunk.len() as u64,
+            EventKind::Part(part) => {
+                assert_eq!(part.index, next);
+                assert!(part.offset >= end && part.offset + part.bytes <= body);
+                assert!(part.first_byte <= part.last_byte);
+                end = part.offset + part.bytes;
+                next += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(streams.ledger().bytes_unexplained() == 0);
 }
 
 fn streams() -> Streams {

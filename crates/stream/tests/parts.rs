@@ -1,6 +1,7 @@
 //! Parts of streamed bodies: messages of gRPC and gRPC-Web, server-sent events.
 
 use crate::common::{MS, Talk, Tap, run};
+use crate::hostile;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use twintap_stream::{Direction, EventKind, Limits, Part, Segment, TcpFlags, Timestamp};
@@ -377,6 +378,11 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #[test]
+    fn anything_is_no_panic(data in prop::collection::vec(any::<u8>(), 0..400)) {
+        hostile::parts(&data);
+    }
+
     /// How a body is cut into segments changes nothing but the times.
     #[test]
     fn segments_make_no_parts(body in fragments(), cuts in prop::collection::vec(0_usize..80, 0..6)) {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use twintap_scrub::BodyFate;
 use twintap_stream::Direction;
 use twintap_stream::message::MessageState;
@@ -75,11 +75,18 @@ fn codings_are_undone() {
     gzip.write_all(raw).unwrap();
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
     deflate.write_all(raw).unwrap();
+    let deflate = deflate.finish().unwrap();
+    let mut bare = DeflateEncoder::new(Vec::new(), Compression::default());
+    bare.write_all(raw).unwrap();
+    let mut twice = GzEncoder::new(Vec::new(), Compression::default());
+    twice.write_all(&deflate).unwrap();
     let (plain, _) = body(&scrubber(), "application/json", raw);
     let plain = plain.unwrap();
     for (coding, coded) in [
         ("gzip", gzip.finish().unwrap()),
-        ("deflate", deflate.finish().unwrap()),
+        ("deflate", deflate),
+        ("deflate", bare.finish().unwrap()),
+        ("deflate, gzip", twice.finish().unwrap()),
     ] {
         let length = coded.len().to_string();
         let fields = [
