@@ -23,6 +23,7 @@ pub(crate) struct Reader {
     mid_stream: bool,
     /// Its first bytes are the first of a message, if of anything.
     at_boundary: bool,
+    has_gap: bool,
     opaque_bytes: u64,
     is_unreadable: bool,
     first_index: u32,
@@ -73,6 +74,7 @@ impl Reader {
             server: side(from.server),
             mid_stream,
             at_boundary,
+            has_gap: false,
             opaque_bytes: 0,
             is_unreadable: false,
             first_index,
@@ -113,6 +115,7 @@ impl Parser for Reader {
                 // What the gap hid may have been the start of a message.
                 self.mid_stream = true;
                 self.at_boundary = false;
+                self.has_gap = true;
                 let side = self.side(direction);
                 side.consumed = side.consumed.max(offset + bytes);
             }
@@ -202,6 +205,7 @@ impl Reader {
             from: self.watermark(),
             client_is_lost: !self.at_boundary || self.client.is_opaque,
             server_is_lost: !self.at_boundary || self.server.is_opaque,
+            has_gap: self.has_gap,
             first_index: self.first_index,
         });
         for direction in [Direction::Client, Direction::Server] {

@@ -40,6 +40,8 @@ pub(crate) struct Start {
     /// True where that place need not be where a message starts.
     pub client_is_lost: bool,
     pub server_is_lost: bool,
+    /// True where bytes before that place are missing that the flow had.
+    pub has_gap: bool,
     /// The index of the first exchange.
     pub first_index: u32,
 }

@@ -79,7 +79,7 @@ fn chunked_with_extension_and_trailers() {
             OK,
         ],
         expect![[r#"
-            POST /a "abc0123456789" complete [chunk_extension] -> 200 "ok" complete
+            POST /a "abc0123456789" complete [chunk_extension zeros_in_chunk_size] -> 200 "ok" complete
             closed Finished
             141 bytes: message 118 framing 23
         "#]],
@@ -246,7 +246,7 @@ fn tunnel() {
             "answer",
         ],
         expect![[r#"
-            CONNECT h:443 complete -> 200 complete
+            CONNECT h:443 complete -> 200 complete [length_without_body]
             opaque Client "\u{16}\u{3}\u{1}"
             opaque Server "answer"
             closed Finished
@@ -462,7 +462,7 @@ fn odd_fields() {
             OK,
         ],
         expect![[r#"
-            GET /a complete [no_field_name space_before_colon bad_field_name] -> 200 "ok" complete
+            GET /a complete [no_colon space_before_colon no_field_name bad_field_name] -> 200 "ok" complete
             closed Finished
             99 bytes: message 99 framing 0
         "#]],
@@ -503,7 +503,7 @@ fn garbage_after_a_request() {
         ],
         expect![[r#"
             GET /a complete -> 200 "ok" complete
-            ? absent -> 200 "ok" complete
+            ? absent -> 200 "ok" complete [pairing_unknown]
             GET /b complete -> 200 "ok" complete
             closed Finished
             172 bytes: message 158 framing 0 malformed 14

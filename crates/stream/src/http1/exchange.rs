@@ -34,6 +34,10 @@ pub(super) struct Open {
     pub request_progress: Progress,
     /// Up to where the client had acknowledged the server's direction when it began the request.
     pub request_after: Option<u64>,
+    /// Nothing before the request was lost, or what came since tells that it is one; with how
+    /// often the client's direction was lost before.
+    pub is_sure: bool,
+    pub losses_before: u32,
     pub response: Message<ResponseHead>,
     pub response_progress: Progress,
     /// Offset of the first byte of a response, interim ones included.
@@ -45,6 +49,8 @@ impl Open {
     pub fn new(id: ExchangeId) -> Open {
         Open {
             id,
+            is_sure: true,
+            losses_before: 0,
             request: Message::default(),
             request_progress: Progress::default(),
             request_after: None,

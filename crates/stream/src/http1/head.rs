@@ -55,7 +55,7 @@ pub(crate) fn parse_request(head: &Bytes) -> Option<(RequestHead, Flags)> {
         .iter()
         .rposition(|byte| is_blank(*byte))
         .map(|blank| blank + 1)?;
-    let has_version = last_start > target_start && line[last_start..].starts_with(b"HTTP/");
+    let has_version = last_start > target_start && is_version(&line[last_start..]);
     let version_start = if has_version { last_start } else { line.len() };
     let target_length = line[target_start..version_start]
         .iter()
@@ -76,8 +76,15 @@ pub(crate) fn parse_request(head: &Bytes) -> Option<(RequestHead, Flags)> {
     if parts[1].iter().any(|byte| *byte < 0x20 || *byte == 0x7f) {
         flags.set("control_in_target");
     }
-    if !has_version {
-        flags.set("no_version");
+    if !parts[1].is_ascii() {
+        flags.set("target_not_ascii");
+    }
+    if !is_target(&parts[0], &parts[1]) {
+        flags.set("odd_target");
+    }
+    match has_version {
+        true => check_version(&parts[2], &mut flags),
+        false => flags.set("no_version"),
     }
     let spelling = [
         line.slice(method_end..target_start),
@@ -116,6 +123,10 @@ pub(crate) fn parse_response(head: &Bytes) -> Option<(ResponseHead, Flags)> {
     let status = digits
         .iter()
         .fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    check_version(&line[..version_end], &mut flags);
+    if !matches!(status, 100..=599) {
+        flags.set("odd_status");
+    }
     let status_end = status_start + 3;
     let reason_start = match line.get(status_end) {
         None => status_end,
@@ -144,6 +155,47 @@ pub(crate) fn parse_trailers(section: &Bytes, flags: &mut Flags) -> Vec<Field> {
     parse_fields(section, &mut 0, flags)
 }
 
+/// True for the last word of a request line that says which version of HTTP it is, in any spelling.
+pub(crate) fn is_version(word: &[u8]) -> bool {
+    word.get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
+}
+
+/// Any version but those whose syntax this is (RFC 9112, section 2.3; the name is case-sensitive).
+fn check_version(version: &[u8], flags: &mut Flags) {
+    if !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
+        flags.set("odd_version");
+    }
+}
+
+/// True for the four forms of a request target (RFC 9112, section 3.2).
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    if method == b"CONNECT" {
+        return is_authority(target) && target.contains(&b':');
+    }
+    match target {
+        [b'/', ..] => true,
+        b"*" => method == b"OPTIONS",
+        _ => {
+            let Some(colon) = memchr::memmem::find(target, b"://") else {
+                return false;
+            };
+            let rest = &target[colon + 3..];
+            let end = rest.iter().position(|byte| b"/?#".contains(byte));
+            let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+            colon > 0
+                && target[..colon].iter().all(is_scheme)
+                && is_authority(&rest[..end.unwrap_or(rest.len())])
+        }
+    }
+}
+
+/// User information is out of date (RFC 9110, section 4.2.4), and no reason to misread a target.
+fn is_authority(text: &[u8]) -> bool {
+    let signs = text.iter().filter(|byte| **byte == b'@').count();
+    !text.is_empty() && signs < 2 && !text.iter().any(|byte| b"/?#\\".contains(byte))
+}
+
 fn line_spelling(spelling: [Bytes; 3], flags: &mut Flags) -> Option<Box<[Bytes; 3]>> {
     let usual = spelling[0] == " " && spelling[1] == " " && spelling[2] == "\r\n";
     if usual {
@@ -166,18 +218,35 @@ fn take_line(bytes: &Bytes, start: usize, flags: &mut Flags) -> Option<(Bytes, B
         }
     };
     let line = bytes.slice(start..content_end);
-    if memchr::memchr(b'\r', &line).is_some() {
-        flags.set("bare_cr");
-    }
-    if memchr::memchr(0, &line).is_some() {
-        flags.set("nul");
-    }
+    check_bytes(&line, flags);
     Some((line, bytes.slice(content_end..newline + 1), newline + 1))
+}
+
+/// Bytes that no line may have (RFC 9110, section 5.5; RFC 9112, section 2.2).
+fn check_bytes(line: &[u8], flags: &mut Flags) {
+    let is_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
+    if !line.iter().any(is_control) {
+        return;
+    }
+    for byte in line {
+        match byte {
+            b'\t' => {}
+            b'\r' => flags.set("bare_cr"),
+            0 => flags.set("nul"),
+            byte if is_control(byte) => flags.set("control_byte"),
+            _ => {}
+        }
+    }
 }
 
 /// Reads fields from `at` until an empty line or the end, and leaves `at` there.
 fn parse_fields(bytes: &Bytes, at: &mut usize, flags: &mut Flags) -> Vec<Field> {
     let mut fields = Vec::with_capacity(12);
+    if matches!(bytes.get(*at), Some(b' ' | b'\t')) {
+        // One recipient takes it for a field, one for a part of the start line, one for nothing
+        // (RFC 9112, section 2.2).
+        flags.set("space_before_field");
+    }
     while let Some((line, _, next)) = take_line(bytes, *at, flags) {
         if line.is_empty() {
             break;
@@ -209,8 +278,12 @@ fn parse_field(
     flags: &mut Flags,
 ) -> Field {
     let content = &bytes[start..content_end];
-    let Some(colon) = memchr::memchr(b':', content).filter(|colon| *colon > 0) else {
-        flags.set("no_field_name");
+    let colon = memchr::memchr(b':', content);
+    let Some(colon) = colon.filter(|colon| *colon > 0) else {
+        flags.set(match colon {
+            Some(_) => "no_field_name",
+            None => "no_colon",
+        });
         return Field {
             name: bytes.slice(start..content_end),
             value: Bytes::new(),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::exchange::Open;
+use super::fields;
 use super::framing::{self, Body};
 use super::side::State;
 use super::{HeadPlace, Http1, framing_of, head, probe};
@@ -24,6 +25,14 @@ impl Http1 {
             return false;
         };
         let body = framing::of_request(&head, &mut flags);
+        fields::check_request(&head.fields, &mut flags);
+        if self.client.is_closing {
+            flags.set("after_close");
+        }
+        self.client.is_closing = fields::closes(&head.version, &head.fields);
+        if self.client.is_sure && self.is_early(place) {
+            self.pipelines = true;
+        }
         if !self.head_is_open {
             let id = sink.exchange_id(place.offset, false);
             self.queue.open.push_back(Open::new(id));
@@ -45,9 +54,12 @@ impl Http1 {
         open.request.first_byte = place.first_byte;
         open.request.last_byte = place.last_byte;
         open.request_after = place.after;
-        open.request_progress.flags = flags;
+        open.is_sure = self.client.is_sure;
+        open.losses_before = self.client.losses;
+        open.request_progress.flags.merge(flags);
         self.client.regain();
         self.settle_lost_responses();
+        self.bound_unanswered();
         self.begin_body(Direction::Client, body);
         true
     }
@@ -61,19 +73,28 @@ impl Http1 {
         let Some((head, mut flags)) = head::parse_response(bytes) else {
             return false;
         };
-        self.server.regain();
         let index = self.pair(place, sink);
+        self.server.regain();
         let open = &mut self.queue.open[index];
         open.response_start.get_or_insert(place.offset);
+        let body = framing::of_response(&head, open.method(), &mut flags);
+        fields::check(&head.fields, &mut flags);
+        if self.server.is_closing {
+            flags.set("after_close");
+        }
         if matches!(head.status, 100 | 102..=199) {
+            open.response_progress.flags.merge(flags);
             open.interim.push(head);
             self.server.state = State::Between;
             return true;
         }
-        let body = framing::of_response(&head, open.method(), &mut flags);
+        self.server.is_closing = fields::closes(&head.version, &head.fields);
         let switches = head.status == 101
             || (open.method() == Some(b"CONNECT") && (200..300).contains(&head.status));
-        let body = if switches { Body::None } else { body };
+        if open.method().is_none() && body != Body::None {
+            // What answers HEAD looks like this, and has no body.
+            self.server.is_sure = false;
+        }
         sink.event(EventKind::ResponseHead {
             exchange: open.id.clone(),
             head: head.clone(),
@@ -86,7 +107,7 @@ impl Http1 {
         open.response.offset = place.offset;
         open.response.first_byte = place.first_byte;
         open.response.last_byte = place.last_byte;
-        open.response_progress.flags = flags;
+        open.response_progress.flags.merge(flags);
         open.response_progress.damaged = false;
         if switches {
             self.switch(index, place.end);
@@ -138,40 +159,6 @@ impl Http1 {
         open.response.framing = Framing::Close;
         self.server.state = State::UntilClose;
         true
-    }
-
-    /// The exchange that a response at `place` answers. A response answers the oldest request
-    /// without one, unless its client had received bytes past the response before it began that
-    /// request: then the request of the response is unknown.
-    pub(super) fn pair(&mut self, place: &HeadPlace, sink: &mut Sink<'_>) -> usize {
-        let at = match self.queue.answering() {
-            Some(index) => {
-                let open = &self.queue.open[index];
-                if open.request_after.is_none_or(|after| after <= place.offset) {
-                    return index;
-                }
-                index
-            }
-            None => {
-                if let Some((offset, time)) = self.client.partial_head()
-                    && !self.head_is_open
-                {
-                    let mut open = Open::new(sink.exchange_id(offset, false));
-                    open.request.offset = offset;
-                    open.request.state = MessageState::Incomplete;
-                    open.request.first_byte = time;
-                    open.request.last_byte = time;
-                    self.head_is_open = true;
-                    self.queue.open.push_back(open);
-                    return self.queue.open.len() - 1;
-                }
-                self.queue.open.len()
-            }
-        };
-        let mut orphan = Open::new(sink.exchange_id(place.offset, true));
-        orphan.request_progress.done = true;
-        self.queue.open.insert(at, orphan);
-        at
     }
 
     /// True while what the client sent last can only be understood with the response to come.

@@ -11,6 +11,15 @@ impl Http1 {
     /// What follows in `direction` from `offset` need not be the start of a message.
     pub(super) fn lose(&mut self, direction: Direction, offset: u64) {
         self.side(direction).lose(offset);
+        if direction == Direction::Server
+            && let Some(index) = self.queue.answering()
+            && let Some(open) = self.queue.open.get_mut(index)
+            && open.id.from_response
+        {
+            // Interim responses to an unknown request: whether what follows belongs to them is too.
+            open.response_progress.damaged = true;
+            open.finish(Direction::Server, offset);
+        }
     }
 
     /// A message whose framing can't be followed any more is over.
@@ -61,7 +70,9 @@ impl Http1 {
                     self.queue.open.push_back(Open::new(id));
                 }
                 self.head_is_open = false;
+                let is_sure = self.client.is_sure;
                 if let Some(open) = self.queue.open.back_mut() {
+                    open.is_sure = is_sure;
                     open.request.offset = offset;
                     open.request.first_byte = first_byte;
                     open.request.last_byte = time;
@@ -74,6 +85,7 @@ impl Http1 {
                     first_byte,
                     last_byte: time,
                     after: None,
+                    before: None,
                 };
                 let index = self.pair(&place, sink);
                 let open = &mut self.queue.open[index];

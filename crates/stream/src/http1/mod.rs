@@ -1,10 +1,12 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), and what is left of HTTP/0.9.
 
 mod exchange;
+mod fields;
 mod framing;
 mod head;
 mod heads;
 mod loss;
+mod pair;
 mod probe;
 mod side;
 #[cfg(test)]
@@ -41,6 +43,11 @@ struct Http1 {
     /// The request whose head is being received already is the last one in the queue, because
     /// its response came first.
     head_is_open: bool,
+    /// The client has sent a request before it had the response to the one before.
+    pipelines: bool,
+    has_gap: bool,
+    /// Where the last response ended.
+    answered: u64,
 }
 
 /// Where a head was.
@@ -50,11 +57,17 @@ struct HeadPlace {
     end: u64,
     first_byte: Timestamp,
     last_byte: Timestamp,
+    /// Up to where its sender had acknowledged the other direction when it sent the first byte,
+    /// and when it sent the byte before; None where that was not seen.
     after: Option<u64>,
+    before: Option<u64>,
 }
 
 impl Parser for Http1 {
     fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        if direction == Direction::Server {
+            self.end_simple_request(sink);
+        }
         self.side(direction).push(piece);
         self.run(direction, sink);
         if direction == Direction::Server {
@@ -69,6 +82,7 @@ impl Parser for Http1 {
 
     fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
         self.release(sink);
+        self.has_gap = true;
         let end = offset + bytes;
         let state = self.side(direction).state;
         match state {
@@ -106,8 +120,7 @@ impl Parser for Http1 {
             | State::ChunkEnd
             | State::Trailers { .. } => self.break_off(direction, "gap_in_framing", offset, sink),
         }
-        let side = self.side(direction);
-        side.consumed = side.consumed.max(end);
+        self.side(direction).skip_gap(end);
         self.settle_lost_responses();
         self.queue.emit(sink);
     }
@@ -115,6 +128,7 @@ impl Parser for Http1 {
     fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
         if direction == Direction::Client {
             self.release(sink);
+            self.end_simple_request(sink);
         }
         self.side(direction).ended = true;
         self.stop(direction, true, "unfinished_head", sink);
@@ -193,6 +207,9 @@ impl Http1 {
             },
             successor: None,
             head_is_open: false,
+            pipelines: false,
+            has_gap: start.has_gap,
+            answered: 0,
         }
     }
 
@@ -342,20 +359,36 @@ impl Http1 {
                 let offset = self.side(direction).consumed;
                 self.lose(direction, offset);
             }
-            side::Head::Whole(bytes, place) => {
-                self.side(direction).has_had_head = true;
-                let taken = match direction {
-                    Direction::Client => self.request_head(&bytes, &place, sink),
-                    Direction::Server => self.response_head(&bytes, &place, sink),
-                };
-                match taken {
-                    true => sink.message(bytes.len()),
-                    false => {
-                        sink.discard("malformed", bytes.len());
-                        self.lose(direction, place.offset);
-                    }
-                }
+            side::Head::Whole(bytes, place) => self.head(direction, &bytes, &place, sink),
+        }
+    }
+
+    fn head(
+        &mut self,
+        direction: Direction,
+        bytes: &Bytes,
+        place: &HeadPlace,
+        sink: &mut Sink<'_>,
+    ) {
+        self.side(direction).has_had_head = true;
+        let taken = match direction {
+            Direction::Client => self.request_head(bytes, place, sink),
+            Direction::Server => self.response_head(bytes, place, sink),
+        };
+        match taken {
+            true => sink.message(bytes.len()),
+            false => {
+                sink.discard("malformed", bytes.len());
+                self.lose(direction, place.offset);
             }
+        }
+    }
+
+    /// The line of a request of HTTP/0.9 is all that its client sends: when the server answers,
+    /// or the client ends, there is no more of the head to come.
+    fn end_simple_request(&mut self, sink: &mut Sink<'_>) {
+        if let Some((bytes, place)) = self.client.take_simple_head() {
+            self.head(Direction::Client, &bytes, &place, sink);
         }
     }
 
@@ -446,6 +479,7 @@ impl Http1 {
     fn trailers(&mut self, direction: Direction, section: &Bytes, time: Timestamp) {
         let mut flags = Flags::default();
         let fields = head::parse_trailers(section, &mut flags);
+        fields::check_trailers(&fields, &mut flags);
         if let Some(open) = self.current(direction) {
             open.touch(direction, time);
             open.progress(direction).flags.merge(flags);
@@ -505,6 +539,13 @@ impl Http1 {
         let end = side.consumed;
         if let Some(open) = self.current(direction) {
             open.finish(direction, end);
+        }
+        if direction == Direction::Server {
+            self.answered = end;
+            let next = self.queue.answering();
+            let next = next.and_then(|index| self.queue.open.get(index));
+            self.pipelines |=
+                next.is_some_and(|open| open.request_after.is_some_and(|after| after < end));
         }
     }
 

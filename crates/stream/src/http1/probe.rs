@@ -1,6 +1,6 @@
 //! Whether bytes are the start of an HTTP/1 message.
 
-use super::head::is_token;
+use super::head::{is_token, is_version};
 use crate::protocol::Claim;
 use crate::segment::Direction;
 
@@ -64,6 +64,8 @@ enum Line {
     Certain,
     /// No line end yet, and nothing against it.
     Partial,
+    /// A request line but for its version.
+    OddVersion,
     /// A line that a sloppy client may have meant for a request line.
     Plausible,
     NotMine,
@@ -78,15 +80,15 @@ pub(crate) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
     match first_line(direction, bytes) {
         Line::Certain => Claim::Certain,
         Line::Partial => Claim::Unsure,
-        Line::Plausible if begins => Claim::Unsure,
-        Line::Plausible | Line::NotMine => Claim::NotMine,
+        Line::Plausible | Line::OddVersion if begins => Claim::Unsure,
+        Line::Plausible | Line::OddVersion | Line::NotMine => Claim::NotMine,
     }
 }
 
 /// Judges bytes that follow a message.
 pub(super) fn follow(direction: Direction, bytes: &[u8]) -> Claim {
     match first_line(direction, bytes) {
-        Line::Certain => Claim::Certain,
+        Line::Certain | Line::OddVersion => Claim::Certain,
         Line::Partial => Claim::Unsure,
         Line::Plausible | Line::NotMine => Claim::NotMine,
     }
@@ -95,7 +97,7 @@ pub(super) fn follow(direction: Direction, bytes: &[u8]) -> Claim {
 /// Judges the first bytes of a direction, in a flow that is HTTP for certain.
 pub(super) fn accept(direction: Direction, bytes: &[u8]) -> Claim {
     match first_line(direction, bytes) {
-        Line::Certain | Line::Plausible => Claim::Certain,
+        Line::Certain | Line::OddVersion | Line::Plausible => Claim::Certain,
         Line::Partial => Claim::Unsure,
         Line::NotMine => Claim::NotMine,
     }
@@ -148,12 +150,32 @@ fn request(bytes: &[u8]) -> Line {
             false => Line::Partial,
         };
     }
-    match memchr::memmem::rfind(rest, b"HTTP/") {
-        Some(at) if at > 0 && matches!(rest[at - 1], b' ' | b'\t') => version(&rest[at..]),
+    match version_of(line) {
+        // The preface of HTTP/2 is made to look like a request (RFC 9113, section 3.4).
+        Some(_) if &line[..method] == b"PRI" => Line::NotMine,
+        Some([b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', digit])
+            if digit.is_ascii_digit() =>
+        {
+            Line::Certain
+        }
+        Some([.., b'/', major, b'.', minor])
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Line::OddVersion
+        }
         // HTTP/0.9 knows `GET` and a path, nothing else.
-        _ if &line[..method] == b"GET" && rest.starts_with(b"/") => Line::Certain,
+        None if &line[..method] == b"GET" && rest.starts_with(b"/") => Line::Certain,
         _ => plausible(rest),
     }
+}
+
+/// The last word of a request line when it names a version and a target lies before it.
+pub(super) fn version_of(line: &[u8]) -> Option<&[u8]> {
+    let line = line.trim_ascii_end();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let last = line.iter().rposition(is_blank)? + 1;
+    let words = line[..last].split(is_blank).filter(|word| !word.is_empty());
+    (is_version(&line[last..]) && words.take(2).count() == 2).then(|| &line[last..])
 }
 
 fn plausible(rest: &[u8]) -> Line {
@@ -161,17 +183,6 @@ fn plausible(rest: &[u8]) -> Line {
     match !rest.is_empty() && rest.iter().all(is_text) {
         true => Line::Plausible,
         false => Line::NotMine,
-    }
-}
-
-fn version(text: &[u8]) -> Line {
-    match text {
-        [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', digit] if digit.is_ascii_digit() => {
-            Line::Certain
-        }
-        // The preface of HTTP/2 is made to look like a request.
-        [b'H', b'T', b'T', b'P', b'/', b'2' | b'3', ..] => Line::NotMine,
-        _ => plausible(text),
     }
 }
 

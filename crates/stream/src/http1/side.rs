@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::HeadPlace;
 use super::head::find_end;
+use super::probe::version_of;
 use crate::protocol::Claim;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
@@ -73,7 +74,10 @@ pub(super) struct Side {
     partial: Vec<u8>,
     partial_time: Timestamp,
     partial_after: Option<u64>,
+    partial_before: Option<u64>,
     last_time: Timestamp,
+    /// What [`Piece::after`] said of the byte before `input`.
+    last_after: Option<u64>,
     pub state: State,
     /// Everything below is accounted for; `partial` starts here.
     pub consumed: u64,
@@ -82,6 +86,13 @@ pub(super) struct Side {
     pub ended: bool,
     /// A head was seen in this direction.
     pub has_had_head: bool,
+    /// Which message comes next is known, not only that one starts here: nothing was lost, or
+    /// what came since tells.
+    pub is_sure: bool,
+    /// How often it was lost where messages start.
+    pub losses: u32,
+    /// The last message said that none follows it.
+    pub is_closing: bool,
 }
 
 impl Side {
@@ -93,12 +104,17 @@ impl Side {
             partial: Vec::new(),
             partial_time: Timestamp::default(),
             partial_after: None,
+            partial_before: None,
+            last_after: None,
             last_time: Timestamp::default(),
             state: State::Between,
             consumed,
             lost_from: lost.then_some(consumed),
             ended: false,
             has_had_head: false,
+            is_sure: !lost,
+            losses: 0,
+            is_closing: false,
         }
     }
 
@@ -141,12 +157,21 @@ impl Side {
 
     pub fn lose(&mut self, offset: u64) {
         self.state = State::Between;
+        self.is_sure = false;
+        self.is_closing = false;
+        self.losses = self.losses.saturating_add(1);
         self.lost_from.get_or_insert(offset);
     }
 
     /// A message starts for certain.
     pub fn regain(&mut self) {
         self.lost_from = None;
+    }
+
+    /// The next bytes are missing.
+    pub fn skip_gap(&mut self, end: u64) {
+        self.consumed = self.consumed.max(end);
+        self.last_after = None;
     }
 
     /// The bytes that come next.
@@ -183,6 +208,7 @@ impl Side {
             piece
         };
         self.input_bytes -= piece.bytes.len() as u64;
+        self.last_after = piece.after;
         Some(piece)
     }
 
@@ -229,12 +255,14 @@ impl Side {
 
     /// Moves up to `limit` of the bytes that come next into the partial; counts them.
     fn hold(&mut self, limit: usize) -> usize {
+        let before = self.last_after;
         let Some(piece) = self.take_uncounted(limit as u64) else {
             return 0;
         };
         if self.partial.is_empty() {
             self.partial_time = piece.time;
             self.partial_after = piece.after;
+            self.partial_before = before;
         }
         self.last_time = piece.time;
         self.partial.extend_from_slice(&piece.bytes);
@@ -281,7 +309,7 @@ impl Side {
             }
         }
         let end = match checked {
-            true => self.head_end(scanned),
+            true => find_end(&self.partial, scanned),
             false => None,
         };
         if self.partial.len() > limit {
@@ -292,17 +320,34 @@ impl Side {
             self.state = State::Head { checked, scanned };
             return Head::Partial;
         };
+        let (bytes, place) = self.take_partial(end);
+        Head::Whole(bytes, place)
+    }
+
+    /// Takes a request line without a version and with nothing after it: the whole head of a
+    /// request of HTTP/0.9, unless more comes.
+    pub fn take_simple_head(&mut self) -> Option<(Bytes, HeadPlace)> {
+        let is_line =
+            memchr::memchr(b'\n', &self.partial).map(|at| at + 1) == Some(self.partial.len());
+        let checked = matches!(self.state, State::Head { checked: true, .. });
+        let is_simple =
+            checked && is_line && !self.has_input() && version_of(&self.partial).is_none();
+        is_simple.then(|| self.take_partial(self.partial.len()))
+    }
+
+    fn take_partial(&mut self, end: usize) -> (Bytes, HeadPlace) {
         let place = HeadPlace {
             offset: self.consumed,
             end: self.consumed + end as u64,
             first_byte: self.partial_time,
             last_byte: self.last_time,
             after: self.partial_after,
+            before: self.partial_before,
         };
         self.consumed = place.end;
         let bytes = Bytes::copy_from_slice(&self.partial);
         self.partial.clear();
-        Head::Whole(bytes, place)
+        (bytes, place)
     }
 
     /// The partial and the rest of its line.
@@ -310,19 +355,6 @@ impl Side {
         let front = self.front();
         let line = memchr::memchr(b'\n', front).map_or(front.len(), |newline| newline + 1);
         [&self.partial[..], &front[..line]].concat()
-    }
-
-    /// Where the head in the partial ends.
-    fn head_end(&self, scanned: usize) -> Option<usize> {
-        if scanned == 0 {
-            let line = memchr::memchr(b'\n', &self.partial)? + 1;
-            let has_version = memchr::memmem::find(&self.partial[..line], b"HTTP/").is_some();
-            if !has_version && line == self.partial.len() && self.input.is_empty() {
-                // HTTP/0.9: the line is all.
-                return Some(line);
-            }
-        }
-        find_end(&self.partial, scanned)
     }
 
     /// Takes a line with its line end.
