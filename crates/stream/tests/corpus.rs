@@ -243,7 +243,8 @@ fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn corpus() -> Option<Corpus> {
+/// The corpus, where there is one.
+pub fn corpus() -> Option<Corpus> {
     match Corpus::find(None) {
         Ok(corpus) => Some(corpus),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 mod capture_file;
 mod common;
+mod conformance;
 mod content;
 mod corpus;
 mod duplicates;

@@ -15,7 +15,12 @@ pub(crate) enum Body {
 /// The body of a request (section 6.3, rules 3 to 7).
 pub(crate) fn of_request(head: &RequestHead, flags: &mut Flags) -> Body {
     let length = content_length(&head.fields, flags);
-    match transfer_codings(&head.fields, &head.version, length, flags) {
+    let codings = transfer_codings(&head.fields, &head.version, length, flags);
+    if head.method == "CONNECT" && (codings.is_some() || !matches!(length, Length::Absent)) {
+        // RFC 9110, section 9.3.6: it has no content, and many take what follows for the tunnel's.
+        flags.set("body_in_connect");
+    }
+    match codings {
         Some(Codings::Chunked) => Body::Chunked,
         // The server can't know where such a request ends, and must close.
         Some(Codings::Other) => Body::UntilClose,

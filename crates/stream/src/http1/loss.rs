@@ -95,6 +95,9 @@ impl Http1 {
                 open.response.last_byte = time;
             }
         }
+        if self.side(direction).is_closing {
+            self.flag(direction, "after_close");
+        }
         self.damage(direction);
         self.finish(direction);
     }

@@ -263,7 +263,9 @@ impl Http1 {
                     }
                     let skipped = self.side(direction).skip_line_ends();
                     sink.framing(skipped);
-                    self.side(direction).start_head();
+                    if self.side(direction).has_input() {
+                        self.side(direction).start_head();
+                    }
                 }
                 State::Head { .. } => self.run_head(direction, limit, sink),
                 State::Length(_) | State::ChunkData(_) | State::UntilClose => {

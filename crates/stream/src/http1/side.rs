@@ -330,8 +330,9 @@ impl Side {
         let is_line =
             memchr::memchr(b'\n', &self.partial).map(|at| at + 1) == Some(self.partial.len());
         let checked = matches!(self.state, State::Head { checked: true, .. });
-        let is_simple =
-            checked && is_line && !self.has_input() && version_of(&self.partial).is_none();
+        let has_version = memchr::memmem::find(&self.partial, b"HTTP/").is_some()
+            || version_of(&self.partial).is_some();
+        let is_simple = checked && is_line && !has_version && !self.has_input();
         is_simple.then(|| self.take_partial(self.partial.len()))
     }
 
