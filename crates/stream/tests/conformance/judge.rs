@@ -343,22 +343,22 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// The case's input, with what the other side says to it.
 fn talk(case: &Case, direction: Direction) -> Vec<Segment> {
-    let input = String::from_utf8_lossy(&case.input);
+    let input = &case.input;
     let switches = case.error.as_ref().is_some_and(|error| error.code == 22);
     let talk = Talk::new().handshake();
     let talk = match direction {
         Direction::Client if case.kind == Kind::Url => {
-            talk.ask(&format!("GET {input} HTTP/1.1\r\n\r\n"))
+            talk.ask([b"GET ", &input[..], b" HTTP/1.1\r\n\r\n"].concat())
         }
         Direction::Client
             if switches && case.messages.iter().any(|one| one.method == "CONNECT") =>
         {
-            talk.ask(&input).answer("HTTP/1.1 200 OK\r\n\r\n")
+            talk.ask(input).answer("HTTP/1.1 200 OK\r\n\r\n")
         }
         Direction::Client if switches => talk
-            .ask(&input)
+            .ask(input)
             .answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
-        Direction::Client => talk.ask(&input),
+        Direction::Client => talk.ask(input),
         Direction::Server => {
             let is_final = |message: &&Expected| !matches!(message.status, Some(100 | 102..=199));
             let finals = case.messages.iter().filter(is_final).count();
@@ -367,7 +367,7 @@ fn talk(case: &Case, direction: Direction) -> Vec<Segment> {
                 (_, true) => "GET / HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
                 _ => "GET / HTTP/1.1\r\n\r\n",
             };
-            talk.ask(&request.repeat(finals.max(1))).answer(&input)
+            talk.ask(&request.repeat(finals.max(1))).answer(input)
         }
     };
     talk.close().segments()
