@@ -19,6 +19,7 @@ pub mod message;
 pub mod packet;
 pub mod part;
 mod parts;
+mod postgres;
 mod protocol;
 mod roles;
 pub mod segment;

@@ -200,6 +200,9 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             }
             | EventKind::Opaque {
                 direction, chunk, ..
+            }
+            | EventKind::CommandData {
+                direction, chunk, ..
             } => add(*direction, chunk),
             EventKind::Exchange(exchange) => {
                 let parts = [
@@ -226,7 +229,6 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             EventKind::Gap { .. }
             | EventKind::FlowClosed { .. }
             | EventKind::Command(_)
-            | EventKind::CommandData { .. }
             | EventKind::Part(_)
             | EventKind::SocketData { .. } => {}
         }

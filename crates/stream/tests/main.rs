@@ -9,6 +9,7 @@ mod duplicates;
 mod hostile;
 mod http1;
 mod parts;
+mod postgres;
 mod properties;
 mod reassembly;
 mod regressions;
