@@ -24,6 +24,9 @@ pub struct Options {
     /// Where the mutations begin: a failure names the seed that shows it again.
     #[arg(long, requires = "mutations", default_value_t = 0)]
     seed: u64,
+    /// Mutate this capture alone, by its path below captures/.
+    #[arg(long, requires = "mutations")]
+    capture: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,7 +43,7 @@ enum Format {
 pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     let corpus = Corpus::find(options.corpus.as_deref())?;
     if let Some(mutations) = options.mutations {
-        return mutate(shell, corpus.path(""), mutations, options.seed);
+        return mutate(shell, &corpus, mutations, options);
     }
     let comparison = corpus::compare(&corpus)?;
     match options.format {
@@ -62,18 +65,21 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn mutate(shell: &Shell, corpus: PathBuf, mutations: u32, seed: u64) -> Result<()> {
-    let corpus = std::path::absolute(&corpus).context("the corpus' path")?;
-    let (mutations, seed) = (mutations.to_string(), seed.to_string());
+fn mutate(shell: &Shell, corpus: &Corpus, mutations: u32, options: &Options) -> Result<()> {
+    let corpus = std::path::absolute(corpus.path("")).context("the corpus' path")?;
+    let _corpus = shell.push_env("TWINTAP_CORPUS", corpus);
+    let _mutations = shell.push_env("TWINTAP_MUTATIONS", mutations.to_string());
+    let _seed = shell.push_env("TWINTAP_MUTATION_SEED", options.seed.to_string());
+    let _capture = options
+        .capture
+        .as_ref()
+        .map(|capture| shell.push_env("TWINTAP_MUTATION_CAPTURE", capture));
     cmd!(
         shell,
         "cargo test --release --package twintap-stream --test stream -- --nocapture mutations::"
     )
-    .env("TWINTAP_CORPUS", corpus)
-    .env("TWINTAP_MUTATIONS", mutations)
-    .env("TWINTAP_MUTATION_SEED", seed)
     .run()
-    .context("a mutated capture broke the stream; its seed is above")
+    .context("a mutated capture broke the stream; the line above that begins with again: shows it")
 }
 
 fn lines(comparison: &Comparison) -> Result<()> {

@@ -8,6 +8,7 @@ mod corpus;
 mod duplicates;
 mod hostile;
 mod http1;
+mod mutations;
 mod parts;
 mod postgres;
 mod properties;
