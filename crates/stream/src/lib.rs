@@ -16,6 +16,7 @@ pub mod id;
 pub mod ledger;
 mod limits;
 pub mod message;
+mod mysql;
 pub mod packet;
 pub mod part;
 mod parts;

@@ -10,7 +10,11 @@ use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 /// All protocols, in the order in which they are asked.
-pub(crate) const PROTOCOLS: &[Protocol] = &[crate::http1::PROTOCOL, crate::postgres::PROTOCOL];
+pub(crate) const PROTOCOLS: &[Protocol] = &[
+    crate::http1::PROTOCOL,
+    crate::postgres::PROTOCOL,
+    crate::mysql::PROTOCOL,
+];
 
 /// What a protocol says of the first bytes of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

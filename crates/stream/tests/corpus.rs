@@ -198,6 +198,9 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             EventKind::Body {
                 direction, chunk, ..
             }
+            | EventKind::CommandData {
+                direction, chunk, ..
+            }
             | EventKind::Opaque {
                 direction, chunk, ..
             }

@@ -9,6 +9,7 @@ mod duplicates;
 mod hostile;
 mod http1;
 mod mutations;
+mod mysql;
 mod parts;
 mod postgres;
 mod properties;

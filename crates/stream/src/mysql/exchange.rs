@@ -1,0 +1,226 @@
+//! Exchanges that are not over yet, in the order of their commands.
+
+use std::collections::VecDeque;
+
+use super::reply::Shape;
+use super::transaction::Intent;
+use crate::command::{CommandExchange, CommandHead, ReplyHead, ReplyKind};
+use crate::event::EventKind;
+use crate::id::ExchangeId;
+use crate::message::{Exchange, Message, MessageState, Protocol};
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::time::Timestamp;
+
+/// Commands that may wait for their replies. The protocol has one at a time, and clients that
+/// pipeline send a few.
+const MAX_OPEN: usize = 1024;
+
+/// What is known of one message apart from the message.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    flags: Vec<&'static str>,
+    /// A byte of it was seen.
+    pub begun: bool,
+    /// Something of it is missing.
+    pub damaged: bool,
+    pub done: bool,
+    /// There is nothing to be seen of it.
+    pub is_nothing: bool,
+}
+
+impl Progress {
+    pub fn flag(&mut self, name: &'static str) {
+        if !self.flags.contains(&name) {
+            self.flags.push(name);
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.flags.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn state(&self) -> MessageState {
+        match (self.damaged, self.begun) {
+            (true, _) => MessageState::Incomplete,
+            (false, true) => MessageState::Complete,
+            (false, false) if self.is_nothing => MessageState::Complete,
+            (false, false) => MessageState::Absent,
+        }
+    }
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub id: ExchangeId,
+    pub request: Message<CommandHead>,
+    pub request_progress: Progress,
+    /// Up to where the client had acknowledged the server's direction when it began the command.
+    pub request_after: Option<u64>,
+    pub response: Message<ReplyHead>,
+    pub response_progress: Progress,
+    /// How its reply is laid out.
+    pub shape: Shape,
+    /// The sequence number of the next packet of either side.
+    pub expected: Option<u8>,
+    /// The client sends a file.
+    pub sends_file: bool,
+    /// The number of the prepared statement that the command uses.
+    pub statement_id: Option<u32>,
+    /// The last status that the server told.
+    pub status: Option<u16>,
+    /// Bytes of column names kept so far.
+    pub column_bytes: usize,
+    /// What the command does to a transaction.
+    pub intent: Intent,
+    /// The server has undone the transaction.
+    pub undone: bool,
+}
+
+impl Open {
+    pub fn new(id: ExchangeId, shape: Shape) -> Open {
+        Open {
+            id,
+            request: Message::default(),
+            request_progress: Progress::default(),
+            request_after: None,
+            response: Message::default(),
+            response_progress: Progress::default(),
+            shape,
+            expected: None,
+            sends_file: false,
+            statement_id: None,
+            status: None,
+            column_bytes: 0,
+            intent: Intent::Other,
+            undone: false,
+        }
+    }
+
+    pub fn progress(&mut self, direction: Direction) -> &mut Progress {
+        match direction {
+            Direction::Client => &mut self.request_progress,
+            Direction::Server => &mut self.response_progress,
+        }
+    }
+
+    /// Notes where and when a message begins.
+    pub fn begin(&mut self, direction: Direction, offset: u64, time: Timestamp) {
+        let progress = self.progress(direction);
+        if progress.begun {
+            return;
+        }
+        progress.begun = true;
+        let (at, first, last) = match direction {
+            Direction::Client => (
+                &mut self.request.offset,
+                &mut self.request.first_byte,
+                &mut self.request.last_byte,
+            ),
+            Direction::Server => (
+                &mut self.response.offset,
+                &mut self.response.first_byte,
+                &mut self.response.last_byte,
+            ),
+        };
+        (*at, *first, *last) = (offset, time, time);
+    }
+
+    /// Counts bytes that were seen at `time`.
+    pub fn add(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
+        let (count, last) = match direction {
+            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
+            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
+        };
+        *count += bytes as u64;
+        *last = time.max(*last);
+    }
+
+    /// The command has no reply.
+    pub fn finish_without_reply(&mut self) {
+        self.response.head = Some(ReplyHead {
+            kind: ReplyKind::None,
+            ..ReplyHead::default()
+        });
+        self.response_progress.done = true;
+        self.response_progress.is_nothing = true;
+    }
+
+    /// The reply's head.
+    pub fn reply(&mut self) -> &mut ReplyHead {
+        self.response.head.get_or_insert_default()
+    }
+
+    fn into_exchange(mut self, index_in_flow: u32, sink: &Sink<'_>) -> CommandExchange {
+        self.request.state = self.request_progress.state();
+        self.request.flags = self.request_progress.names();
+        self.response.state = self.response_progress.state();
+        self.response.flags = self.response_progress.names();
+        Exchange {
+            id: self.id,
+            protocol: Protocol::Mysql,
+            endpoints: sink.facts.endpoints,
+            round_trip_ns: sink.facts.round_trip_ns,
+            flow_began_before_capture: sink.facts.before_capture,
+            index_in_flow,
+            request: self.request,
+            response: self.response,
+            interim: Vec::new(),
+        }
+    }
+}
+
+/// All exchanges of a flow that are not over.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub open: VecDeque<Open>,
+    pub next_index: u32,
+}
+
+impl Queue {
+    /// The exchange whose reply comes next, or is coming.
+    pub fn answering(&self) -> Option<usize> {
+        self.open
+            .iter()
+            .position(|open| !open.response_progress.done)
+    }
+
+    pub fn answered(&mut self) -> Option<&mut Open> {
+        self.open
+            .iter_mut()
+            .find(|open| !open.response_progress.done)
+    }
+
+    /// The exchange whose command is being received, or whose client has more to say.
+    pub fn receiving(&mut self) -> Option<&mut Open> {
+        self.open
+            .back_mut()
+            .filter(|open| !open.request_progress.done)
+    }
+
+    /// The exchange with this id, looked for from where `direction` works.
+    pub fn find(&mut self, direction: Direction, id: &ExchangeId) -> Option<&mut Open> {
+        match direction {
+            Direction::Client => self.open.iter_mut().rev().find(|open| open.id == *id),
+            Direction::Server => self.open.iter_mut().find(|open| open.id == *id),
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.open.len() >= MAX_OPEN
+    }
+
+    /// Emits the exchanges at the front that are over.
+    pub fn emit(&mut self, sink: &mut Sink<'_>) {
+        while let Some(front) = self.open.front()
+            && front.request_progress.done
+            && front.response_progress.done
+            && let Some(open) = self.open.pop_front()
+        {
+            let exchange = open.into_exchange(self.next_index, sink);
+            self.next_index += 1;
+            sink.event(EventKind::Command(Box::new(exchange)));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! MySQL: commands and their replies.
+
+mod build;
+mod corpus;
+mod text;
