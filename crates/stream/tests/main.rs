@@ -6,6 +6,7 @@ mod conformance;
 mod content;
 mod corpus;
 mod duplicates;
+mod honesty;
 mod hostile;
 mod http1;
 mod mutations;

@@ -103,7 +103,8 @@ impl Http1 {
     }
 
     /// After a place where responses may be missing: a request that its client began when it had
-    /// received bytes past that place tells that the requests before it were answered there.
+    /// received bytes past that place, and none that are still to come here, tells that the
+    /// requests before it were answered there.
     pub(super) fn settle_lost_responses(&mut self) {
         let Some(lost_from) = self.server.lost_from() else {
             return;
@@ -111,7 +112,9 @@ impl Http1 {
         let end = self.server.consumed;
         while let Some(index) = self.queue.answering()
             && let Some(later) = self.queue.open.get(index + 1)
-            && later.request_after.is_some_and(|after| after > lost_from)
+            && let Some(after) = later.request_after
+            && after > lost_from
+            && after <= end
         {
             self.queue.open[index].finish(Direction::Server, end);
         }

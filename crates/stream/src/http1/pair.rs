@@ -4,7 +4,8 @@
 //! direction it is unknown how many messages were in the hole, and whether what looks like a
 //! head is one or lies in a body. Then the acknowledgements tell, where client and server take
 //! turns: a client that waits for each response has acknowledged all of it, and nothing more,
-//! when it begins the next request. Where they don't tell, the request stays without a response
+//! when it begins the next request. Such a response is flagged `paired_by_acknowledgement`. Of a
+//! client that pipelines they tell nothing. Where they don't tell, the request stays without a response
 //! and the response without a request, both flagged `pairing_unknown`.
 
 use super::exchange::Open;
@@ -77,6 +78,10 @@ impl Http1 {
         self.server.is_sure = true;
         for older in self.queue.open.iter_mut().take(index) {
             older.finish(Direction::Server, place.offset);
+        }
+        if self.has_gap {
+            let progress = &mut self.queue.open[index].response_progress;
+            progress.flags.set("paired_by_acknowledgement");
         }
         Some(index)
     }

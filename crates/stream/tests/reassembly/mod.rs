@@ -137,7 +137,7 @@ fn lost_response() {
         expect![[r#"
             gap Server 0+40
             GET /a complete -> ? absent
-            GET /b complete -> 200 "ok" complete
+            GET /b complete -> 200 "ok" complete [paired_by_acknowledgement]
             closed Finished
             87 bytes: message 87 framing 0
         "#]],
@@ -157,7 +157,7 @@ fn lost_request() {
         expect![[r#"
             gap Client 0+28
             ? absent -> 201 "x" complete [pairing_unknown]
-            GET /b complete -> 200 "ok" complete
+            GET /b complete -> 200 "ok" complete [paired_by_acknowledgement]
             closed Finished
             100 bytes: message 100 framing 0
         "#]],
@@ -680,7 +680,7 @@ fn gap_over_the_end_of_a_message() {
             gap Server 41+34
             GET /1 complete -> 200 "012" incomplete
             GET /2 complete -> ? absent
-            GET /3 complete -> 200 "ok" complete
+            GET /3 complete -> 200 "ok" complete [paired_by_acknowledgement]
             closed Finished
             155 bytes: message 138 framing 0 resync 17
         "#]],
@@ -702,7 +702,7 @@ fn gap_within_a_head() {
         expect![[r#"
             gap Client 19+7
             ? incomplete -> 200 "ok" complete
-            GET /2 complete -> 200 "ok" complete
+            GET /2 complete -> 200 "ok" complete [paired_by_acknowledgement]
             closed Finished
             131 bytes: message 99 framing 0 gap_in_head 19 resync 13
         "#]],
@@ -746,7 +746,7 @@ fn gap_over_a_chunk_boundary() {
         expect![[r#"
             gap Server 53+14
             GET /a complete -> 200 "012" incomplete
-            GET /a complete -> 200 "ok" complete
+            GET /a complete -> 200 "ok" complete [paired_by_acknowledgement]
             closed Finished
             159 bytes: message 146 framing 3 resync 10
         "#]],
