@@ -163,6 +163,12 @@ impl Parser for Reader {
             .as_ref()
             .map_or(self.first_index, |parser| parser.next_index())
     }
+
+    fn state_bytes(&self) -> u64 {
+        self.parser
+            .as_ref()
+            .map_or(0, |parser| parser.state_bytes())
+    }
 }
 
 impl Reader {

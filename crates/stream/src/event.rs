@@ -81,12 +81,16 @@ pub enum EventKind {
     },
     /// A part of a streamed body, or a message of a WebSocket, is over.
     Part(Box<Part>),
-    /// Payload of a WebSocket, unmasked and inflated.
+    /// Payload of a WebSocket, unmasked and inflated, control frames' too, in the order of
+    /// the wire. Chunks of one message need not follow each other: control frames may lie between.
     SocketData {
         /// The exchange that opened the WebSocket.
         exchange: ExchangeId,
         /// Who sent it.
         direction: Direction,
+        /// The message that it belongs to: [`Part::index`] of the part that follows when the
+        /// message is over.
+        part: u32,
         /// The bytes.
         chunk: Bytes,
         /// When the last of them was seen.

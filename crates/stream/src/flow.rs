@@ -107,9 +107,12 @@ impl Flow {
         self.client.waiting_bytes() + self.server.waiting_bytes() + self.reader.held_bytes()
     }
 
-    /// What the held bytes cost in memory.
+    /// What the held bytes, and what is known of the flow, cost in memory.
     pub fn cost(&self) -> u64 {
-        self.client.cost() + self.server.cost() + self.reader.held_bytes()
+        self.client.cost()
+            + self.server.cost()
+            + self.reader.held_bytes()
+            + self.reader.state_bytes()
     }
 
     pub fn pending_exchanges(&self) -> u64 {

@@ -28,6 +28,7 @@ mod sink;
 mod streams;
 mod tcp;
 pub mod time;
+mod websocket;
 
 pub use capture_file::{CaptureFileError, CaptureReader};
 pub use command::{CommandExchange, CommandHead, ReplyHead};

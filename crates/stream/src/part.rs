@@ -16,7 +16,9 @@ pub struct Part {
     pub exchange: ExchangeId,
     /// Who sent it.
     pub direction: Direction,
-    /// Its position among the parts of its exchange and direction, from 0.
+    /// Its position among the parts of its exchange and direction, from 0, in the order in which
+    /// they begin. A control frame between the fragments of a WebSocket's message is over before
+    /// the message is.
     pub index: u32,
     /// What it is.
     pub kind: PartKind,
@@ -24,7 +26,10 @@ pub struct Part {
     /// direction, come before it. With the flag `base64` (gRPC-Web's text form) it counts bytes of
     /// the decoded body.
     pub offset: u64,
-    /// How long its payload is; of an incomplete part what was seen of it.
+    /// How long its payload is; of an incomplete part what was seen of it. In a body it lies
+    /// together; a WebSocket's message may have control frames between its fragments, so that
+    /// its payload is what the chunks of [`EventKind::SocketData`](crate::EventKind::SocketData)
+    /// with its index hold.
     pub bytes: u64,
     /// Whether all of it was seen.
     pub state: MessageState,
@@ -63,4 +68,9 @@ pub enum PartKind {
     SocketPing,
     /// A pong frame of a WebSocket.
     SocketPong,
+    /// A message or frame of a WebSocket whose opcode has no meaning.
+    SocketOther {
+        /// The opcode (RFC 6455, section 5.2).
+        opcode: u8,
+    },
 }

@@ -16,6 +16,12 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
     crate::mysql::PROTOCOL,
 ];
 
+/// Takes over a connection that HTTP/1 switched to its protocol.
+type Upgrade = fn(&Switch<'_>) -> Option<Box<dyn Parser>>;
+
+/// Protocols that only come by a switch: no flow begins with them.
+const SUCCESSORS: &[Upgrade] = &[crate::websocket::upgrade];
+
 /// What a protocol says of the first bytes of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
@@ -33,7 +39,7 @@ pub(crate) struct Protocol {
     /// Makes a parser for a flow that is claimed.
     pub start: fn(Start) -> Box<dyn Parser>,
     /// Takes over a connection that HTTP/1 switched to this protocol.
-    pub upgrade: fn(&Switch<'_>) -> Option<Box<dyn Parser>>,
+    pub upgrade: Upgrade,
 }
 
 /// Where a parser begins.
@@ -81,14 +87,19 @@ pub(crate) trait Parser: std::fmt::Debug + Send {
     fn watermark(&self) -> Watermark;
     /// The index of the next exchange to be emitted.
     fn next_index(&self) -> u32;
+    /// Bytes of memory that its state takes beside what is held: tables, windows of inflaters.
+    fn state_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// What reads a connection after a switch: the protocol that it was switched to. In the tunnel of a
 /// proxy it is whichever the bytes turn out to be.
 pub(crate) fn successor(switch: &Switch<'_>) -> Box<dyn Parser> {
-    let named = PROTOCOLS
-        .iter()
-        .find_map(|protocol| (protocol.upgrade)(switch));
+    let upgrades = PROTOCOLS.iter().map(|protocol| &protocol.upgrade);
+    let named = upgrades
+        .chain(SUCCESSORS)
+        .find_map(|upgrade| upgrade(switch));
     named.unwrap_or_else(|| {
         let reader = match switch.response.status {
             101 => Reader::unreadable,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use sha2::{Digest, Sha256};
 use twintap_stream::message::{Framing, MessageState};
-use twintap_stream::{CaptureFileError, Direction, Event, EventKind, FlowId};
+use twintap_stream::{CaptureFileError, Direction, Event, EventKind, FlowId, PartKind};
 use twintap_tests::corpus::{Corpus, compare, explanations, replay};
 
 #[test]
@@ -229,10 +229,24 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
                     }
                 }
             }
+            EventKind::CommandData {
+                direction, chunk, ..
+            } => add(*direction, chunk),
+            EventKind::Part(part) => {
+                let is_of_body = matches!(
+                    part.kind,
+                    PartKind::GrpcMessage { .. }
+                        | PartKind::GrpcTrailers
+                        | PartKind::ServerSentEvent
+                );
+                // Heads of frames are no events.
+                if let Some(stream) = streams.get_mut(&(event.flow, part.direction)) {
+                    stream.is_in_parts |= !is_of_body;
+                }
+            }
             EventKind::Gap { .. }
             | EventKind::FlowClosed { .. }
             | EventKind::Command(_)
-            | EventKind::Part(_)
             | EventKind::SocketData { .. } => {}
         }
     }

@@ -12,7 +12,7 @@ use twintap_stream::{
 };
 
 /// Text that gets a parser further than noise does.
-const WORDS: &[&str] = &[
+const WORDS: [&str; 27] = [
     "GET / HTTP/1.1\r\n",
     "POST /a HTTP/1.1\r\n",
     "HEAD / HTTP/1.0\r\n",
@@ -40,6 +40,33 @@ const WORDS: &[&str] = &[
     "Content-Type: application/grpc-web\r\n",
     "data: a\n\n",
     "\0\0\0\0\x05hello",
+];
+
+/// Frames of a WebSocket and parts of them, plain and deflated.
+const FRAMES: &[&[u8]] = &[
+    b"\x81\x02hi",
+    b"\x01\x03\xe2\x82\xac",
+    b"\x00\x02\xe2\x82",
+    b"\x80\x01\xac",
+    b"\x82\x00",
+    b"\x89\x04ping",
+    b"\x88\x05\x03\xe8bye",
+    b"\x88\x01\x03",
+    b"\x81\x82\x01\x02\x03\x04ij",
+    b"\x01\x85\x01\x02\x03\x04",
+    b"\x80\x80\x01\x02\x03\x04",
+    b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+    b"\x41\x03\xf2\x48\xcd",
+    b"\x80\x04\xc9\xc9\x07\x00",
+    b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+    b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00",
+    b"\xc2\x10\x03\x00\x03\x00\x03\x00\x03\x00\x03\x00\x03\x00\x03\x00\x03\x00",
+    b"\x82\x7e\x00\x03abc",
+    b"\x82\x7e\x01\x00",
+    b"\x82\x7f\x00\x00\x00\x00\x01\x00\x00\x00",
+    b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"\xf3\x01a",
+    b"\x0f\x01a",
 ];
 
 /// Packets of any link layer, and a capture file.
@@ -91,7 +118,7 @@ pub fn tcp(data: &[u8]) {
         };
         let flow = FlowId(u64::from(pick >> 6));
         let ends = if from_client { ends } else { ends.swapped() };
-        let payload = input.payload(size);
+        let payload = input.payload(size, &WORDS.map(str::as_bytes));
         let offset = u64::from(near) * 7;
         let source = match kind & 0x80 {
             0 => Source::Packet,
@@ -139,46 +166,87 @@ pub fn tcp(data: &[u8]) {
 
 /// Two directions of anything, in order, in segments of any size.
 pub fn http1(data: &[u8]) {
-    let mut streams = streams();
+    talk(data, &[], &WORDS.map(str::as_bytes), limits());
+}
+
+/// Frames and noise after an exchange that opened a WebSocket.
+pub fn websocket(data: &[u8]) {
+    let compression = match data.first() {
+        Some(byte) if byte & 1 == 0 => "",
+        Some(byte) if byte & 2 == 0 => "; server_no_context_takeover",
+        _ => "; client_no_context_takeover",
+    };
+    let ask = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\n";
+    let answer = format!(
+        "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate{compression}\r\n\r\n"
+    );
+    let opening = [
+        (Direction::Client, ask.as_bytes()),
+        (Direction::Server, answer.as_bytes()),
+    ];
+    // Inflaters have windows that the small limits have no room for.
+    let limits = Limits {
+        total_buffer_bytes: 1 << 20,
+        flow_buffer_bytes: 1 << 18,
+        ..limits()
+    };
+    talk(data, &opening, FRAMES, limits);
+}
+
+/// Says `opening`, then what `data` says, partly in words, in segments of any size.
+fn talk(data: &[u8], opening: &[(Direction, &[u8])], words: &[&[u8]], limits: Limits) {
+    let mut streams = Streams::new(Arc::from("n"), 7, limits);
     let mut emitted = 0;
     let mut offsets = [0, 0];
-    let mut input = Input(data);
     let mut now = Timestamp(1);
-    while let Some(head) = input.byte() {
-        let direction = match head & 1 {
-            0 => Direction::Client,
-            _ => Direction::Server,
-        };
-        let payload = input.payload(head);
-        let offset = &mut offsets[usize::from(head & 1)];
-        now = now.plus_ns(1);
+    let mut say = |direction: Direction, payload: Bytes, lost: u64| {
         let ends = Endpoints {
             client: SocketAddr::from(([10, 0, 0, 1], 1000)),
             server: SocketAddr::from(([10, 0, 0, 2], 80)),
         };
+        let other = offsets[direction.opposite() as usize];
+        let offset = &mut offsets[direction as usize];
+        *offset += lost;
         let length = payload.len() as u64;
-        // Now and then bytes are missing.
-        *offset += u64::from(head == 0xff) * 20_000_000;
+        now = now.plus_ns(1);
         streams.handle_segment(Segment {
             time: now,
-            endpoints: if head & 1 == 0 { ends } else { ends.swapped() },
+            endpoints: match direction {
+                Direction::Client => ends,
+                Direction::Server => ends.swapped(),
+            },
             source: Source::Kernel {
                 flow: FlowId(1),
                 direction,
                 offset: *offset,
             },
             sequence_number: *offset as u32,
-            acknowledgement: 0,
-            flags: TcpFlags(0),
+            acknowledgement: other as u32,
+            flags: TcpFlags(TcpFlags::ACK),
             wire_bytes: length as u32,
             payload,
             mark: 0,
         });
         *offset += length;
         check(&mut streams, &mut emitted);
+    };
+    for (direction, text) in opening {
+        say(*direction, Bytes::copy_from_slice(text), 0);
+    }
+    let mut input = Input(data);
+    while let Some(head) = input.byte() {
+        let direction = match head & 1 {
+            0 => Direction::Client,
+            _ => Direction::Server,
+        };
+        let payload = input.payload(head, words);
+        // Now and then bytes are missing.
+        say(direction, payload, u64::from(head == 0xff) * 20_000_000);
     }
     streams.finish(now);
     check(&mut streams, &mut emitted);
+    let ledger = streams.ledger();
+    assert_eq!((ledger.pending_bytes, ledger.pending), (0, 0));
 }
 
 /// A body of any coding: decoded at once and in chunks it is the same, and within its limits.
@@ -260,7 +328,7 @@ pub fn parts(data: &[u8]) {
         let Some(size) = input.byte() else { break };
         // Now and then bytes are missing.
         offset += u64::from(size == 0x1f) * 20_000_000;
-        payload = input.payload(size);
+        payload = input.payload(size, &WORDS.map(str::as_bytes));
     }
     streams.finish(now);
     let (mut end, mut next) = (0, 0);
@@ -281,15 +349,18 @@ pub fn parts(data: &[u8]) {
 }
 
 fn streams() -> Streams {
-    let limits = Limits {
+    Streams::new(Arc::from("n"), 7, limits())
+}
+
+fn limits() -> Limits {
+    Limits {
         flow_buffer_bytes: 4096,
         total_buffer_bytes: 8192,
         max_flows: 3,
         max_head_bytes: 600,
         emit_opaque: true,
         ..Limits::default()
-    };
-    Streams::new(Arc::from("n"), 7, limits)
+    }
 }
 
 /// Takes all events and checks both ledgers.
@@ -326,7 +397,7 @@ impl Input<'_> {
     }
 
     /// Noise or words, as `size` says.
-    fn payload(&mut self, size: u8) -> Bytes {
+    fn payload(&mut self, size: u8, words: &[&[u8]]) -> Bytes {
         if size & 0x60 == 0 {
             let length = usize::from(size & 0x1f).min(self.0.len());
             let (noise, rest) = self.0.split_at(length);
@@ -336,7 +407,7 @@ impl Input<'_> {
         let mut text = Vec::new();
         for _ in 0..size % 5 {
             let word = usize::from(self.byte().unwrap_or(14));
-            text.extend_from_slice(WORDS[word % WORDS.len()].as_bytes());
+            text.extend_from_slice(words[word % words.len()]);
         }
         Bytes::from(text)
     }

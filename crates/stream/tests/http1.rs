@@ -210,9 +210,9 @@ fn upgrade() {
             "GET /neither HTTP/1.1\r\n\r\n",
         ],
         expect![[r#"
+            GET /a complete -> 101 complete
             opaque Server "GET /not HTTP/1.1\r\n\r\n"
             opaque Client "early"
-            GET /a complete -> 101 complete
             opaque Client "GET /neither HTTP/1.1\r\n\r\n"
             closed Finished
             141 bytes: message 90 framing 0 opaque 51

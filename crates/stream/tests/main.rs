@@ -16,3 +16,4 @@ mod postgres;
 mod properties;
 mod reassembly;
 mod regressions;
+mod websocket;

@@ -74,6 +74,11 @@ proptest! {
     }
 
     #[test]
+    fn any_frames(data in vec(any::<u8>(), 0..2000)) {
+        hostile::websocket(&data);
+    }
+
+    #[test]
     fn any_loss_is_named(talk in talk(), cuts in cuts(), lost in vec(any::<Index>(), 1..4)) {
         let mut segments = talk.packets(&cuts);
         let all: u64 = segments.iter().map(|segment| segment.payload.len() as u64).sum();

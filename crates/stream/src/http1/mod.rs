@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use self::exchange::{Open, Queue};
 use self::framing::Body;
-use self::head::Flags;
+pub(crate) use self::head::Flags;
 use self::side::{Side, State};
 use crate::event::{EventKind, Watermark};
 use crate::message::Framing;
@@ -194,6 +194,11 @@ impl Parser for Http1 {
         let successor = self.successor.as_ref();
         successor.map_or(self.queue.next_index, |next| next.next_index())
     }
+
+    fn state_bytes(&self) -> u64 {
+        let successor = self.successor.as_ref();
+        successor.map_or(0, |next| next.state_bytes())
+    }
 }
 
 impl Http1 {
@@ -239,6 +244,8 @@ impl Http1 {
             let state = self.side(direction).state;
             match state {
                 State::Tunnel => {
+                    // What the successor makes of them follows the exchange.
+                    self.queue.emit(sink);
                     for piece in self.side(direction).take_all() {
                         if let Some(successor) = &mut self.successor {
                             successor.piece(direction, piece, sink);

@@ -7,13 +7,16 @@ use twintap_stream::command::Argument;
 use twintap_stream::message::MessageState;
 use twintap_stream::{CommandExchange, Direction, Event, EventKind, Exchange};
 
-/// Bodies and socket data by exchange and direction.
+/// Bodies by exchange and direction.
 type Bodies = BTreeMap<(String, Direction), Vec<u8>>;
+
+/// Data of WebSockets by exchange, direction and part.
+type Messages = BTreeMap<(String, Direction, u32), Vec<u8>>;
 
 /// One line for each thing that a reader wants to know.
 pub fn render(events: &[Event]) -> String {
     let mut bodies = Bodies::new();
-    let mut socket = Bodies::new();
+    let mut socket = Messages::new();
     let mut text = String::new();
     let several = events.iter().any(|event| event.flow != events[0].flow);
     for event in events {
@@ -40,10 +43,12 @@ pub fn render(events: &[Event]) -> String {
             EventKind::SocketData {
                 exchange,
                 direction,
+                part,
                 chunk,
                 ..
             } => {
-                add(&mut socket, exchange.to_string(), *direction, chunk);
+                let key = (exchange.to_string(), *direction, *part);
+                socket.entry(key).or_default().extend_from_slice(chunk);
                 None
             }
             EventKind::Gap {
@@ -59,9 +64,17 @@ pub fn render(events: &[Event]) -> String {
             EventKind::Command(exchange) => Some(command(exchange)),
             EventKind::Part(part) => {
                 let source = (part.exchange.to_string(), part.direction);
-                let whole = bodies.get(&source).or_else(|| socket.get(&source));
                 let end = part.offset + part.bytes;
-                let bytes = whole.and_then(|whole| whole.get(part.offset as usize..end as usize));
+                let message = socket.get(&(source.0.clone(), source.1, part.index));
+                let bytes = match message {
+                    Some(message) => {
+                        assert_eq!(message.len() as u64, part.bytes, "{part:?}");
+                        Some(&message[..])
+                    }
+                    None => bodies
+                        .get(&source)
+                        .and_then(|whole| whole.get(part.offset as usize..end as usize)),
+                };
                 let payload = match part.flags.iter().any(|flag| flag == "base64") {
                     true => format!("{}+{}", part.offset, part.bytes),
                     false => format!("{:?}", bytes.map(lossy).unwrap_or_default()),
