@@ -6,6 +6,7 @@ mod corpus;
 mod demo;
 mod ebpf;
 mod edges;
+mod fuzz;
 mod test;
 
 use anyhow::Result;
@@ -40,6 +41,8 @@ enum Task {
     Bench(bench::Options),
     /// Compare what is found in a corpus of real captures with other tools.
     Corpus(corpus::Options),
+    /// Give the fuzz targets hostile input, and count how much.
+    Fuzz(fuzz::Options),
     /// Generate the gRPC code anew from the .proto files.
     Codegen,
     /// What the integration checks: format, lints, dependency edges, all tests.
@@ -67,6 +70,7 @@ fn main() -> Result<()> {
         Task::Test(options) => test::run(&shell, &options),
         Task::Bench(options) => bench::run(&shell, &options),
         Task::Corpus(options) => corpus::run(&shell, &options),
+        Task::Fuzz(options) => fuzz::run(&shell, &options),
         Task::Codegen => {
             cmd!(
                 shell,

@@ -2,6 +2,33 @@
 //!
 //! A caller feeds [`Segment`]s with their times to a [`Streams`] and polls
 //! [`Event`]s from it. Bodies flow as chunks; no message is ever held whole.
+//!
+//! A capture file's exchanges:
+//!
+//! ```no_run
+//! use std::{fs::File, sync::Arc};
+//! use twintap_stream::{CaptureReader, EventKind, Limits, PacketDecoder, Streams};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut decoder = PacketDecoder::new();
+//! let mut streams = Streams::new(Arc::from("node"), 1, Limits::default());
+//! for packet in CaptureReader::new(File::open("traffic.pcap")?)? {
+//!     let packet = packet?;
+//!     streams.handle_timeout(packet.time);
+//!     if let Some(segment) = decoder.decode(&packet, 0) {
+//!         streams.handle_segment(segment);
+//!     }
+//!     while let Some(event) = streams.poll_event() {
+//!         if let EventKind::Exchange(exchange) = event.kind {
+//!             println!("{:?} -> {:?}", exchange.request.head, exchange.response.head);
+//!         }
+//!     }
+//! }
+//! // What is unfinished becomes events too, to be taken as above.
+//! streams.finish(Default::default());
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

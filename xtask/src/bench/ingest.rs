@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use super::line::{Line, median};
-use super::traffic;
+use super::traffic::{SEGMENT, Traffic};
 use crate::target_directory;
 
 /// Measures MiB/s for large bodies and for small keep-alive exchanges.
@@ -40,7 +40,13 @@ pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
         ("ingest of 512 B keep-alive exchanges", 512, 200),
     ] {
         let file = directory.join(format!("{body_bytes}.pcap"));
-        traffic::write(&file, mib, body_bytes, per_flow)?;
+        let traffic = Traffic {
+            mib,
+            body_bytes,
+            exchanges_per_flow: per_flow,
+            segment_bytes: SEGMENT,
+        };
+        traffic.write(&file)?;
         let size = fs::metadata(&file)?.len() as f64 / f64::from(1 << 20);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds.max(1) {
@@ -113,7 +119,7 @@ fn seconds(program: &str, args: &[&str]) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn utf8(path: &Path) -> Result<&str> {
+pub fn utf8(path: &Path) -> Result<&str> {
     path.to_str()
         .with_context(|| format!("{} is no UTF-8", path.display()))
 }

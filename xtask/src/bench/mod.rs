@@ -5,6 +5,7 @@
 
 mod ingest;
 mod line;
+mod stream;
 mod traffic;
 
 use anyhow::Result;
@@ -34,12 +35,15 @@ pub struct Options {
 enum Name {
     /// A capture file to a stored archive, beside tshark reading the same file.
     Ingest,
+    /// A capture file to exchanges, beside tshark and tcpflow reading the same file.
+    Stream,
 }
 
 /// Measures and prints.
 pub fn run(shell: &Shell, options: &Options) -> Result<()> {
     let lines = match options.name {
         Name::Ingest => ingest::run(shell, options.rounds, options.mib)?,
+        Name::Stream => stream::run(shell, options.rounds, options.mib)?,
     };
     line::print(&lines, options.format)
 }

@@ -6,35 +6,58 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a pcap of about `mib` MiB: `exchanges_per_flow` keep-alive exchanges
-/// with responses of `body_bytes`, over many flows that take turns.
-pub fn write(path: &Path, mib: u64, body_bytes: usize, exchanges_per_flow: u32) -> Result<()> {
-    let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
-    let mut out = Writer {
-        out: BufWriter::with_capacity(1 << 20, file),
-        written: 0,
-        time_us: 1_700_000_000_000_000,
-    };
-    out.header()?;
-    let body: Vec<u8> = (0..body_bytes).map(|i| b'a' + (i * 7 % 26) as u8).collect();
-    let mut number = 0u32;
-    while out.written < mib << 20 {
-        out.flow(number, exchanges_per_flow, &body)?;
-        number += 1;
+/// What a generated capture is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic {
+    /// MiB of the file, about.
+    pub mib: u64,
+    /// Bytes of each response's body.
+    pub body_bytes: usize,
+    /// Keep-alive exchanges of each flow.
+    pub exchanges_per_flow: u32,
+    /// Payload of the largest segments.
+    pub segment_bytes: usize,
+}
+
+/// What one frame of Ethernet carries.
+pub const SEGMENT: usize = 1448;
+
+impl Traffic {
+    /// Writes a pcap of it, flow by flow; returns the exchanges in it.
+    pub fn write(&self, path: &Path) -> Result<u64> {
+        let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+        let mut out = Writer {
+            out: BufWriter::with_capacity(1 << 20, file),
+            written: 0,
+            time_us: 1_700_000_000_000_000,
+            segment_bytes: self.segment_bytes,
+        };
+        out.header()?;
+        let body: Vec<u8> = (0..self.body_bytes)
+            .map(|i| b'a' + (i * 7 % 26) as u8)
+            .collect();
+        let mut number = 0u32;
+        while out.written < self.mib << 20 {
+            out.flow(number, self.exchanges_per_flow, &body)?;
+            number += 1;
+        }
+        out.out.flush()?;
+        Ok(u64::from(number) * u64::from(self.exchanges_per_flow))
     }
-    out.out.flush()?;
-    Ok(())
 }
 
 struct Writer {
     out: BufWriter<File>,
     written: u64,
     time_us: u64,
+    segment_bytes: usize,
 }
 
 /// One side's next sequence number.
 struct Side {
     client: bool,
+    /// The client's.
+    host: u8,
     port: u16,
     sequence: u32,
 }
@@ -43,8 +66,6 @@ const FIN_ACK: u8 = 0x11;
 const SYN: u8 = 0x02;
 const SYN_ACK: u8 = 0x12;
 const PSH_ACK: u8 = 0x18;
-const SEGMENT: usize = 1448;
-
 impl Writer {
     fn header(&mut self) -> Result<()> {
         self.out.write_all(&0xa1b2_c3d4u32.to_le_bytes())?;
@@ -56,13 +77,16 @@ impl Writer {
 
     fn flow(&mut self, number: u32, exchanges: u32, body: &[u8]) -> Result<()> {
         let port = 1024 + (number % 60_000) as u16;
+        let host = 3 + (number / 60_000) as u8;
         let mut client = Side {
             client: true,
+            host,
             port,
             sequence: number.wrapping_mul(7_919),
         };
         let mut server = Side {
             client: false,
+            host,
             port,
             sequence: number.wrapping_mul(104_729),
         };
@@ -79,7 +103,7 @@ impl Writer {
             )
             .into_bytes();
             response.extend_from_slice(body);
-            for chunk in response.chunks(SEGMENT) {
+            for chunk in response.chunks(self.segment_bytes) {
                 self.segment(&mut server, &client, PSH_ACK, chunk)?;
             }
         }
@@ -98,7 +122,7 @@ impl Writer {
         self.out
             .write_all(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00])?;
 
-        let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (client, server) = ([10, 0, 0, from.host], [10, 0, 0, 2]);
         let (source, destination) = if from.client {
             (client, server)
         } else {
