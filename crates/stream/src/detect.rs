@@ -212,6 +212,7 @@ impl Reader {
             client_is_lost: !self.at_boundary || self.client.is_opaque,
             server_is_lost: !self.at_boundary || self.server.is_opaque,
             has_gap: self.has_gap,
+            begins: !self.mid_stream,
             first_index: self.first_index,
         });
         for direction in [Direction::Client, Direction::Server] {

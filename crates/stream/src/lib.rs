@@ -39,6 +39,7 @@ mod detect;
 pub mod event;
 mod flow;
 mod http1;
+mod http2;
 pub mod id;
 pub mod ledger;
 mod limits;

@@ -101,6 +101,9 @@ pub fn field_values<'a>(fields: &'a [Field], name: &'a str) -> impl Iterator<Ite
 }
 
 /// The head of a request.
+///
+/// Of HTTP/2 the method and the target are the fields `:method` and `:path`, empty where there is
+/// none; all other pseudo-header fields stay among the fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestHead {
     /// The method as sent.
@@ -136,7 +139,7 @@ impl RequestHead {
         out.freeze()
     }
 
-    /// The value of the Host field, or the authority of an absolute target.
+    /// The authority of an absolute target, or the value of the `:authority` or Host field.
     pub fn authority(&self) -> Option<Bytes> {
         if let Some(rest) = find(&self.target, b"://") {
             let authority = &self.target[rest + 3..];
@@ -148,7 +151,8 @@ impl RequestHead {
                 return Some(self.target.slice(rest + 3..rest + 3 + end));
             }
         }
-        field_values(&self.fields, "host").next().cloned()
+        let mut names = [":authority", "host"].into_iter();
+        names.find_map(|name| field_values(&self.fields, name).next().cloned())
     }
 }
 
@@ -161,7 +165,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub struct ResponseHead {
     /// `HTTP/1.1` as sent.
     pub version: Bytes,
-    /// The status code.
+    /// The status code; 0 when that of an HTTP/2 response is unknown, or no number.
     pub status: u16,
     /// The reason phrase; may be empty.
     pub reason: Bytes,
@@ -229,6 +233,8 @@ pub enum Framing {
     Chunked,
     /// Until the connection closed.
     Close,
+    /// By the DATA frames of HTTP/2.
+    Frames,
 }
 
 /// One message: its head and what is known of its body.
@@ -254,7 +260,7 @@ pub struct Message<H> {
     /// Stream offset of the first byte in its direction.
     pub offset: u64,
     /// Names of irregularities, e.g. `conflicting_length`, `duplicate_length`,
-    /// `bare_lf`, `obs_fold`; such a message is replayed byte for byte or not at all.
+    /// `bare_lf`, `obs_fold`, `reset_cancel`, `headers_unknown`; such a message is replayed byte for byte or not at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }

@@ -1,9 +1,9 @@
 //! The protocols that flows are probed for. A protocol is one folder and one line here.
 
 use crate::detect::Reader;
-use crate::event::Watermark;
+use crate::event::{EventKind, Watermark};
 use crate::id::ExchangeId;
-use crate::message::{RequestHead, ResponseHead};
+use crate::message::{Exchange, RequestHead, ResponseHead};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 /// All protocols, in the order in which they are asked.
 pub(crate) const PROTOCOLS: &[Protocol] = &[
     crate::http1::PROTOCOL,
+    crate::http2::PROTOCOL,
     crate::postgres::PROTOCOL,
     crate::mysql::PROTOCOL,
 ];
@@ -52,6 +53,8 @@ pub(crate) struct Start {
     pub server_is_lost: bool,
     /// True where bytes before that place are missing that the flow had.
     pub has_gap: bool,
+    /// The connection begins there, where it isn't lost.
+    pub begins: bool,
     /// The index of the first exchange.
     pub first_index: u32,
 }
@@ -63,6 +66,8 @@ pub(crate) struct Switch<'a> {
     /// Absent when it was lost.
     pub request: Option<&'a RequestHead>,
     pub response: &'a ResponseHead,
+    /// Where the response begins, interim ones included.
+    pub response_start: u64,
     /// Where both directions go on.
     pub from: Watermark,
     pub first_index: u32,
@@ -90,6 +95,14 @@ pub(crate) trait Parser: std::fmt::Debug + Send {
     /// Bytes of memory that its state takes beside what is held: tables, windows of inflaters.
     fn state_bytes(&self) -> u64 {
         0
+    }
+    /// True while it waits for the exchange that made it the successor, which it will emit.
+    fn adopts(&self) -> bool {
+        false
+    }
+    /// Takes the exchange that it waits for.
+    fn adopt(&mut self, exchange: Box<Exchange>, sink: &mut Sink<'_>) {
+        sink.event(EventKind::Exchange(exchange));
     }
 }
 

@@ -24,12 +24,14 @@ pub(crate) fn role_of_sender(ends: Endpoints, segment: &Segment) -> Option<Direc
             Some(Direction::Client)
         };
     }
-    let claims = |direction| protocol::probe(direction, &segment.payload, false).0;
-    if claims(Direction::Client) == protocol::Claim::Certain {
-        return Some(Direction::Client);
-    }
-    if claims(Direction::Server) == protocol::Claim::Certain {
-        return Some(Direction::Server);
+    let claims = |direction| {
+        protocol::probe(direction, &segment.payload, false).0 == protocol::Claim::Certain
+    };
+    match (claims(Direction::Client), claims(Direction::Server)) {
+        (true, false) => return Some(Direction::Client),
+        (false, true) => return Some(Direction::Server),
+        // Either could have sent it.
+        (true, true) | (false, false) => {}
     }
     // A server has the lower port, as a rule.
     Some(match ends.client.port() < ends.server.port() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sha2::{Digest, Sha256};
-use twintap_stream::message::{Framing, MessageState};
+use twintap_stream::message::{Framing, MessageState, Protocol};
 use twintap_stream::{CaptureFileError, Direction, Event, EventKind, FlowId, PartKind};
 use twintap_tests::corpus::{Corpus, compare, explanations, replay};
 
@@ -222,6 +222,7 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
                 ];
                 for (direction, framing, state) in parts {
                     let is_in_parts = framing == Framing::Chunked
+                        || exchange.protocol == Protocol::Http2
                         || state == MessageState::Incomplete
                         || direction == Direction::Server && !exchange.interim.is_empty();
                     if let Some(stream) = streams.get_mut(&(event.flow, direction)) {

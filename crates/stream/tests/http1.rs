@@ -549,10 +549,8 @@ fn other_protocols() {
     check(
         &["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0", "\0\0\u{12}\u{4}"],
         expect![[r#"
-            opaque Client "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"
-            opaque Server "\0\0\u{12}\u{4}"
             closed Finished
-            30 bytes: message 0 framing 0 opaque 30
+            30 bytes: message 0 framing 24 unfinished_head 6
         "#]],
     );
     check(

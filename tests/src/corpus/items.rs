@@ -116,6 +116,9 @@ fn http1(exchange: &Exchange, items: &mut Items) {
 
 fn http2(exchange: &Exchange, items: &mut Items) {
     let (to_server, to_client) = ends(exchange.endpoints);
+    if exchange.request.head.as_ref().is_some_and(|head| head.version != "HTTP/2") {
+        return upgraded(exchange, items);
+    }
     if let Some(head) = &exchange.request.head {
         let authority = match first(&head.fields, ":authority") {
             authority if authority.is_empty() => first(&head.fields, "host"),
@@ -130,6 +133,19 @@ fn http2(exchange: &Exchange, items: &mut Items) {
         );
         items.add(Protocol::Http2, Kind::Request, &to_server, line);
     }
+    http2_response(exchange, &to_client, items);
+}
+
+/// An exchange that began with HTTP/1 and was answered in HTTP/2.
+fn upgraded(exchange: &Exchange, items: &mut Items) {
+    let mut of_http1 = exchange.clone();
+    of_http1.response.head = None;
+    of_http1.interim.retain(|head| head.version != "HTTP/2");
+    http1(&of_http1, items);
+    http2_response(exchange, &ends(exchange.endpoints).1, items);
+}
+
+fn http2_response(exchange: &Exchange, to_client: &str, items: &mut Items) {
     if let Some(head) = &exchange.response.head {
         let trailers = &exchange.response.trailers;
         let status = field_values(trailers, "grpc-status")
@@ -142,7 +158,7 @@ fn http2(exchange: &Exchange, items: &mut Items) {
             declared(&head.fields),
             length(&head.fields, exchange.response.body_bytes),
         );
-        items.add(Protocol::Http2, Kind::Response, &to_client, line);
+        items.add(Protocol::Http2, Kind::Response, to_client, line);
     }
 }
 

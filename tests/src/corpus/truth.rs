@@ -10,7 +10,7 @@ use super::items::{Items, Kind};
 
 /// What the rows tell of that are compared: `1` HTTP/1 messages, `2` HTTP/2 streams, `ws` frames
 /// of a WebSocket.
-const COMPARED: &[&str] = &["1", "ws"];
+const COMPARED: &[&str] = &["1", "2", "ws"];
 
 /// All messages of a table, spelled as [`super::items`] spells ours.
 pub fn read(path: &Path) -> Result<Items> {

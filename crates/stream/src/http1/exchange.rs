@@ -43,6 +43,8 @@ pub(super) struct Open {
     /// Offset of the first byte of a response, interim ones included.
     pub response_start: Option<u64>,
     pub interim: Vec<ResponseHead>,
+    /// What follows HTTP/1 goes on with it, and emits it.
+    pub is_handed_over: bool,
 }
 
 impl Open {
@@ -58,6 +60,7 @@ impl Open {
             response_progress: Progress::default(),
             response_start: None,
             interim: Vec::new(),
+            is_handed_over: false,
         }
     }
 
@@ -168,6 +171,8 @@ impl Open {
 pub(super) struct Queue {
     pub open: VecDeque<Open>,
     pub next_index: u32,
+    /// An exchange that is over for HTTP/1 alone.
+    pub handed_over: Option<Box<Exchange>>,
     /// Where the last finished exchange ended.
     pub finished: Watermark,
 }
@@ -191,9 +196,13 @@ impl Queue {
             let mark = &mut self.finished;
             mark.client = mark.client.max(open.request_progress.end);
             mark.server = mark.server.max(open.response_progress.end);
-            let exchange = open.into_exchange(self.next_index, sink);
+            let is_handed_over = open.is_handed_over;
+            let exchange = Box::new(open.into_exchange(self.next_index, sink));
             self.next_index += 1;
-            sink.event(EventKind::Exchange(Box::new(exchange)));
+            match is_handed_over {
+                true => self.handed_over = Some(exchange),
+                false => sink.event(EventKind::Exchange(exchange)),
+            }
         }
     }
 }

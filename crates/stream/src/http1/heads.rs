@@ -8,7 +8,7 @@ use super::framing::{self, Body};
 use super::side::State;
 use super::{HeadPlace, Http1, framing_of, head, probe};
 use crate::event::{EventKind, Watermark};
-use crate::message::{Framing, MessageState};
+use crate::message::{Framing, MessageState, ResponseHead};
 use crate::parts::Parts;
 use crate::protocol::{self, Claim, Switch};
 use crate::segment::Direction;
@@ -95,6 +95,16 @@ impl Http1 {
             // What answers HEAD looks like this, and has no body.
             self.server.is_sure = false;
         }
+        if switches && self.switch(index, place.end, &head) {
+            // The successor finds the response; this was an interim one.
+            let open = &mut self.queue.open[index];
+            open.response_progress.flags.merge(flags);
+            open.interim.push(head);
+            open.is_handed_over = true;
+            self.begin_body(Direction::Server, body);
+            return true;
+        }
+        let open = &mut self.queue.open[index];
         sink.event(EventKind::ResponseHead {
             exchange: open.id.clone(),
             head: head.clone(),
@@ -109,31 +119,29 @@ impl Http1 {
         open.response.last_byte = place.last_byte;
         open.response_progress.flags.merge(flags);
         open.response_progress.damaged = false;
-        if switches {
-            self.switch(index, place.end);
-        }
         self.begin_body(Direction::Server, body);
         true
     }
 
     /// The connection becomes something else after the exchange at `index`, whose response's head
-    /// ends at `end`.
-    fn switch(&mut self, index: usize, end: u64) {
+    /// ends at `end`. True when its successor goes on with the exchange.
+    fn switch(&mut self, index: usize, end: u64, response: &ResponseHead) -> bool {
         let open = &self.queue.open[index];
-        let Some(response) = &open.response.head else {
-            return;
-        };
         let switch = Switch {
             exchange: &open.id,
             request: open.request.head.as_ref(),
             response,
+            response_start: open.response_start.unwrap_or(open.response.offset),
             from: Watermark {
                 client: self.client.consumed,
                 server: end,
             },
             first_index: self.queue.next_index + self.queue.open.len() as u32,
         };
-        self.successor = Some(protocol::successor(&switch));
+        let successor = protocol::successor(&switch);
+        let adopts = successor.adopts();
+        self.successor = Some(successor);
+        adopts
     }
 
     /// What answers a request of HTTP/0.9 is a body and nothing else; true when one begins.

@@ -77,7 +77,7 @@ impl Parser for Http1 {
         if self.client.held_bytes() > sink.limits.flow_buffer_bytes {
             self.release(sink);
         }
-        self.queue.emit(sink);
+        self.emit(sink);
     }
 
     fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {
@@ -122,7 +122,7 @@ impl Parser for Http1 {
         }
         self.side(direction).skip_gap(end);
         self.settle_lost_responses();
-        self.queue.emit(sink);
+        self.emit(sink);
     }
 
     fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
@@ -135,7 +135,7 @@ impl Parser for Http1 {
         if direction == Direction::Server {
             self.release(sink);
         }
-        self.queue.emit(sink);
+        self.emit(sink);
         if let Some(successor) = &mut self.successor {
             successor.end(direction, sink);
         }
@@ -160,7 +160,7 @@ impl Parser for Http1 {
                 !open.response_progress.done && open.response.head.is_some();
             open.finish(Direction::Server, place.server);
         }
-        self.queue.emit(sink);
+        self.emit(sink);
     }
 
     fn held_bytes(&self) -> u64 {
@@ -225,11 +225,22 @@ impl Http1 {
         }
     }
 
+    /// Emits the exchanges that are over, or hands them over.
+    fn emit(&mut self, sink: &mut Sink<'_>) {
+        self.queue.emit(sink);
+        if let Some(exchange) = self.queue.handed_over.take()
+            && let Some(successor) = &mut self.successor
+        {
+            successor.adopt(exchange, sink);
+        }
+    }
+
     fn watermark_of_sides(&self) -> Watermark {
         let of_successor = self.successor.as_ref().map(|next| next.watermark());
         let of = |side: &Side, direction| match of_successor {
             Some(mark) if side.state == State::Tunnel => mark.of(direction),
-            _ => side.consumed,
+            Some(mark) => side.consumed.min(mark.of(direction)),
+            None => side.consumed,
         };
         Watermark {
             client: of(&self.client, Direction::Client),

@@ -1,0 +1,207 @@
+//! One stream: an exchange that is not over yet.
+
+use crate::http1::Flags;
+use crate::id::ExchangeId;
+use crate::message::{
+    Exchange, Framing, Message, MessageState, Protocol, RequestHead, ResponseHead,
+};
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::time::Timestamp;
+
+/// What an exchange costs in memory beside its fields.
+const OVERHEAD: u64 = 768;
+
+/// What is known of one message apart from the message.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub flags: Flags,
+    /// Something of it is missing.
+    pub is_damaged: bool,
+    pub is_done: bool,
+    /// A byte of it was seen.
+    pub is_begun: bool,
+    /// How often its direction had been broken when it began.
+    pub breaks: u64,
+    /// The length that its head announces.
+    pub length: Option<u64>,
+    /// Bytes of DATA frames that count against the window, and by how much it was widened.
+    pub sent: u64,
+    pub credit: i64,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub id: ExchangeId,
+    pub request: Message<RequestHead>,
+    pub response: Message<ResponseHead>,
+    pub interim: Vec<ResponseHead>,
+    progress: [Progress; 2],
+    /// Where its first byte in each direction was.
+    pub begun: [Option<u64>; 2],
+    /// Bytes of its heads, by the measure of RFC 9113, section 6.5.2.
+    pub head_bytes: u64,
+}
+
+impl Open {
+    pub fn new(id: ExchangeId) -> Open {
+        Open {
+            id,
+            request: Message::default(),
+            response: Message::default(),
+            interim: Vec::new(),
+            progress: Default::default(),
+            begun: [None; 2],
+            head_bytes: 0,
+        }
+    }
+
+    pub fn cost(&self) -> u64 {
+        self.head_bytes + OVERHEAD
+    }
+
+    pub fn progress(&self, direction: Direction) -> &Progress {
+        &self.progress[direction as usize]
+    }
+
+    pub fn progress_mut(&mut self, direction: Direction) -> &mut Progress {
+        &mut self.progress[direction as usize]
+    }
+
+    pub fn flag(&mut self, direction: Direction, flag: &'static str) {
+        self.progress_mut(direction).flags.set(flag);
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.progress.iter().all(|progress| progress.is_done)
+    }
+
+    pub fn has_head(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Client => self.request.head.is_some(),
+            Direction::Server => self.response.head.is_some(),
+        }
+    }
+
+    /// The first byte of the message in `direction` is at `offset`.
+    pub fn begin(&mut self, direction: Direction, offset: u64, time: Timestamp) {
+        let (place, first, last) = match direction {
+            Direction::Client => (
+                &mut self.request.offset,
+                &mut self.request.first_byte,
+                &mut self.request.last_byte,
+            ),
+            Direction::Server => (
+                &mut self.response.offset,
+                &mut self.response.first_byte,
+                &mut self.response.last_byte,
+            ),
+        };
+        (*place, *first, *last) = (offset, time, time);
+        self.progress_mut(direction).is_begun = true;
+        *self.state(direction) = MessageState::Incomplete;
+    }
+
+    /// Counts body bytes seen at `time`.
+    pub fn add_body(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
+        let (count, last) = match direction {
+            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
+            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
+        };
+        *count += bytes as u64;
+        *last = time.max(*last);
+    }
+
+    /// The message has, or may have, a body.
+    pub fn set_framed(&mut self, direction: Direction) {
+        match direction {
+            Direction::Client => self.request.framing = Framing::Frames,
+            Direction::Server => self.response.framing = Framing::Frames,
+        }
+    }
+
+    /// The last byte of the message was seen: it is complete, if none was missed before, which
+    /// `breaks` tells.
+    pub fn finish(&mut self, direction: Direction, breaks: u64) {
+        if self.progress(direction).is_done {
+            return;
+        }
+        let expects_body = self.expects_body(direction);
+        let has_head = self.has_head(direction);
+        let body = match direction {
+            Direction::Client => self.request.body_bytes,
+            Direction::Server => self.response.body_bytes,
+        };
+        let progress = self.progress_mut(direction);
+        progress.is_done = true;
+        progress.is_damaged |= progress.breaks != breaks || !has_head;
+        let is_whole = !progress.is_damaged;
+        if is_whole && expects_body && progress.length.is_some_and(|length| length != body) {
+            progress.flags.set("length_mismatch");
+        }
+        if is_whole {
+            *self.state(direction) = MessageState::Complete;
+        }
+    }
+
+    /// The message ends without its last byte.
+    pub fn abandon(&mut self, direction: Direction) {
+        let progress = self.progress_mut(direction);
+        progress.is_done = true;
+        progress.is_damaged = true;
+    }
+
+    /// Whether Content-Length tells of the frames (RFC 9113, section 8.1.1).
+    fn expects_body(&self, direction: Direction) -> bool {
+        let method = self.request.head.as_ref().map(|head| &head.method[..]);
+        let status = self.response.head.as_ref().map_or(0, |head| head.status);
+        match direction {
+            Direction::Client => true,
+            Direction::Server => {
+                method.is_some_and(|method| method != b"HEAD") && status != 304 && status != 204
+            }
+        }
+    }
+
+    fn state(&mut self, direction: Direction) -> &mut MessageState {
+        match direction {
+            Direction::Client => &mut self.request.state,
+            Direction::Server => &mut self.response.state,
+        }
+    }
+
+    /// The exchange as it leaves; `faults` are those of the connection in each direction.
+    pub fn into_exchange(
+        self,
+        index_in_flow: u32,
+        faults: [&Flags; 2],
+        sink: &Sink<'_>,
+    ) -> Exchange {
+        let names = |own: &Flags, of_connection: &Flags| {
+            let mut flags = own.clone();
+            flags.merge(of_connection.clone());
+            flags.names()
+        };
+        let mut exchange = Exchange {
+            id: self.id,
+            protocol: Protocol::Http2,
+            endpoints: sink.facts.endpoints,
+            round_trip_ns: sink.facts.round_trip_ns,
+            flow_began_before_capture: sink.facts.before_capture,
+            index_in_flow,
+            request: self.request,
+            response: self.response,
+            interim: self.interim,
+        };
+        let [client, server] = &self.progress;
+        // What an adopted exchange was flagged with comes first.
+        let mut of_request = std::mem::take(&mut exchange.request.flags);
+        of_request.extend(names(&client.flags, faults[0]));
+        exchange.request.flags = of_request;
+        let mut of_response = std::mem::take(&mut exchange.response.flags);
+        of_response.extend(names(&server.flags, faults[1]));
+        exchange.response.flags = of_response;
+        exchange
+    }
+}

@@ -1,0 +1,177 @@
+//! The streams of a connection that are not over.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::stream::Open;
+use crate::event::{EventKind, Watermark};
+use crate::http1::Flags;
+use crate::segment::Direction;
+use crate::sink::Sink;
+use crate::time::Timestamp;
+
+/// So many streams are remembered that were over, where it can't be told from their numbers.
+const MAX_OVER: usize = 128;
+
+/// What a frame of a stream that is not open means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its number is higher than any before.
+    Idle,
+    /// It is over.
+    Closed,
+    /// It may have begun where nothing was seen.
+    Unknown,
+}
+
+/// All streams that are not over.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    open: BTreeMap<u32, Open>,
+    /// Where the open ones begin in each direction.
+    begun: [BTreeSet<(u64, u32)>; 2],
+    /// Numbers of streams that were over lately.
+    over: VecDeque<u32>,
+    /// The highest numbers of streams begun by clients, and by servers.
+    highest: [u32; 2],
+    cost: u64,
+    pub next_index: u32,
+}
+
+impl Streams {
+    pub fn new(next_index: u32) -> Streams {
+        Streams {
+            next_index,
+            ..Streams::default()
+        }
+    }
+
+    pub fn len(&self) -> u64 {
+        self.open.len() as u64
+    }
+
+    /// What they cost in memory.
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    pub fn get(&mut self, stream: u32) -> Option<&mut Open> {
+        self.open.get_mut(&stream)
+    }
+
+    pub fn ids(&self) -> Vec<u32> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Those of the parity of `like` above `last`.
+    pub fn ids_above(&self, last: u32, like: u32) -> Vec<u32> {
+        self.open
+            .range(last.saturating_add(1)..)
+            .map(|(stream, _)| *stream)
+            .filter(|stream| stream % 2 == like)
+            .collect()
+    }
+
+    /// What a stream that is not open is, where all of the connection was seen or not.
+    pub fn standing(&self, stream: u32, is_whole: bool) -> Standing {
+        if stream > self.highest[parity(stream)] {
+            return Standing::Idle;
+        }
+        match is_whole || self.over.contains(&stream) {
+            true => Standing::Closed,
+            false => Standing::Unknown,
+        }
+    }
+
+    pub fn insert(&mut self, stream: u32, open: Open) {
+        let highest = &mut self.highest[parity(stream)];
+        *highest = stream.max(*highest);
+        self.cost += open.cost();
+        self.open.insert(stream, open);
+    }
+
+    /// A byte of the stream is at `offset`; it is the first of its message in `direction` when
+    /// none was seen before.
+    pub fn begin(
+        &mut self,
+        stream: u32,
+        direction: Direction,
+        offset: u64,
+        time: Timestamp,
+        breaks: u64,
+    ) {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        if !open.progress(direction).is_begun {
+            open.begin(direction, offset, time);
+            open.progress_mut(direction).breaks = breaks;
+        }
+        self.touch(stream, direction, offset);
+    }
+
+    /// The stream needs what is at `offset`.
+    pub fn touch(&mut self, stream: u32, direction: Direction, offset: u64) {
+        if let Some(open) = self.open.get_mut(&stream)
+            && open.begun[direction as usize].is_none()
+        {
+            open.begun[direction as usize] = Some(offset);
+            self.begun[direction as usize].insert((offset, stream));
+        }
+    }
+
+    /// Counts what fields of the stream hold.
+    pub fn hold(&mut self, stream: u32, bytes: usize) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.head_bytes += bytes as u64;
+            self.cost += bytes as u64;
+        }
+    }
+
+    /// Emits the stream if it is over; `faults` are those of each direction.
+    pub fn settle(&mut self, stream: u32, faults: [&Flags; 2], sink: &mut Sink<'_>) {
+        if !self.open.get(&stream).is_some_and(Open::is_over) {
+            return;
+        }
+        let Some(open) = self.open.remove(&stream) else {
+            return;
+        };
+        self.cost -= open.cost();
+        for (begun, set) in open.begun.iter().zip(&mut self.begun) {
+            if let Some(offset) = begun {
+                set.remove(&(*offset, stream));
+            }
+        }
+        if self.over.len() >= MAX_OVER {
+            self.over.pop_front();
+        }
+        self.over.push_back(stream);
+        let exchange = open.into_exchange(self.next_index, faults, sink);
+        self.next_index += 1;
+        sink.event(EventKind::Exchange(Box::new(exchange)));
+    }
+
+    /// The oldest stream, where all of them cost more than `limit`.
+    pub fn oldest_above(&self, limit: u64) -> Option<u32> {
+        match self.cost > limit {
+            true => self.open.first_key_value().map(|(stream, _)| *stream),
+            false => None,
+        }
+    }
+
+    /// The least offsets that open streams need.
+    pub fn watermark(&self, sides: Watermark) -> Watermark {
+        let least = |direction: Direction, side: u64| {
+            let first = self.begun[direction as usize].first();
+            first.map_or(side, |(offset, _)| side.min(*offset))
+        };
+        Watermark {
+            client: least(Direction::Client, sides.client),
+            server: least(Direction::Server, sides.server),
+        }
+    }
+}
+
+/// 0 for streams that clients begin.
+fn parity(stream: u32) -> usize {
+    usize::from(stream.is_multiple_of(2))
+}
