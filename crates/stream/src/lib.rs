@@ -38,6 +38,7 @@ pub mod content;
 mod detect;
 pub mod event;
 mod flow;
+pub mod grpc;
 mod http1;
 mod http2;
 pub mod id;

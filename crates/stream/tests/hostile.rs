@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use twintap_stream::content::decode;
+use twintap_stream::grpc::{Descriptors, Status, TreeLimits, messages, web_trailers};
 use twintap_stream::{
     CaptureReader, CapturedPacket, Codings, DecodeLimits, Decoder, Direction, Endpoints, EventKind,
-    Fault, FlowId, Limits, LinkType, PacketDecoder, Segment, Source, Streams, TcpFlags, Timestamp,
+    Fault, Field, FlowId, Limits, LinkType, PacketDecoder, Segment, Source, Streams, TcpFlags,
+    Timestamp,
 };
 
 /// Text that gets a parser further than noise does.
@@ -346,6 +348,49 @@ pub fn parts(data: &[u8]) {
         }
     }
     assert!(streams.ledger().bytes_unexplained() == 0);
+}
+
+/// A body of gRPC, a message, a set of descriptors, an answer of reflection: whatever comes, trees
+/// lie within their messages.
+pub fn grpc(data: &[u8]) {
+    const TYPES: [&str; 3] = [
+        "application/grpc",
+        "application/grpc-web",
+        "application/grpc-web-text",
+    ];
+    const ENCODINGS: [&str; 4] = ["gzip", "deflate", "zstd", "snappy"];
+    let Some((pick, rest)) = data.split_first() else {
+        return;
+    };
+    let body = Bytes::copy_from_slice(rest);
+    let (low, high) = (usize::from(pick & 0x0f), usize::from(pick >> 4));
+    let fields = [
+        Field::new("content-type", TYPES[low % TYPES.len()]),
+        Field::new("grpc-encoding", ENCODINGS[high % ENCODINGS.len()]),
+    ];
+    let mut descriptors = Descriptors::new();
+    let path = b"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    descriptors.learn(path, &body);
+    let _ = descriptors.add_set(&body);
+    let _ = descriptors.add_file(&body);
+    let limits = TreeLimits {
+        depth: 10,
+        nodes: 500,
+    };
+    let decode = DecodeLimits {
+        output_bytes: 1 << 20,
+        ratio: 100,
+    };
+    let found = messages(&fields, &body, decode).expect("gRPC");
+    for message in found.map(|message| message.decoded.bytes).chain([body]) {
+        let _ = web_trailers(&message);
+        let tree = descriptors.read_as(None, &message, limits);
+        for leaf in tree.leaves() {
+            assert!(message.get(leaf.span).is_some());
+            assert!(message.get(leaf.node.record.clone()).is_some());
+        }
+    }
+    let _ = Status::of(&[Field::new("grpc-status-details-bin", rest.to_vec())], &[]);
 }
 
 fn streams() -> Streams {

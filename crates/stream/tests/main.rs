@@ -6,6 +6,7 @@ mod conformance;
 mod content;
 mod corpus;
 mod duplicates;
+mod grpc;
 mod honesty;
 mod hostile;
 mod http1;

@@ -2,7 +2,7 @@
 
 /// Decodes one body.
 #[derive(Debug, Default)]
-pub(super) struct Base64 {
+pub(crate) struct Base64 {
     /// The bits that make no byte yet.
     bits: u32,
     /// Digits since the last group of four ended.

@@ -2,6 +2,7 @@
 //! (gRPC over HTTP/2, section "Length-Prefixed-Message"; gRPC-Web adds a frame of trailers).
 
 use super::{Found, Out};
+use crate::grpc::BodyForm;
 use crate::part::PartKind;
 use crate::time::Timestamp;
 
@@ -9,20 +10,10 @@ const HEAD_BYTES: usize = 5;
 const COMPRESSED: u8 = 0x01;
 const TRAILERS: u8 = 0x80;
 
-/// Which frames there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Grpc,
-    /// With a frame of trailers.
-    Web,
-    /// The same, and all of it written in base64.
-    WebText,
-}
-
 /// Follows the frames of one body.
 #[derive(Debug)]
 pub(super) struct Frames {
-    form: Form,
+    form: BodyForm,
     /// Bytes of the body that were seen.
     offset: u64,
     /// The frame that is being received.
@@ -46,7 +37,7 @@ struct Frame {
 }
 
 impl Frames {
-    pub fn new(form: Form) -> Frames {
+    pub fn new(form: BodyForm) -> Frames {
         Frames {
             form,
             offset: 0,
@@ -107,7 +98,7 @@ impl Frames {
             return;
         };
         let mut flags = Vec::new();
-        if self.form == Form::WebText {
+        if self.form == BodyForm::WebText {
             flags.push("base64");
         }
         if self.had_trailers {
@@ -137,16 +128,6 @@ impl Frames {
             last_byte: frame.last_byte,
             flags,
         });
-    }
-}
-
-impl Form {
-    fn allows(self, flags: u8) -> bool {
-        let known = match self {
-            Form::Grpc => COMPRESSED,
-            Form::Web | Form::WebText => COMPRESSED | TRAILERS,
-        };
-        flags & !known == 0
     }
 }
 

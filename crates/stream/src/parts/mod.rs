@@ -3,14 +3,15 @@
 //!
 //! Bodies with a content coding are not cut: their parts begin nowhere in the bytes as sent.
 
-mod base64;
+pub(crate) mod base64;
 mod events;
 mod frames;
 
 use self::base64::Base64;
 use self::events::Events;
-use self::frames::{Form, Frames};
+use self::frames::Frames;
 use crate::event::EventKind;
+use crate::grpc::BodyForm;
 use crate::id::ExchangeId;
 use crate::message::{Field, MessageState, field_values};
 use crate::part::{Part, PartKind};
@@ -41,12 +42,15 @@ impl Parts {
         if is_encoded(fields) {
             return None;
         }
-        let reader = match form_of(fields)? {
-            BodyForm::Grpc => Reader::Frames(Frames::new(Form::Grpc)),
-            BodyForm::Web => Reader::Frames(Frames::new(Form::Web)),
-            BodyForm::WebText => Reader::Text(Base64::default(), Frames::new(Form::WebText)),
-            BodyForm::Events if direction == Direction::Server => Reader::Events(Events::default()),
-            BodyForm::Events => return None,
+        let reader = match BodyForm::of(fields) {
+            Some(BodyForm::WebText) => {
+                Reader::Text(Base64::default(), Frames::new(BodyForm::WebText))
+            }
+            Some(form) => Reader::Frames(Frames::new(form)),
+            None if direction == Direction::Server && are_events(fields) => {
+                Reader::Events(Events::default())
+            }
+            None => return None,
         };
         Some(Box::new(Parts {
             direction,
@@ -97,35 +101,12 @@ impl Parts {
     }
 }
 
-/// What a media type says of a body's parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyForm {
-    Grpc,
-    Web,
-    WebText,
-    Events,
-}
-
-fn form_of(fields: &[Field]) -> Option<BodyForm> {
-    let mut forms = field_values(fields, "content-type").map(|value| form_of_type(value));
-    let form = forms.next()?;
+fn are_events(fields: &[Field]) -> bool {
+    let mut types = field_values(fields, "content-type")
+        .map(|value| value.split(|byte| *byte == b';').next().unwrap_or(value));
+    let is_events = |name: &[u8]| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
     // Two types that disagree: how its recipient reads the body is anyone's guess.
-    form.filter(|_| forms.all(|other| other == form))
-}
-
-fn form_of_type(value: &[u8]) -> Option<BodyForm> {
-    let essence = value.split(|byte| *byte == b';').next()?;
-    let essence = essence.trim_ascii().to_ascii_lowercase();
-    if essence == b"text/event-stream" {
-        return Some(BodyForm::Events);
-    }
-    let name = essence.split(|byte| *byte == b'+').next()?;
-    match name {
-        b"application/grpc" => Some(BodyForm::Grpc),
-        b"application/grpc-web" => Some(BodyForm::Web),
-        b"application/grpc-web-text" => Some(BodyForm::WebText),
-        _ => None,
-    }
+    types.next().is_some_and(is_events) && types.all(is_events)
 }
 
 fn is_encoded(fields: &[Field]) -> bool {

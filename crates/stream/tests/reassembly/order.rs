@@ -40,14 +40,14 @@ fn conflict_with_bytes_handed_on() {
     let talk = || Talk::new().handshake().ask(GET).answer(forged);
     assert_eq!(count(talk().server(0, OK)), 1);
     // As much of it as lies within the bytes that are remembered, a part of it, none of it.
-    assert_eq!(count(talk().server(0, &format!("{OK}{OK}"))), 1);
+    assert_eq!(count(talk().server(0, format!("{OK}{OK}"))), 1);
     assert_eq!(count(talk().server(38, "ok")), 1);
     assert_eq!(count(talk().server(0, &OK[..30])), 0);
     assert_eq!(count(talk().server(0, forged)), 0);
     let long = "x".repeat(1000);
     let talk = || Talk::new().handshake().ask(&long);
-    assert_eq!(count(talk().client(0, &"y".repeat(900))), 0);
-    assert_eq!(count(talk().client(0, &"y".repeat(990))), 1);
+    assert_eq!(count(talk().client(0, "y".repeat(900))), 0);
+    assert_eq!(count(talk().client(0, "y".repeat(990))), 1);
     // A probe's byte says nothing.
     assert_eq!(count(talk().client(999, "\0")), 0);
     check(
