@@ -168,10 +168,16 @@ fn http1(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     }
 }
 
+/// The ground truth has the sum of DATA frames: content codings stay.
 fn http2(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     let (to_server, to_client) = ends(exchange.endpoints);
-    if exchange.request.head.as_ref().is_some_and(|head| head.version != "HTTP/2") {
-        return upgraded(exchange, items);
+    if exchange
+        .request
+        .head
+        .as_ref()
+        .is_some_and(|head| head.version != "HTTP/2")
+    {
+        return upgraded(exchange, lengths, items);
     }
     if let Some(head) = &exchange.request.head {
         let authority = match first(&head.fields, ":authority") {
@@ -183,7 +189,7 @@ fn http2(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
             text(&head.method),
             text(&head.target),
             declared(&head.fields),
-            lengths.request,
+            exchange.request.body_bytes,
         );
         items.add(Protocol::Http2, Kind::Request, &to_server, line);
     }
@@ -191,11 +197,11 @@ fn http2(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
 }
 
 /// An exchange that began with HTTP/1 and was answered in HTTP/2.
-fn upgraded(exchange: &Exchange, items: &mut Items) {
+fn upgraded(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     let mut of_http1 = exchange.clone();
     of_http1.response.head = None;
     of_http1.interim.retain(|head| head.version != "HTTP/2");
-    http1(&of_http1, items);
+    http1(&of_http1, lengths, items);
     http2_response(exchange, &ends(exchange.endpoints).1, items);
 }
 
@@ -210,7 +216,7 @@ fn http2_response(exchange: &Exchange, to_client: &str, items: &mut Items) {
             "h2resp {to_client} {}{}{grpc} {}",
             head.status,
             declared(&head.fields),
-            lengths.response,
+            exchange.response.body_bytes,
         );
         items.add(Protocol::Http2, Kind::Response, to_client, line);
     }
