@@ -7,6 +7,7 @@ mod content;
 mod corpus;
 mod duplicates;
 mod grpc;
+mod grpc_captures;
 mod honesty;
 mod hostile;
 mod http1;
