@@ -198,13 +198,7 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             EventKind::Body {
                 direction, chunk, ..
             }
-            | EventKind::CommandData {
-                direction, chunk, ..
-            }
             | EventKind::Opaque {
-                direction, chunk, ..
-            }
-            | EventKind::CommandData {
                 direction, chunk, ..
             } => add(*direction, chunk),
             EventKind::Exchange(exchange) => {
