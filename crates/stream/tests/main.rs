@@ -17,6 +17,7 @@ mod parts;
 mod postgres;
 mod properties;
 mod reassembly;
+mod redis;
 mod regressions;
 mod smuggling;
 mod websocket;
