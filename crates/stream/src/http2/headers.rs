@@ -313,6 +313,7 @@ impl Open {
             head: head.clone(),
             time: block.first_byte,
         });
+        self.follow_parts(Direction::Client, &head.fields);
         self.request.head = Some(head);
         self.add_body(Direction::Client, 0, time);
     }
@@ -349,6 +350,7 @@ impl Open {
             head: head.clone(),
             time: block.first_byte,
         });
+        self.follow_parts(Direction::Server, &head.fields);
         self.response.head = Some(head);
     }
 

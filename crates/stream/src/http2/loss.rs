@@ -24,7 +24,8 @@ impl Http2 {
         match side.state {
             State::Data { left, padding } if missing <= left => {
                 if let Some(open) = self.streams.get(frame.stream) {
-                    open.progress_mut(direction).is_damaged = true;
+                    let body = missing.min(left.saturating_sub(padding));
+                    open.miss_body(direction, u64::from(body), sink);
                 }
                 let left = left - missing;
                 if left > padding {

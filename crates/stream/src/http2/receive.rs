@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::Http2;
 use super::frame::{self, HEADER_BYTES, Header, PREFACE};
 use super::side::State;
-use crate::event::EventKind;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -146,7 +145,7 @@ impl Http2 {
         let body = take(piece, left.saturating_sub(padding) as usize);
         let side = self.side(direction);
         side.consumed = piece.offset;
-        let stream = side.frame.stream;
+        let (stream, breaks) = (side.frame.stream, side.breaks);
         let left = left - body.len() as u32;
         side.state = match left > padding {
             true => State::Data { left, padding },
@@ -158,16 +157,9 @@ impl Http2 {
         let is_over = left == 0;
         match self.streams.get(stream) {
             Some(open) if !open.progress(direction).is_done => {
-                open.add_body(direction, body.len(), time);
                 sink.message(body.len());
                 if !body.is_empty() {
-                    let exchange = open.id.clone();
-                    sink.event(EventKind::Body {
-                        exchange,
-                        direction,
-                        chunk: body,
-                        time,
-                    });
+                    open.take_body(direction, body, time, breaks, sink);
                 }
             }
             _ => sink.discard("closed_stream", body.len()),

@@ -1,10 +1,14 @@
 //! One stream: an exchange that is not over yet.
 
+use bytes::Bytes;
+
+use crate::event::EventKind;
 use crate::http1::Flags;
 use crate::id::ExchangeId;
 use crate::message::{
-    Exchange, Framing, Message, MessageState, Protocol, RequestHead, ResponseHead,
+    Exchange, Field, Framing, Message, MessageState, Protocol, RequestHead, ResponseHead,
 };
+use crate::parts::Parts;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::time::Timestamp;
@@ -28,6 +32,9 @@ pub(super) struct Progress {
     /// Bytes of DATA frames that count against the window, and by how much it was widened.
     pub sent: u64,
     pub credit: i64,
+    /// What cuts its body, where that has parts, and as of which break.
+    parts: Option<Box<Parts>>,
+    parts_breaks: u64,
 }
 
 /// One exchange.
@@ -113,6 +120,58 @@ impl Open {
         *last = time.max(*last);
     }
 
+    /// Hands on bytes of the body seen at `time`.
+    pub fn take_body(
+        &mut self,
+        direction: Direction,
+        chunk: Bytes,
+        time: Timestamp,
+        breaks: u64,
+        sink: &mut Sink<'_>,
+    ) {
+        self.add_body(direction, chunk.len(), time);
+        let progress = &mut self.progress[direction as usize];
+        sink.event(EventKind::Body {
+            exchange: self.id.clone(),
+            direction,
+            chunk: chunk.clone(),
+            time,
+        });
+        if let Some(parts) = &mut progress.parts {
+            if progress.parts_breaks != breaks {
+                progress.parts_breaks = breaks;
+                parts.gap(None, &self.id, sink);
+            }
+            parts.push(&chunk, time, &self.id, sink);
+        }
+    }
+
+    /// So many bytes of the body are missing.
+    pub fn miss_body(&mut self, direction: Direction, bytes: u64, sink: &mut Sink<'_>) {
+        let progress = &mut self.progress[direction as usize];
+        progress.is_damaged = true;
+        if let Some(parts) = &mut progress.parts {
+            parts.gap(Some(bytes), &self.id, sink);
+        }
+    }
+
+    /// Follows the body whose head has these fields, as of so many breaks.
+    pub fn follow_parts(&mut self, direction: Direction, fields: &[Field]) {
+        let progress = self.progress_mut(direction);
+        progress.parts = Parts::of(fields, direction);
+        progress.parts_breaks = progress.breaks;
+    }
+
+    /// Ends the parts of the bodies.
+    fn end_parts(&mut self, sink: &mut Sink<'_>) {
+        let states = [self.request.state, self.response.state];
+        for (progress, state) in self.progress.iter_mut().zip(states) {
+            if let Some(mut parts) = progress.parts.take() {
+                parts.end(state == MessageState::Complete, &self.id, sink);
+            }
+        }
+    }
+
     /// The message has, or may have, a body.
     pub fn set_framed(&mut self, direction: Direction) {
         match direction {
@@ -173,11 +232,12 @@ impl Open {
 
     /// The exchange as it leaves; `faults` are those of the connection in each direction.
     pub fn into_exchange(
-        self,
+        mut self,
         index_in_flow: u32,
         faults: [&Flags; 2],
-        sink: &Sink<'_>,
+        sink: &mut Sink<'_>,
     ) -> Exchange {
+        self.end_parts(sink);
         let names = |own: &Flags, of_connection: &Flags| {
             let mut flags = own.clone();
             flags.merge(of_connection.clone());
