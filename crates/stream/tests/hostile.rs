@@ -106,6 +106,39 @@ const FRAMES: &[&[u8]] = &[
     b"\x0f\x01a",
 ];
 
+/// Frames of HTTP/2, whole and in parts, and what their header blocks hold.
+const HTTP2_FRAMES: &[&[u8]] = &[
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\0\0\0\x04\0\0\0\0\0",
+    b"\0\0\0\x04\x01\0\0\0\0",
+    b"\0\0\x0c\x04\0\0\0\0\0\0\x01\0\0\0\x20\0\x04\0\0\0\x05",
+    b"\0\0\x06\x04\0\0\0\0\0\0\x01\0\x01\0\0",
+    b"\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84",
+    b"\0\0\x03\x01\x04\0\0\0\x03\x83\x86\x84",
+    b"\0\0\x03\x01\x00\0\0\0\x05\x82\x86\x84",
+    b"\0\0\x01\x01\x04\0\0\0\x01\x88",
+    b"\0\0\x01\x01\x05\0\0\0\x03\x88",
+    b"\0\0\x02\x01\x04\0\0\0\x07\xbe\xbf",
+    b"\0\0\x08\x01\x05\0\0\0\x09\x82\x40\x01a\x02bc\xbe",
+    b"\0\0\x05\x01\x04\0\0\0\x03\x08\x03100",
+    b"\0\0\x04\x01\x2d\0\0\0\x0b\x02\x82\x86\x84",
+    b"\0\0\x02\x09\x04\0\0\0\x05\x3f\x21",
+    b"\0\0\x00\x09\x00\0\0\0\x05",
+    b"\0\0\x07\x05\x04\0\0\0\x01\0\0\0\x02\x82\x86\x84",
+    b"\0\0\x05\0\0\0\0\0\x03hello",
+    b"\0\0\x05\0\x01\0\0\0\x01hello",
+    b"\0\0\x05\0\x09\0\0\0\x03\x02he\0\0",
+    b"\0\0\x01\0\x08\0\0\0\x03\x09",
+    b"\0\x40\0\0\0\0\0\0\x03",
+    b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08",
+    b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\0",
+    b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\xff\xff",
+    b"\0\0\x08\x06\0\0\0\0\0pingpong",
+    b"\0\0\x02\xbe\xff\0\0\0\x09hi",
+    b"\xff\xff\xff\x01\0\0\0\0\x0d",
+    b"\0\0\x05\0\0\0",
+];
+
 /// Packets of any link layer, and a capture file.
 pub fn packet(data: &[u8]) {
     const LINKS: &[u32] = &[
@@ -234,6 +267,58 @@ pub fn websocket(data: &[u8]) {
         ..limits()
     };
     talk(data, &opening, FRAMES, limits);
+}
+
+/// Frames of HTTP/2 after the begin of a connection, or anywhere in one, or after an upgrade.
+pub fn http2(data: &[u8]) {
+    let begin: &[(Direction, &[u8])] = &[
+        (
+            Direction::Client,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        ),
+        (Direction::Server, b"\0\0\0\x04\0\0\0\0\0"),
+    ];
+    let upgrade: &[(Direction, &[u8])] = &[
+        (
+            Direction::Client,
+            b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAAAA\r\nContent-Length: 5\r\n\r\n",
+        ),
+        (
+            Direction::Server,
+            b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\n",
+        ),
+    ];
+    let opening = match data.first() {
+        Some(byte) if byte & 3 == 0 => &[],
+        Some(byte) if byte & 3 == 1 => upgrade,
+        _ => begin,
+    };
+    talk(data, opening, HTTP2_FRAMES, http2_limits());
+}
+
+/// Header blocks of HTTP/2, one after the other.
+pub fn hpack(data: &[u8]) {
+    let mut says = vec![(
+        Direction::Client,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
+    )];
+    for (number, block) in data.chunks(41).enumerate() {
+        let mut frame = vec![0, 0, block.len() as u8, 1, 5];
+        frame.extend((2 * number as u32 + 1).to_be_bytes());
+        frame.extend(block);
+        says.push((Direction::Client, frame));
+    }
+    let says: Vec<_> = says.iter().map(|(side, text)| (*side, &text[..])).collect();
+    talk(&[], &says, HTTP2_FRAMES, http2_limits());
+}
+
+/// Header tables have room in them.
+fn http2_limits() -> Limits {
+    Limits {
+        total_buffer_bytes: 1 << 17,
+        flow_buffer_bytes: 1 << 14,
+        ..limits()
+    }
 }
 
 /// Says `opening`, then what `data` says, partly in words, in segments of any size.

@@ -11,6 +11,7 @@ mod grpc_captures;
 mod honesty;
 mod hostile;
 mod http1;
+mod http2;
 mod mutations;
 mod mysql;
 mod parts;

@@ -17,15 +17,21 @@ pub(super) enum Kind {
 
 const VERSION: Bytes = Bytes::from_static(b"HTTP/2");
 
-/// What the fields before the first unknown one are; None when that can't be told.
-pub(super) fn kind_of(fields: &[Field], unknown_at: Option<usize>) -> Option<Kind> {
+/// What the fields are, of which those from `unknown_at` on are not all known; None when that
+/// can't be told. `own` is what they are when they could be anything.
+pub(super) fn kind_of(
+    fields: &[Field],
+    unknown_at: Option<usize>,
+    own: Option<Kind>,
+) -> Option<Kind> {
     let known = &fields[..unknown_at.unwrap_or(fields.len()).min(fields.len())];
     let is = |name: &str| fields.iter().any(|field| field.name == name);
-    if is(":status") {
-        return Some(Kind::Response);
-    }
-    if is(":method") || is(":path") || is(":scheme") || is(":authority") || is(":protocol") {
-        return Some(Kind::Request);
+    let has = |kind| PSEUDO.iter().any(|(name, of)| *of == kind && is(name));
+    match (has(Kind::Request), has(Kind::Response)) {
+        (true, true) => return own,
+        (true, false) => return Some(Kind::Request),
+        (false, true) => return Some(Kind::Response),
+        (false, false) => {}
     }
     match known.first() {
         Some(field) if !is_pseudo(field) => Some(Kind::Trailers),

@@ -208,7 +208,6 @@ impl Http2 {
         }
         let stream = block.stream;
         let is_whole = self.is_whole;
-        let kind = head::kind_of(&decoded.fields, decoded.unknown_at);
         self.streams.hold(stream, decoded.bytes);
         let Some(open) = self.streams.get(stream) else {
             return false;
@@ -217,10 +216,11 @@ impl Http2 {
             Direction::Client => Kind::Request,
             Direction::Server => Kind::Response,
         };
+        let kind = head::kind_of(&decoded.fields, decoded.unknown_at, Some(own));
         // What begins a message is its head, but where its begin may be lost.
         let is_first = !open.has_head(direction) && !open.progress(direction).is_damaged;
         let kind = match kind {
-            Some(Kind::Trailers) if is_first && is_whole => own,
+            _ if is_first && is_whole => own,
             Some(kind) if kind == own && !open.has_head(direction) => own,
             None if is_first => own,
             Some(Kind::Response) if open.has_unknown_status() => own,

@@ -150,14 +150,15 @@ impl Http2 {
     /// The message of the stream in `direction` is over with what was seen last.
     fn finish(&mut self, stream: u32, direction: Direction, sink: &mut Sink<'_>) {
         let breaks = self.side(direction).breaks;
-        let breaks_of_client = self.client.breaks;
+        let (breaks_of_client, is_whole) = (self.client.breaks, self.is_whole);
         let Some(open) = self.streams.get(stream) else {
             return;
         };
         open.finish(direction, breaks);
         if direction == Direction::Server
             && !open.progress(Direction::Client).is_done
-            && open.progress(Direction::Client).breaks != breaks_of_client
+            && (open.progress(Direction::Client).breaks != breaks_of_client
+                || !open.progress(Direction::Client).is_begun && !is_whole)
         {
             // Its end was among what is missing, or it doesn't matter any more.
             self.give_up(stream, Direction::Client, sink);

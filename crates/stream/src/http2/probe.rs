@@ -157,6 +157,6 @@ fn read_head(header: Header, payload: &[u8], decoder: &mut Decoder) -> Result<Op
     let block = decoder.decode(fragment, None, 1 << 16);
     match block.fault {
         Some(_) => Err(()),
-        None => Ok(head::kind_of(&block.fields, block.unknown_at)),
+        None => Ok(head::kind_of(&block.fields, block.unknown_at, None)),
     }
 }

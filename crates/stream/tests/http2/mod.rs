@@ -1,0 +1,7 @@
+//! HTTP/2: streams, heads, resets, and what is missing.
+
+mod build;
+mod laws;
+mod loss;
+mod streams;
+mod upgrade;
