@@ -51,7 +51,6 @@ pub mod part;
 mod parts;
 mod postgres;
 mod protocol;
-mod redis;
 mod roles;
 pub mod segment;
 mod sink;

@@ -200,6 +200,9 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             }
             | EventKind::Opaque {
                 direction, chunk, ..
+            }
+            | EventKind::CommandData {
+                direction, chunk, ..
             } => add(*direction, chunk),
             EventKind::Exchange(exchange) => {
                 let parts = [
@@ -224,9 +227,6 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
                     }
                 }
             }
-            EventKind::CommandData {
-                direction, chunk, ..
-            } => add(*direction, chunk),
             EventKind::Part(part) => {
                 let is_of_body = matches!(
                     part.kind,

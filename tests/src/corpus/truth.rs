@@ -44,9 +44,12 @@ impl Row<'_> {
         format!("{}>{}", self.cell(3), self.cell(4))
     }
 
-    /// The length of the body, without its content codings.
+    /// The length of the body, where no content coding changes it.
     fn length(&self) -> &str {
-        self.cell(13)
+        match self.cell(12) {
+            "" => self.cell(13),
+            _ => "*",
+        }
     }
 
     fn http1(&self, items: &mut Items) {

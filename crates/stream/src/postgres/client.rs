@@ -175,7 +175,7 @@ impl Postgres {
         }
         if let Some(open) = self.queue.get(position) {
             open.ask_flag("skipped_after_error");
-            if !open.has_answer() && open.waits == 0 {
+            if !open.has_answer() {
                 open.finish_unanswered();
             }
             if !matches!(tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H') {

@@ -73,6 +73,8 @@ pub(super) struct Open {
     head_bytes: u64,
     /// The client may send copy data.
     pub is_copying: bool,
+    /// Nothing answers it, but for ReadyForQuery perhaps.
+    is_unanswered: bool,
     /// It sent all copy data that it wanted to.
     pub has_copied: bool,
     /// The server described rows, or sent some.
@@ -99,6 +101,7 @@ impl Open {
             portal: None,
             head_bytes: 0,
             is_copying: false,
+            is_unanswered: false,
             has_copied: false,
             has_rows: false,
             in_rows: false,
@@ -268,8 +271,8 @@ impl Open {
     /// No reply is sent to it.
     pub fn finish_unanswered(&mut self) {
         self.reply().kind = ReplyKind::None;
-        self.answered.begun = true;
-        self.answered.done = true;
+        self.is_unanswered = true;
+        self.answered.done |= self.waits == 0;
     }
 
     fn into_exchange(mut self, index_in_flow: u32, sink: &Sink<'_>) -> CommandExchange {
@@ -319,6 +322,9 @@ impl Open {
         self.response.state = state(&self.answered);
         self.response.flags = self.answered.flags.names();
         if !self.answered.begun {
+            if self.is_unanswered {
+                self.response.state = MessageState::Complete;
+            }
             return;
         }
         self.response.framing = Framing::Length;
@@ -451,20 +457,6 @@ impl Queue {
             open.waits += 1;
             open.reopen_answer();
             self.waits.push_front(Waiting { of, wait });
-        }
-    }
-
-    /// Replies to requests that are unknown may come before those that are owed.
-    pub fn doubt(&mut self) {
-        if !matches!(
-            self.waits.front(),
-            Some(Waiting {
-                wait: Wait::Lost,
-                ..
-            })
-        ) {
-            let wait = Wait::Lost;
-            self.waits.push_front(Waiting { of: u64::MAX, wait });
         }
     }
 

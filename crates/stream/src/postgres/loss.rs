@@ -79,12 +79,15 @@ impl Postgres {
                     open.damage(Direction::Client);
                 }
                 self.end_group();
-                self.is_skipping = false;
+                self.in_doubt |= std::mem::take(&mut self.is_skipping);
                 self.may_encrypt = false;
+                self.settled_at = None;
                 self.queue.lose_requests();
             }
             Direction::Server => {
                 self.transactions.lose();
+                // Whether the Sync that ends it was answered is unknown.
+                self.in_doubt |= std::mem::take(&mut self.is_skipping);
                 if let Some(orphan) = &mut self.orphan {
                     orphan.damage(Direction::Server);
                     orphan.finish_answer();
@@ -163,7 +166,8 @@ impl Postgres {
     fn settle_regained(&mut self, from: u64, place: &Place, is_start: bool) {
         self.settle_lost_before(from, place.offset);
         let Some(Owed { first, last }) = self.owed_at(place) else {
-            return self.queue.doubt();
+            self.in_doubt = true;
+            return;
         };
         let Some(open) = self.queue.get(first) else {
             return;
@@ -178,8 +182,10 @@ impl Postgres {
             && (waiting.of <= last || matches!(waiting.wait, Wait::Lost))
             && let Some(Waiting { of, wait }) = self.queue.pop_wait()
         {
-            has_doubt |= matches!(wait, Wait::Lost);
-            ends_ready = matches!(wait, Wait::Ready | Wait::Startup | Wait::Sync);
+            match wait {
+                Wait::Lost => has_doubt = true,
+                wait => ends_ready = matches!(wait, Wait::Ready | Wait::Startup | Wait::Sync),
+            }
             if let Some(open) = self.queue.get(of) {
                 open.damage(Direction::Server);
                 if first != last {
@@ -195,9 +201,7 @@ impl Postgres {
             };
             self.queue.wait_first(first, wait);
         }
-        if has_doubt {
-            self.queue.doubt();
-        }
+        self.in_doubt |= has_doubt;
     }
 
     /// After a place where replies may be missing: a request that its client began when it had
@@ -210,70 +214,77 @@ impl Postgres {
 
     fn settle_lost_before(&mut self, from: u64, until: u64) {
         while let Some(waiting) = self.queue.waits.front() {
-            let of = waiting.of;
-            if matches!(waiting.wait, Wait::Lost) && self.queue.waits.len() > 1 {
-                // Whatever was owed to what was not seen came before.
-                let next = self.queue.waits.get(1).map_or(of, |next| next.of);
-                if !self.was_answered_before(next, from, until) {
-                    return;
-                }
-                self.queue.pop_wait();
-                continue;
-            }
-            if !self.was_answered_before(of, from, until) {
+            let after_loss = matches!(waiting.wait, Wait::Lost);
+            let of = match after_loss {
+                true => self.queue.waits.get(1).map(|next| next.of),
+                false => Some(waiting.of),
+            };
+            if !of.is_some_and(|of| self.was_answered_before(of, from, until)) {
                 return;
             }
-            if let Some(open) = self.queue.get(of) {
+            // A client that does not wait for answers may have sent that request all the same.
+            self.in_doubt = true;
+            self.settled_at = None;
+            if let Some(Waiting { of, .. }) = self.queue.pop_wait()
+                && let Some(open) = self.queue.get(of)
+            {
                 open.damage(Direction::Server);
             }
-            self.queue.pop_wait();
         }
     }
 
-    /// True when the request after that at `position` was sent by a client that had received bytes
-    /// past `from`, and none past `until`.
+    /// True when the request after that at `position` was sent by a client that had received more
+    /// than when it sent that one: bytes past `from`, and none past `until`.
     fn was_answered_before(&mut self, position: u64, from: u64, until: u64) -> bool {
+        let own = self.queue.get(position).and_then(|open| open.request_after);
         let next = position.checked_add(1);
         next.and_then(|next| self.queue.get(next))
             .and_then(|later| later.request_after)
-            .is_some_and(|after| after > from && after <= until)
+            .is_some_and(|after| after > from && after <= until && own < Some(after))
     }
 
     /// The exchange that a message of the server at `place` belongs to. Replies come in the order
     /// of the requests. A message that its client had received before it began the request is no
-    /// reply to it, and where requests may have been missed, one that was sent before the server
-    /// had received the request is none either.
+    /// reply to it.
+    ///
+    /// Where requests may have been missed, a message that was sent before the server had received
+    /// the request is none either, and others are flagged: they may answer what was missed. That
+    /// is over with a request that its client began when it had received everything up to a
+    /// ReadyForQuery after the loss, and nothing else.
     pub(super) fn pair(&mut self, place: &Place) -> Option<u64> {
         let front = self.queue.waits.front()?;
-        let is_doubtful = matches!(front.wait, Wait::Lost);
-        let position = match is_doubtful {
+        let after_loss = matches!(front.wait, Wait::Lost);
+        let position = match after_loss {
             true => self.queue.waits.get(1)?.of,
             false => front.of,
         };
-        let has_orphan = self.orphan.as_ref().is_some_and(|open| !open.is_over());
-        let open = self.queue.get(position)?;
-        if open.has_answer() && !is_doubtful {
-            return Some(position);
-        }
-        if open.request_after.is_some_and(|after| after > place.offset) {
+        if self.orphan.as_ref().is_some_and(|open| !open.is_over()) {
             return None;
         }
-        let is_exact = open.request_after == Some(place.offset);
+        let settled_at = self.settled_at;
+        let in_doubt = self.in_doubt || after_loss;
+        let open = self.queue.get(position)?;
+        if open.has_answer() {
+            return Some(position);
+        }
+        let is_before = open.request_after.is_some_and(|after| after > place.offset);
         let was_received = place
             .after
             .is_none_or(|after| after > open.request_offset());
-        if (is_doubtful || has_orphan) && !was_received || has_orphan && !is_exact {
+        if is_before || in_doubt && !was_received {
+            self.in_doubt = true;
             return None;
         }
-        if is_doubtful {
-            if !is_exact {
+        if in_doubt {
+            let is_certain =
+                settled_at == Some(place.offset) && open.request_after == Some(place.offset);
+            if !is_certain {
                 open.answer_flag("pairing_uncertain");
             }
-            self.queue.pop_wait();
-        }
-        if has_orphan && let Some(orphan) = &mut self.orphan {
-            orphan.damage(Direction::Server);
-            orphan.finish_answer();
+            self.in_doubt = !is_certain;
+            if after_loss {
+                self.queue.pop_wait();
+            }
         }
         Some(position)
     }
@@ -288,7 +299,7 @@ impl Postgres {
                 open.answer_flag("too_many_open");
             }
         }
-        self.queue.doubt();
+        self.in_doubt = true;
         self.transactions.lose();
     }
 

@@ -82,6 +82,10 @@ struct Postgres {
     may_encrypt: bool,
     /// The server's first bytes are the first of the connection.
     at_server_start: bool,
+    /// Replies to requests that were missed may be taken for others.
+    in_doubt: bool,
+    /// Where a ReadyForQuery ended, if it was one of replies in doubt.
+    settled_at: Option<u64>,
     /// Where the server's last ReadyForQuery ended, if nothing came after it.
     idle_from: Option<u64>,
 }
@@ -161,6 +165,8 @@ impl Postgres {
             is_skipping: false,
             may_encrypt: false,
             at_server_start: !start.server_is_lost && start.from.server == 0,
+            in_doubt: false,
+            settled_at: None,
             idle_from: None,
         }
     }

@@ -232,7 +232,9 @@ impl Postgres {
     /// After an error the server passes over everything up to the next Sync.
     fn skip_to_sync(&mut self, position: u64, sink: &mut Sink<'_>) {
         while let Some(waiting) = self.queue.waits.front() {
-            if matches!(waiting.wait, Wait::Sync | Wait::Lost) {
+            // In doubt it is unknown what comes before the next Sync.
+            let is_unknown = self.in_doubt && waiting.of != position;
+            if is_unknown || matches!(waiting.wait, Wait::Sync | Wait::Lost) {
                 return;
             }
             let Some(Waiting { of, wait }) = self.queue.pop_wait() else {
@@ -244,7 +246,6 @@ impl Postgres {
             }
             if of != position
                 && let Some(open) = self.queue.get(of)
-                && !open.has_answer()
             {
                 open.ask_flag("skipped_after_error");
                 open.finish_unanswered();
@@ -255,7 +256,11 @@ impl Postgres {
 
     /// The server is ready for the next query.
     fn ready(&mut self, target: Target, content: Option<&[u8]>) {
-        self.idle_from = Some(self.server.consumed);
+        let end = self.server.consumed;
+        self.idle_from = Some(end);
+        let is_orphan = matches!(target, Target::Orphan);
+        self.settled_at = (self.in_doubt || is_orphan).then_some(end);
+        self.in_doubt |= is_orphan && !self.queue.waits.is_empty();
         self.is_skipping = false;
         let status = content.and_then(|content| content.first()).copied();
         let open = match target {

@@ -2,8 +2,4 @@
 
 mod build;
 mod corpus;
-mod framed;
-mod hostile;
-mod laws;
-mod prepared;
 mod text;
