@@ -475,3 +475,86 @@ fn loss_of_a_command() {
     "#]],
     );
 }
+
+#[test]
+fn hole_within_a_row() {
+    let row = [&[200][..], &[b'x'; 200]].concat();
+    let reply = packets(1, &[&[1], &column("a"), &eof(2), &row, b"\x012", &eof(2)]);
+    let lossy = connected(PLAIN)
+        .ask(query("SELECT a FROM t"))
+        .answer(&reply[..80])
+        .unseen(Direction::Server, &reply[80..100])
+        .answer(&reply[100..]);
+    let turns = [query("DO 1"), packet(1, ok(0, 2))];
+    check(talk(lossy, &turns), expect![[r#"
+        Handshake "ann" "shop" complete -> Done affected=0 complete
+        gap Server 169+20
+        COM_QUERY "SELECT a FROM t" complete -> Rows a rows=2 incomplete [gap_in_message]
+        COM_QUERY "DO 1" complete -> Done affected=0 complete
+        closed Finished
+        449 bytes: message 401 framing 48
+    "#]]);
+}
+
+#[test]
+fn hole_within_a_statement() {
+    let ask = query("INSERT INTO t VALUES ('some text that is lost')");
+    let lossy = connected(PLAIN)
+        .ask(&ask[..20])
+        .unseen(Direction::Client, &ask[20..30])
+        .ask(&ask[30..])
+        .answer(packet(1, ok(1, 2)));
+    let turns = [query("DO 1"), packet(1, ok(0, 2))];
+    check(talk(lossy, &turns), expect![[r#"
+        Handshake "ann" "shop" complete -> Done affected=0 complete
+        gap Client 92+10
+        COM_QUERY "INSERT INTO t V" incomplete [gap_in_message statement_cut] -> Done affected=1 complete
+        COM_QUERY "DO 1" complete -> Done affected=0 complete
+        closed Finished
+        234 bytes: message 206 framing 28
+    "#]]);
+}
+
+#[test]
+fn hole_over_two_commands() {
+    let both = [query("SELECT a FROM t"), query("SELECT b FROM t")].concat();
+    let lossy = connected(PLAIN)
+        .ask(&both[..10])
+        .unseen(Direction::Client, &both[10..30])
+        .ask(&both[30..])
+        .answer(results(&eof(2)));
+    let turns = [query("DO 1"), packet(1, ok(0, 2))];
+    check(talk(lossy, &turns), expect![[r#"
+        Handshake "ann" "shop" complete -> Done affected=0 complete
+        gap Client 82+20
+        ? incomplete -> Rows a rows=2 complete
+        COM_QUERY "DO 1" complete -> Done affected=0 complete
+        closed Finished
+        270 bytes: message 212 framing 48 resync 10
+    "#]]);
+}
+
+#[test]
+fn reply_that_nobody_asked_for() {
+    let start =
+        connected(PLAIN).answer(packet(0, error(4031, "#HY000The client was disconnected")));
+    check(start, expect![[r##"
+        Handshake "ann" "shop" complete -> Done affected=0 complete
+        ? absent -> Error 4031 "#HY000The client was disconnected" complete
+        closed Finished
+        201 bytes: message 185 framing 16
+    "##]]);
+}
+
+#[test]
+fn a_reply_comes_first() {
+    let start = Talk::new().answer(results(&eof(2)));
+    let turns = [query("DO 1"), packet(1, ok(0, 2))];
+    check(talk(start, &turns), expect![[r#"
+        began before
+        ? absent -> Rows a rows=2 complete [capabilities_unknown]
+        COM_QUERY "DO 1" complete -> Done affected=0 complete [capabilities_unknown]
+        closed Finished
+        89 bytes: message 57 framing 32
+    "#]]);
+}
