@@ -13,7 +13,7 @@ use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::{
     CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
-    Segment, StoreLedger, Streams, Timestamp,
+    PartKind, Segment, StoreLedger, Streams, Timestamp,
 };
 
 /// The state between the segments of one boot (or one file) and the archive.
@@ -212,7 +212,8 @@ impl Capture {
             }
             EventKind::Exchange(exchange) => self.store(*exchange, archive)?,
             EventKind::Command(exchange) => self.discard(&exchange),
-            EventKind::CommandData { .. } | EventKind::Part(_) | EventKind::SocketData { .. } => {}
+            EventKind::Part(part) => self.pass_part(part.kind),
+            EventKind::CommandData { .. } | EventKind::SocketData { .. } => {}
             EventKind::Gap { bytes, .. } => {
                 self.gaps.count += 1;
                 self.gaps.bytes += bytes;
@@ -278,6 +279,15 @@ impl Capture {
         }
         let cause = format!("{}_not_stored", exchange.protocol.name());
         self.base.discard_exchange(&cause);
+    }
+
+    /// Counts a message of a WebSocket as an exchange that the archive has no form for yet. The
+    /// bytes of other parts are stored with the body that they are part of.
+    fn pass_part(&mut self, kind: PartKind) {
+        if matches!(kind, PartKind::SocketText | PartKind::SocketBinary) {
+            self.base.rebuilt += 1;
+            self.base.discard_exchange("websocket_message_not_stored");
+        }
     }
 
     fn store(&mut self, exchange: Exchange, archive: &mut Archive) -> Result<()> {

@@ -88,6 +88,9 @@ pub fn run(args: &Args) -> Result<()> {
             for (cause, bytes) in &ledger.discarded_bytes {
                 println!("  discarded for {cause}: {bytes} bytes");
             }
+            for (cause, count) in &ledger.discarded {
+                println!("  discarded for {cause}: {count} exchanges");
+            }
         }
     }
     if let Some(torn) = &summary.torn {

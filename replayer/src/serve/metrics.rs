@@ -79,6 +79,8 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     );
     let store = counters("store_bytes", "The store ledger, bytes, by node and place");
     let discarded = counters("store_discarded_bytes", "Bytes discarded, by cause");
+    let discarded_exchanges =
+        counters("store_discarded_exchanges", "Exchanges discarded, by cause");
     let exchanges = counters(
         "store_exchanges",
         "The store ledger, exchanges, by node and place",
@@ -142,11 +144,9 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         }
         add(&exchanges, &[node, ("place", "rebuilt")], ledger.rebuilt);
         add(&exchanges, &[node, ("place", "stored")], ledger.stored);
-        add(
-            &exchanges,
-            &[node, ("place", "discarded")],
-            ledger.discarded.values().sum(),
-        );
+        for (cause, count) in &ledger.discarded {
+            add(&discarded_exchanges, &[node, ("cause", cause)], *count);
+        }
         add(&gaps, &[node], state.gaps);
         add_gauge(&pending, &[node], ledger.pending_bytes);
         add_gauge(&flows, &[node], capture.flows);
