@@ -486,6 +486,54 @@ fn leaves_have_their_spans() {
 }
 
 #[test]
+fn values_are_replaced_and_lengths_mended() {
+    let group = [vec![8 << 3 | 3], payload(1, b"old"), vec![8 << 3 | 4]].concat();
+    let message = [
+        number(1, 5),
+        payload(3, &[number(3, 300), payload(9, b"")].concat()),
+        payload(5, &[1, 2, 3]),
+        group,
+        payload(2, b"Ada"),
+        vec![0],
+    ];
+    let bytes = Bytes::from(message.concat());
+    let read =
+        |bytes: &Bytes| descriptors().read_as(Some("shop.Order"), bytes, TreeLimits::default());
+    let tree = read(&bytes);
+    let new = |index: usize, bytes: Vec<u8>| {
+        let leaf = &tree.leaves()[index];
+        (leaf.span.clone(), Bytes::from(bytes))
+    };
+    let edits = [
+        new(0, varint(1 << 40)),
+        new(2, vec![b'x'; 200]),
+        new(4, varint(0x80)),
+        new(6, b"older".to_vec()),
+        new(7, b"Eve".to_vec()),
+    ];
+    let spliced = tree.splice(&bytes, &edits).expect("spans of leaves");
+    let long = "x".repeat(200);
+    let expected = render(&read(&spliced)).replace(&long, "x*200");
+    expect![[r#"
+        1 id 1..7: Int(1099511627776)
+        3 lines 10..216: message shop.Order.Line
+          3 amount 11..13: Uint(300)
+          9 ? (Ambiguous) 16..216: Text("x*200")
+        5 marks 218..222: 218..219 Int(-1) 219..221 Int(64) 221..222 Int(-2)
+        8 old 223..230: group shop.Order.Old
+          1 name 225..230: Text("older")
+        2 customer 233..236: Text("Eve")
+        Unsound { at: 236 }
+    "#]]
+    .assert_eq(&expected);
+    assert_eq!(tree.splice(&bytes, &[]), Some(bytes.clone()));
+    let elsewhere = (0..1, Bytes::new());
+    assert_eq!(tree.splice(&bytes, &[elsewhere]), None);
+    let twice = [new(0, vec![1]), new(0, vec![1])];
+    assert_eq!(tree.splice(&bytes, &twice), None);
+}
+
+#[test]
 fn as_json() {
     let message = Bytes::from([payload(6, b"\x01\xff"), number(4, 0), vec![0]].concat());
     let tree = descriptors().read_as(Some("shop.Order"), &message, TreeLimits::default());
@@ -739,6 +787,9 @@ proptest! {
                 }
             }
             prop_assert!(tree.fault.is_some() || at == bytes.len());
+            let leaves = tree.leaves().into_iter();
+            let same: Vec<_> = leaves.map(|leaf| (leaf.span.clone(), bytes.slice(leaf.span))).collect();
+            prop_assert_eq!(tree.splice(&bytes, &same), Some(bytes));
         }
     }
 }
