@@ -1,6 +1,7 @@
 //! What hostile input once broke.
 
 use crate::common::{Talk, run};
+use crate::hostile;
 use expect_test::{Expect, expect};
 use twintap_stream::Limits;
 
@@ -34,4 +35,15 @@ fn what_was_held_goes_before_what_nobody_will_claim() {
             4113 bytes: message 0 framing 0 opaque 4113
         "#]],
     );
+}
+
+#[test]
+fn brotli_that_ends_too_soon_may_be_found_broken_before() {
+    // Byte by byte the decoder finds it unsound; in larger chunks it asks for more first.
+    let mut input = vec![2, 9, 0, 0, 0];
+    input.extend_from_slice(&[b'F'; 42]);
+    input.extend_from_slice(&[0; 2]);
+    input.extend_from_slice(&[b'F'; 33]);
+    input.extend_from_slice(&[0xf8, 0xa2, 0x02]);
+    hostile::content(&input);
 }
