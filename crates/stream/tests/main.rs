@@ -18,4 +18,5 @@ mod postgres;
 mod properties;
 mod reassembly;
 mod regressions;
+mod smuggling;
 mod websocket;

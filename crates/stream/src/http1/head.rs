@@ -18,6 +18,10 @@ impl Flags {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn merge(&mut self, other: Flags) {
         other.0.into_iter().for_each(|flag| self.set(flag));
     }
@@ -45,7 +49,10 @@ pub(crate) fn find_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// Reads the head of a request; None when its first line is no request line.
 pub(crate) fn parse_request(head: &Bytes) -> Option<(RequestHead, Flags)> {
     let mut flags = Flags::default();
-    let (line, line_end, mut at) = take_line(head, 0, &mut flags)?;
+    let (line, _, mut at) = take_line(head, 0, &mut flags)?;
+    let line_length = line.iter().rposition(|byte| !is_blank(*byte))? + 1;
+    let line_end = head.slice(line_length..at);
+    let line = line.slice(..line_length);
     let method_end = line.iter().position(|byte| is_blank(*byte))?;
     let target_start = method_end
         + line[method_end..]
@@ -201,7 +208,8 @@ fn line_spelling(spelling: [Bytes; 3], flags: &mut Flags) -> Option<Box<[Bytes; 
     if usual {
         return None;
     }
-    if spelling[0] != " " || spelling[1].len() > 1 || spelling[1] == "\t" {
+    let has_blanks = spelling[2].first().is_some_and(|byte| is_blank(*byte));
+    if spelling[0] != " " || spelling[1].len() > 1 || spelling[1] == "\t" || has_blanks {
         flags.set("unusual_start_line");
     }
     Some(Box::new(spelling))

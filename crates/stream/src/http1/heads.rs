@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use super::body::framing_of;
 use super::exchange::Open;
 use super::fields;
 use super::framing::{self, Body};
 use super::side::State;
-use super::{HeadPlace, Http1, framing_of, head, probe};
+use super::{HeadPlace, Http1, head, probe};
 use crate::event::{EventKind, Watermark};
 use crate::message::{Framing, MessageState, ResponseHead};
 use crate::parts::Parts;

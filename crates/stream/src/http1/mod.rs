@@ -1,5 +1,6 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), and what is left of HTTP/0.9.
 
+mod body;
 mod exchange;
 mod fields;
 mod framing;
@@ -15,11 +16,9 @@ mod tests;
 use bytes::Bytes;
 
 use self::exchange::{Open, Queue};
-use self::framing::Body;
 pub(crate) use self::head::Flags;
 use self::side::{Side, State};
-use crate::event::{EventKind, Watermark};
-use crate::message::Framing;
+use crate::event::Watermark;
 use crate::protocol::{Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
@@ -292,61 +291,21 @@ impl Http1 {
                     }
                 }
                 State::ChunkSize => {
-                    if self.body_was_not_sent(direction) {
-                        continue;
-                    }
-                    match self.side(direction).take_line(limit) {
-                        side::Line::Partial => {}
-                        side::Line::Whole(line, time) => {
-                            self.chunk_size(direction, &line, time, sink);
-                        }
-                        side::Line::TooLong => {
-                            self.flag(direction, "bad_chunk");
-                            self.break_off_here(direction, "malformed", sink);
-                        }
+                    if !self.body_was_not_sent(direction) {
+                        self.run_chunk_size(direction, limit, sink);
                     }
                 }
-                State::ChunkEnd => match self.side(direction).take_line(2) {
-                    side::Line::Partial => {}
-                    side::Line::Whole(line, time) if line == "\r\n" || line == "\n" => {
-                        if line == "\n" {
-                            self.flag(direction, "bare_lf");
-                        }
-                        self.touch(direction, time);
-                        sink.framing(line.len());
-                        self.side(direction).state = State::ChunkSize;
-                    }
-                    side::Line::Whole(line, _) => {
-                        sink.discard("malformed", line.len());
-                        self.flag(direction, "bad_chunk");
-                        self.break_off_here(direction, "malformed", sink);
-                    }
-                    side::Line::TooLong => {
-                        self.flag(direction, "bad_chunk");
-                        self.break_off_here(direction, "malformed", sink);
-                    }
-                },
-                State::Trailers { .. } => match self.side(direction).take_trailers(limit) {
-                    side::Trailers::Partial => {}
-                    side::Trailers::Whole { section, end, time } => {
-                        self.trailers(direction, &section, time);
-                        sink.message(section.len());
-                        sink.framing(end);
-                        self.finish(direction);
-                    }
-                    side::Trailers::TooLong => {
-                        self.flag(direction, "trailers_too_large");
-                        self.break_off_here(direction, "malformed", sink);
-                    }
-                },
+                State::ChunkEnd => self.run_chunk_end(direction, sink),
+                State::Trailers { .. } => self.run_trailers(direction, limit, sink),
             }
         }
     }
 
     fn run_head(&mut self, direction: Direction, limit: usize, sink: &mut Sink<'_>) {
         let side = self.side(direction);
-        let (is_lost, is_first) = (side.is_lost(), !side.has_had_head);
-        let probe = |bytes: &[u8]| match (is_lost, is_first) {
+        // Where it is unsure that a message starts, nothing unusual is taken for one.
+        let (is_unsure, is_first) = (side.is_lost() || !side.is_sure, !side.has_had_head);
+        let probe = |bytes: &[u8]| match (is_unsure, is_first) {
             (true, _) => probe::probe(direction, bytes, false),
             (false, true) => probe::accept(direction, bytes),
             (false, false) => probe::follow(direction, bytes),
@@ -409,104 +368,6 @@ impl Http1 {
     fn end_simple_request(&mut self, sink: &mut Sink<'_>) {
         if let Some((bytes, place)) = self.client.take_simple_head() {
             self.head(Direction::Client, &bytes, &place, sink);
-        }
-    }
-
-    fn begin_body(&mut self, direction: Direction, body: Body) {
-        let side = self.side(direction);
-        match body {
-            Body::None => self.finish(direction),
-            Body::Length(length) => side.state = State::Length(length),
-            Body::Chunked => side.state = State::ChunkSize,
-            Body::UntilClose => side.state = State::UntilClose,
-        }
-    }
-
-    fn run_body(&mut self, direction: Direction, sink: &mut Sink<'_>) {
-        let side = self.side(direction);
-        let limit = match side.state {
-            State::Length(left) | State::ChunkData(left) => left,
-            _ => u64::MAX,
-        };
-        let Some(Piece { bytes, time, .. }) = side.take_bytes(limit) else {
-            return;
-        };
-        let taken = bytes.len() as u64;
-        let mut is_over = false;
-        match &mut side.state {
-            State::Length(left) => {
-                *left -= taken;
-                is_over = *left == 0;
-            }
-            State::ChunkData(left) => {
-                *left -= taken;
-                if *left == 0 {
-                    side.state = State::ChunkEnd;
-                }
-            }
-            _ => {}
-        }
-        sink.message(bytes.len());
-        if let Some(open) = self.current(direction) {
-            open.add_body(direction, bytes.len(), time);
-            let exchange = open.id.clone();
-            sink.event(EventKind::Body {
-                exchange: exchange.clone(),
-                direction,
-                chunk: bytes.clone(),
-                time,
-            });
-            if let Some(parts) = &mut open.progress(direction).parts {
-                parts.push(&bytes, time, &exchange, sink);
-            }
-        }
-        if is_over {
-            self.finish(direction);
-        }
-    }
-
-    fn chunk_size(
-        &mut self,
-        direction: Direction,
-        line: &Bytes,
-        time: Timestamp,
-        sink: &mut Sink<'_>,
-    ) {
-        let mut flags = Flags::default();
-        let content = &line[..line.len() - 1];
-        let content = content.strip_suffix(b"\r").unwrap_or_else(|| {
-            flags.set("bare_lf");
-            content
-        });
-        let size = framing::chunk_size(content, &mut flags);
-        if let Some(open) = self.current(direction) {
-            open.touch(direction, time);
-            open.progress(direction).flags.merge(flags);
-        }
-        let side = self.side(direction);
-        match size {
-            Some(0) => side.state = State::Trailers { line_start: 0 },
-            Some(size) => side.state = State::ChunkData(size),
-            None => {
-                sink.discard("malformed", line.len());
-                self.break_off_here(direction, "malformed", sink);
-                return;
-            }
-        }
-        sink.framing(line.len());
-    }
-
-    fn trailers(&mut self, direction: Direction, section: &Bytes, time: Timestamp) {
-        let mut flags = Flags::default();
-        let fields = head::parse_trailers(section, &mut flags);
-        fields::check_trailers(&fields, &mut flags);
-        if let Some(open) = self.current(direction) {
-            open.touch(direction, time);
-            open.progress(direction).flags.merge(flags);
-            match direction {
-                Direction::Client => open.request.trailers = fields,
-                Direction::Server => open.response.trailers = fields,
-            }
         }
     }
 
@@ -577,14 +438,5 @@ impl Http1 {
             self.server.ended = ended;
         }
         self.run(Direction::Client, sink);
-    }
-}
-
-fn framing_of(body: Body) -> Framing {
-    match body {
-        Body::None => Framing::None,
-        Body::Length(_) => Framing::Length,
-        Body::Chunked => Framing::Chunked,
-        Body::UntilClose => Framing::Close,
     }
 }

@@ -68,8 +68,16 @@ impl Http1 {
             return None;
         }
         // A request that was found after a gap may lie in a body, unless the server had answered
-        // when it had received all before it.
-        if !open.is_sure && self.has_gap && place.before != Some(open.request.offset) {
+        // when it had received all before it, and answers when it has received it and no more.
+        // The end of a body and the next request can look like one, but an odd one; and a response
+        // can come while its request still does, so that its own end has to be known.
+        let takes_turns = !self.server.is_lost()
+            && self.answered == place.offset
+            && open.request_progress.flags.is_empty()
+            && place.before == Some(open.request.offset)
+            && open.request_progress.done
+            && place.after == Some(open.request_progress.end);
+        if !open.is_sure && self.has_gap && !takes_turns {
             return None;
         }
         if open.losses_before == self.client.losses {
