@@ -151,7 +151,7 @@ impl Http2 {
                 // Its heads were before anything that was seen.
                 Standing::Idle | Standing::Unknown => {
                     let id = sink.exchange_id(offset, direction == Direction::Server);
-                    self.streams.insert(stream, Open::new(id));
+                    self.open(stream, Open::new(id));
                 }
             }
         }

@@ -159,7 +159,7 @@ impl Http2 {
             if !from_server && stream.is_multiple_of(2) {
                 open.flag(direction, "bad_stream_id");
             }
-            self.streams.insert(stream, open);
+            self.open(stream, open);
         }
         let breaks = self.side(direction).breaks;
         let Some(open) = self.streams.get(stream) else {
@@ -266,7 +266,7 @@ impl Http2 {
         open.head_bytes = decoded.bytes as u64;
         open.take_request(decoded, block, block.first_byte, sink);
         open.finish(Direction::Client, 0);
-        self.streams.insert(promised, open);
+        self.open(promised, open);
         self.streams
             .touch(promised, Direction::Server, block.offset);
         true

@@ -9,6 +9,9 @@ use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 
+/// A stream that may be over is given up after this part of the time after which a flow is.
+const STREAM_IDLE: u64 = 10;
+
 impl Http2 {
     /// The next bytes of a direction are missing.
     pub(super) fn miss(
@@ -116,6 +119,39 @@ impl Http2 {
         side.decoder.forget();
         side.decoder.bound(allowed);
         self.side(direction.opposite()).decoder.bound(None);
+        self.doubt.get_or_insert(sink.now);
+    }
+
+    /// Gives up streams whose end may be among what is missing, when nothing was seen of them for
+    /// long: else they would stay for as long as the connection does.
+    pub(super) fn settle_doubts(&mut self, sink: &mut Sink<'_>) {
+        let patience = sink.limits.idle_ns / STREAM_IDLE;
+        if self
+            .doubt
+            .is_none_or(|since| sink.now.since_ns(since) < patience)
+        {
+            return;
+        }
+        self.doubt = None;
+        let breaks = [self.client.breaks, self.server.breaks];
+        for stream in self.streams.ids() {
+            let Some(open) = self.streams.get(stream) else {
+                continue;
+            };
+            let is_doubtful = [Direction::Client, Direction::Server]
+                .into_iter()
+                .zip(breaks)
+                .any(|(direction, breaks)| {
+                    let progress = open.progress(direction);
+                    !progress.is_done && progress.breaks != breaks
+                });
+            let last = open.request.last_byte.max(open.response.last_byte);
+            if is_doubtful && sink.now.since_ns(last) >= patience {
+                self.break_off(stream, "end_unknown", sink);
+            } else if is_doubtful {
+                self.doubt = Some(sink.now);
+            }
+        }
     }
 
     /// Looks for frames where a segment starts, nowhere else.

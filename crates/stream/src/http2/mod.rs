@@ -22,6 +22,7 @@ mod tests;
 mod upgrade;
 
 use self::side::{Side, State};
+use self::stream::Open;
 use self::streams::Streams;
 use crate::event::Watermark;
 use crate::message::Exchange;
@@ -49,11 +50,14 @@ struct Http2 {
     /// The request of stream 1 is still with HTTP/1.
     awaits_request: bool,
     is_closed: bool,
+    /// Since then streams are open whose end may be missing.
+    doubt: Option<Timestamp>,
 }
 
 impl Parser for Http2 {
     fn piece(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
         self.receive(direction, piece, sink);
+        self.settle_doubts(sink);
         while let Some(stream) = self.streams.oldest_above(sink.limits.flow_buffer_bytes) {
             self.evict(stream, sink);
         }
@@ -131,6 +135,7 @@ impl Http2 {
             has_preface: false,
             awaits_request: false,
             is_closed: false,
+            doubt: None,
         }
     }
 
@@ -139,6 +144,14 @@ impl Http2 {
             Direction::Client => &mut self.client,
             Direction::Server => &mut self.server,
         }
+    }
+
+    /// Takes up a stream that begins now.
+    fn open(&mut self, stream: u32, mut open: Open) {
+        for direction in [Direction::Client, Direction::Server] {
+            open.progress_mut(direction).breaks = self.side(direction).breaks;
+        }
+        self.streams.insert(stream, open);
     }
 
     /// Emits the stream if it is over.

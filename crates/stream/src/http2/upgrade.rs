@@ -36,12 +36,13 @@ impl Http2 {
             has_preface: false,
             awaits_request: true,
             is_closed: false,
+            doubt: None,
         };
         let mut open = Open::new(switch.exchange.clone());
         if !http2.take_settings(switch.request) {
             open.flag(Direction::Client, "bad_http2_settings");
         }
-        http2.streams.insert(1, open);
+        http2.open(1, open);
         if !switch.exchange.from_response {
             let offset = switch.exchange.offset;
             http2.streams.touch(1, Direction::Client, offset);

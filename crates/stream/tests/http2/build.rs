@@ -129,11 +129,15 @@ pub fn check_late(says: Vec<Say>, expected: Expect) {
 
 #[track_caller]
 pub fn check_talk(talk: Talk, says: Vec<Say>, expected: Expect) {
-    let talk = says.into_iter().fold(talk, |talk, say| match say {
+    let talk = says.into_iter().fold(talk, say);
+    expected.assert_eq(&run(talk.close().segments(), Limits::default()));
+}
+
+pub fn say(talk: Talk, say: Say) -> Talk {
+    match say {
         Client(bytes) => talk.ask(bytes),
         Server(bytes) => talk.answer(bytes),
         LostClient(bytes) => talk.unseen(Direction::Client, vec![0; bytes]),
         LostServer(bytes) => talk.unseen(Direction::Server, vec![0; bytes]),
-    });
-    expected.assert_eq(&run(talk.close().segments(), Limits::default()));
+    }
 }

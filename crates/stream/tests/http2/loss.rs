@@ -1,7 +1,9 @@
 //! Connections that are joined late, or of which something is missing.
 
 use super::build::{Say::*, *};
+use crate::common::{Talk, run};
 use expect_test::expect;
+use twintap_stream::Limits;
 
 #[test]
 fn joined_between_requests() {
@@ -181,6 +183,40 @@ fn the_end_of_a_request_is_lost() {
             162 bytes: message 33 framing 129
         "#]],
     );
+}
+
+#[test]
+fn the_end_of_an_answer_is_lost() {
+    let talk = opening()
+        .into_iter()
+        .chain([
+            Client([ask(1, "/a"), ask(3, "/b")].concat()),
+            Server([headers(1, 0, &[0x88]), data(1, 0, "begin")].concat()),
+            LostServer(30),
+            Server(headers(3, 0, &[0x88])),
+        ])
+        .fold(Talk::new().handshake(), say);
+    // Now it shows that something is missing.
+    let talk = say(talk.wait(1000), Client(frame(6, 0, 0, b"12345678")));
+    // A minute later the one of which nothing came since is given up. So would be a stream that
+    // is silent for as long, of which it can't be told.
+    let talk = [Server(data(3, 0, "still ")), Client(ask(5, "/c"))]
+        .into_iter()
+        .fold(talk.wait(61_000), say);
+    let talk = [Server(
+        [data(3, END_STREAM, "here"), answer(5, "c")].concat(),
+    )]
+    .into_iter()
+    .fold(talk, say);
+    expect![[r#"
+        gap Server 48+30
+        GET /a complete -> 200 "begin" incomplete [end_unknown]
+        GET /b complete -> 200 "still here" complete
+        GET /c complete -> 200 "c" complete
+        closed Finished
+        228 bytes: message 55 framing 173
+    "#]]
+    .assert_eq(&run(talk.close().segments(), Limits::default()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod build;
 mod laws;
+mod limits;
 mod loss;
 mod streams;
 mod upgrade;
