@@ -207,7 +207,10 @@ impl Mysql {
             _ => self.session.transactions.inside(),
         };
         if let Some(open) = self.queue.open.back_mut() {
-            open.finish_without_reply();
+            // The server may have begun to answer before the command was whole.
+            if !open.response_progress.begun {
+                open.finish_without_reply();
+            }
             if let Some(head) = &mut open.request.head {
                 head.transaction = transaction;
             }

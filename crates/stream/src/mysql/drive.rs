@@ -237,7 +237,9 @@ impl Mysql {
             true => self.packets_in_frame(direction, &chunk, piece, sink),
             false => self.inflate(direction, &mut frames, &chunk, piece, sink),
         };
-        self.side(direction).frames = Some(frames);
+        if !self.is_opaque {
+            self.side(direction).frames = Some(frames);
+        }
         outcome
     }
 
@@ -368,7 +370,7 @@ impl Mysql {
             (After::Opaque, _) => {
                 self.client.current = None;
                 self.finish_reply();
-                self.is_opaque = true;
+                self.become_opaque(sink);
             }
             (After::Broken, _) => {
                 self.flag_current(direction, "malformed_packet");
@@ -377,11 +379,27 @@ impl Mysql {
         }
     }
 
+    /// From here on nothing is read; what is held of a header belongs to what is not.
+    fn become_opaque(&mut self, sink: &mut Sink<'_>) {
+        self.is_opaque = true;
+        for direction in [Direction::Client, Direction::Server] {
+            let side = self.side(direction);
+            let held = Piece {
+                offset: side.consumed,
+                bytes: Bytes::copy_from_slice(side.held()),
+                time: side.header_time,
+                after: None,
+            };
+            side.packets.reset();
+            side.frames = None;
+            side.consumed = held.end();
+            sink.opaque(direction, held);
+        }
+    }
+
     /// True when the packet that begins belongs to the reply in progress.
     fn continues_reply(&self, direction: Direction) -> bool {
-        direction == Direction::Server
-            && self.server.current.is_some()
-            && !self.is_next_reply(self.server.packets.first_length)
+        direction == Direction::Server && self.server.current.is_some() && !self.is_next_reply()
     }
 
     fn wanted(&self, direction: Direction, rest: &[u8], sink: &Sink<'_>) -> usize {

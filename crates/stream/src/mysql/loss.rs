@@ -113,6 +113,19 @@ impl Mysql {
         }
     }
 
+    /// Where a reply begins after a loss: the commands before one that its client began when it
+    /// had received bytes past the place of the loss were answered there.
+    pub(super) fn settle_answered(&mut self, begins: u64) {
+        while let Some(index) = self.queue.answering()
+            && let Some(next) = self.queue.open.get(index + 1)
+            && next
+                .request_after
+                .is_none_or(|after| after > self.server.lost_from && after <= begins)
+        {
+            self.lose_reply();
+        }
+    }
+
     /// More commands wait for their replies than any client sends: the oldest is given up.
     pub(super) fn drop_oldest(&mut self, sink: &mut Sink<'_>) {
         self.with_reply(|open| open.response_progress.flag("reply_unseen"));
@@ -133,7 +146,7 @@ impl Mysql {
         };
         if is_regained {
             let side = self.side(direction);
-            side.lost = None;
+            side.lost_from = side.lost.take().unwrap_or(0);
             side.is_regained = true;
         }
         is_regained

@@ -86,6 +86,8 @@ struct Side {
     expected: Option<u8>,
     /// Where it was lost; what follows need not be where a message starts.
     lost: Option<u64>,
+    /// Where it was lost before it was regained.
+    lost_from: u64,
     /// The next packet comes after a loss.
     is_regained: bool,
     /// The next message is a login.
@@ -270,10 +272,7 @@ impl Mysql {
 
     fn open_command(&mut self, place: Place, sink: &mut Sink<'_>) {
         self.settle_lost_replies(place.after);
-        if self.stage == Stage::LastEof
-            && self.session.deprecates_eof.is_none()
-            && place.after == Some(self.server.consumed)
-        {
+        if self.stage == Stage::LastEof && place.after == Some(self.server.consumed) {
             // The client has had the whole reply.
             self.learn_eof(true);
             self.finish_reply();
@@ -300,6 +299,9 @@ impl Mysql {
         if is_greeting {
             self.open_login(place, sink);
         } else {
+            if is_regained {
+                self.settle_answered(place.offset);
+            }
             if is_regained
                 && let Some(open) = self.queue.answered()
                 && open

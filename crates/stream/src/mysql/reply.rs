@@ -158,9 +158,11 @@ impl Mysql {
         }
     }
 
-    /// Whether a packet with this header can't belong to the reply that is in progress.
-    pub(super) fn is_next_reply(&self, length: usize) -> bool {
-        self.stage == Stage::LastEof && !matches!(length, 1 | 5)
+    /// Whether the packet whose header was just read can't belong to the reply in progress.
+    pub(super) fn is_next_reply(&self) -> bool {
+        let packets = &self.server.packets;
+        let follows = self.session.is_framed || self.server.expected == Some(packets.sequence);
+        self.stage == Stage::LastEof && !(follows && matches!(packets.first_length, 1 | 5))
     }
 
     fn first_packet(&mut self, head: &[u8], shape: Shape, sink: &Sink<'_>) -> After {

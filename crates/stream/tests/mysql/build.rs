@@ -1,7 +1,9 @@
 //! Packets of either side.
 
+use std::io::Write as _;
+
 use crate::common::Talk;
-use twintap_stream::Direction;
+use flate2::write::ZlibEncoder;
 
 pub const PROTOCOL_41: u32 = 1 << 9;
 pub const CONNECT_WITH_DB: u32 = 1 << 3;
@@ -115,8 +117,22 @@ pub fn talk(mut talk: Talk, turns: &[Vec<u8>]) -> Talk {
     talk
 }
 
-/// What a capture that begins later sees.
-pub fn unseen(talk: Talk, client: &[u8], server: &[u8]) -> Talk {
-    talk.unseen(Direction::Client, client)
-        .unseen(Direction::Server, server)
+/// A frame of the compressed protocol.
+pub fn zlib_frame(sequence: u8, inside: &[u8]) -> Vec<u8> {
+    let mut zlib = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(inside).expect("memory takes it");
+    frame(
+        sequence,
+        inside.len(),
+        &zlib.finish().expect("memory takes it"),
+    )
+}
+
+/// A frame that says that its payload inflates to so many bytes.
+pub fn frame(sequence: u8, inflated: usize, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = packet(sequence, b"");
+    bytes[..3].copy_from_slice(&(payload.len() as u32).to_le_bytes()[..3]);
+    bytes.extend_from_slice(&(inflated as u32).to_le_bytes()[..3]);
+    bytes.extend_from_slice(payload);
+    bytes
 }

@@ -2,4 +2,8 @@
 
 mod build;
 mod corpus;
+mod framed;
+mod hostile;
+mod laws;
+mod prepared;
 mod text;

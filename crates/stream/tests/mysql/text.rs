@@ -447,13 +447,13 @@ fn loss_of_a_whole_reply() {
     check(
         talk(lossy, &turns),
         expect![[r#"
-        Handshake "ann" "shop" complete -> Done affected=0 complete
-        gap Server 89+69
-        COM_QUERY "SELECT a FROM t" complete -> Rows a rows=2 complete
-        COM_QUERY "SELECT b FROM t" complete -> ? absent
-        closed Finished
-        270 bytes: message 226 framing 44
-    "#]],
+            Handshake "ann" "shop" complete -> Done affected=0 complete
+            gap Server 89+69
+            COM_QUERY "SELECT a FROM t" complete -> ? absent
+            COM_QUERY "SELECT b FROM t" complete -> Rows a rows=2 complete
+            closed Finished
+            270 bytes: message 226 framing 44
+        "#]],
     );
 }
 
