@@ -99,7 +99,9 @@ impl Parser for Reader {
         match (claim, protocol) {
             (Claim::Certain, Some(protocol)) => self.start(protocol, sink),
             (Claim::Unsure | Claim::Certain, _) => {
-                if self.held_bytes() > sink.limits.max_head_bytes {
+                if let Some(protocol) = self.judge_both() {
+                    self.start(protocol, sink);
+                } else if self.held_bytes() > sink.limits.max_head_bytes {
                     self.flush(sink);
                 }
             }
@@ -195,6 +197,17 @@ impl Reader {
         match protocol::probe(direction, &bytes, begins) {
             (Claim::NotMine, _) => protocol::probe(direction, &piece.bytes, false),
             verdict => verdict,
+        }
+    }
+
+    /// Probes the first pieces of both directions, when the server's answers the client's.
+    fn judge_both(&self) -> Option<&'static Protocol> {
+        let (client, server) = (self.client.held.front()?, self.server.held.front()?);
+        let is_answer = server.after.is_none_or(|after| after > client.offset);
+        let is_first = self.at_boundary && !self.client.is_opaque && !self.server.is_opaque;
+        match is_answer && is_first {
+            true => protocol::probe_both(&client.bytes, &server.bytes),
+            false => None,
         }
     }
 

@@ -51,6 +51,7 @@ pub mod part;
 mod parts;
 mod postgres;
 mod protocol;
+mod redis;
 mod roles;
 pub mod segment;
 mod sink;

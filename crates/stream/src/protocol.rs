@@ -15,7 +15,13 @@ pub(crate) const PROTOCOLS: &[Protocol] = &[
     crate::http2::PROTOCOL,
     crate::postgres::PROTOCOL,
     crate::mysql::PROTOCOL,
+    crate::redis::PROTOCOL,
 ];
+
+/// Protocols that both directions together give away where neither does alone: what the client
+/// began with, and what the server answered.
+type Pair = (fn(client: &[u8], server: &[u8]) -> Claim, &'static Protocol);
+const PAIRS: &[Pair] = &[(crate::redis::probe_both, &crate::redis::PROTOCOL)];
 
 /// Takes over a connection that HTTP/1 switched to its protocol.
 type Upgrade = fn(&Switch<'_>) -> Option<Box<dyn Parser>>;
@@ -140,4 +146,10 @@ pub(crate) fn probe(
         true => (Claim::Unsure, None),
         false => (Claim::NotMine, None),
     }
+}
+
+/// Asks what both directions together are, where neither is certain.
+pub(crate) fn probe_both(client: &[u8], server: &[u8]) -> Option<&'static Protocol> {
+    let claims = |(probe, _): &&Pair| probe(client, server) == Claim::Certain;
+    PAIRS.iter().find(claims).map(|(_, protocol)| *protocol)
 }

@@ -431,6 +431,24 @@ fn unsound_messages_are_read_up_to_where_they_break() {
 }
 
 #[test]
+fn text_in_place_of_a_message() {
+    for (text, is_text) in [
+        ("{\n  \"id\": 1\n}", true),
+        ("{\u{1}\"id\": 1}", false),
+        ("", false),
+        // A sound message too: field 4, 65.
+        (" A", false),
+    ] {
+        let bytes = Bytes::from(text);
+        let tree = Descriptors::new().read_as(None, &bytes, TreeLimits::default());
+        assert_eq!(tree.is_text, is_text, "{text:?}");
+        assert!(tree.fields.is_empty() || !is_text);
+        let tree = descriptors().read_as(Some("shop.Order"), &bytes, TreeLimits::default());
+        assert!(!tree.is_text);
+    }
+}
+
+#[test]
 fn limits_hold() {
     let mut nested = number(1, 1);
     for _ in 0..100 {

@@ -45,6 +45,41 @@ const WORDS: [&str; 27] = [
     "\0\0\0\0\x05hello",
 ];
 
+/// Commands and replies of Redis and parts of them.
+const RESP: &[&[u8]] = &[
+    b"*1\r\n$4\r\nPING\r\n",
+    b"*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n",
+    b"*1\r\n$11\r\nUNSUBSCRIBE\r\n",
+    b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$4\r\nSKIP\r\n",
+    b"CLIENT REPLY OFF\r\n",
+    b"CLIENT REPLY ON\r\n",
+    b"MULTI\r\nGET a\r\nEXEC\r\n",
+    b"HELLO 3\r\n",
+    b"RESET\r\n",
+    b"MONITOR\r\n",
+    b"SET a \"b\r\n",
+    b"*2\r\n$3\r\nGET\r\n$9999999\r\n",
+    b"*99999999\r\n",
+    b"$5\r\nhello\r\n",
+    b"+OK\r\n",
+    b"+QUEUED\r\n",
+    b"+1.5 [0 a] \"GET\"\r\n",
+    b"-ERR no\r\n",
+    b":1\r\n",
+    b"*-1\r\n",
+    b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n",
+    b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n",
+    b">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n",
+    b"|1\r\n+a\r\n:1\r\n",
+    b"%1\r\n+a\r\n~?\r\n,1.5\r\n.\r\n",
+    b"$?\r\n;3\r\nabc\r\n;0\r\n",
+    b"*1\r\n*1\r\n*1\r\n*1\r\n",
+    b"*2\r\n",
+    b"PSYNC ? -1\r\n",
+    b"+FULLRESYNC a 1\r\n",
+    b"\n",
+];
+
 /// Frames of a WebSocket and parts of them, plain and deflated.
 const FRAMES: &[&[u8]] = &[
     b"\x81\x02hi",
@@ -203,6 +238,12 @@ pub fn tcp(data: &[u8]) {
 /// Two directions of anything, in order, in segments of any size.
 pub fn http1(data: &[u8]) {
     talk(data, &[], &WORDS.map(str::as_bytes), limits());
+}
+
+/// Commands and replies of Redis, and noise, in any order.
+pub fn redis(data: &[u8]) {
+    let opening = [(Direction::Client, &b"*1\r\n$4\r\nPING\r\n"[..])];
+    talk(data, &opening, RESP, limits());
 }
 
 /// Frames and noise after an exchange that opened a WebSocket.
@@ -636,8 +677,8 @@ fn limits() -> Limits {
 /// Takes all events and checks both ledgers.
 fn check(streams: &mut Streams, emitted: &mut u64) {
     while let Some(event) = streams.poll_event() {
+        *emitted += u64::from(event.kind.is_exchange());
         if let EventKind::Exchange(exchange) = &event.kind {
-            *emitted += 1;
             let id = exchange.id.to_string();
             assert_eq!(id.parse().as_ref(), Ok(&exchange.id));
         }

@@ -74,6 +74,11 @@ proptest! {
     }
 
     #[test]
+    fn any_commands(data in vec(any::<u8>(), 0..2000)) {
+        hostile::redis(&data);
+    }
+
+    #[test]
     fn any_frames(data in vec(any::<u8>(), 0..2000)) {
         hostile::websocket(&data);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use twintap_stream::content::{self, Codings, DecodeLimits};
 use twintap_stream::message::{Protocol, field_values};
 use twintap_stream::{
     Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, Field, Part, PartKind,
@@ -66,13 +68,21 @@ impl Items {
 pub fn of_events(events: &[Event]) -> Items {
     let mut items = Items::default();
     let mut sockets = BTreeMap::new();
+    let mut bodies = Bodies::default();
     for event in events {
         match &event.kind {
+            EventKind::Body {
+                exchange,
+                direction,
+                chunk,
+                ..
+            } => bodies.add(exchange, *direction, chunk),
             EventKind::Exchange(exchange) => {
                 sockets.insert(exchange.id.clone(), exchange.endpoints);
+                let lengths = bodies.lengths(exchange);
                 match exchange.protocol {
-                    Protocol::Http2 => http2(exchange, &mut items),
-                    _ => http1(exchange, &mut items),
+                    Protocol::Http2 => http2(exchange, &lengths, &mut items),
+                    _ => http1(exchange, &lengths, &mut items),
                 }
             }
             EventKind::Part(part) => socket_part(part, &sockets, &mut items),
@@ -82,13 +92,61 @@ pub fn of_events(events: &[Event]) -> Items {
     items
 }
 
+/// The bodies of exchanges that are not over.
+#[derive(Default)]
+struct Bodies(BTreeMap<(ExchangeId, Direction), Vec<u8>>);
+
+/// How long both bodies are without their content codings: the number, or why there is none.
+struct Lengths {
+    request: String,
+    response: String,
+}
+
+impl Bodies {
+    fn add(&mut self, exchange: &ExchangeId, direction: Direction, chunk: &[u8]) {
+        let key = (exchange.clone(), direction);
+        self.0.entry(key).or_default().extend_from_slice(chunk);
+    }
+
+    fn lengths(&mut self, exchange: &Exchange) -> Lengths {
+        let (request, response) = (&exchange.request, &exchange.response);
+        let mut length = |direction, fields: Option<&[Field]>| {
+            let body = self.0.remove(&(exchange.id.clone(), direction));
+            decoded_length(fields.unwrap_or_default(), body.unwrap_or_default())
+        };
+        Lengths {
+            request: length(
+                Direction::Client,
+                request.head.as_ref().map(|head| &head.fields[..]),
+            ),
+            response: length(
+                Direction::Server,
+                response.head.as_ref().map(|head| &head.fields[..]),
+            ),
+        }
+    }
+}
+
+/// Of a body that can't be decoded to its end, how far it can, and what is wrong with it.
+fn decoded_length(fields: &[Field], body: Vec<u8>) -> String {
+    let codings = match Codings::of(fields) {
+        Ok(codings) => codings,
+        Err(fault) => return format!("{} ({fault})", body.len()),
+    };
+    let decoded = content::decode(&Bytes::from(body), &codings, DecodeLimits::default());
+    match decoded.fault {
+        None => decoded.bytes.len().to_string(),
+        Some(fault) => format!("{} ({fault})", decoded.bytes.len()),
+    }
+}
+
 /// The ports of both directions.
 fn ends(endpoints: Endpoints) -> (String, String) {
     let (client, server) = (endpoints.client.port(), endpoints.server.port());
     (format!("{client}>{server}"), format!("{server}>{client}"))
 }
 
-fn http1(exchange: &Exchange, items: &mut Items) {
+fn http1(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     let (to_server, to_client) = ends(exchange.endpoints);
     if let Some(head) = &exchange.request.head {
         let line = format!(
@@ -96,7 +154,7 @@ fn http1(exchange: &Exchange, items: &mut Items) {
             text(&head.method),
             text(&head.target),
             first(&head.fields, "host"),
-            length(&head.fields, exchange.request.body_bytes),
+            lengths.request,
         );
         items.add(Protocol::Http1, Kind::Request, &to_server, line);
     }
@@ -105,19 +163,21 @@ fn http1(exchange: &Exchange, items: &mut Items) {
         items.add(Protocol::Http1, Kind::Response, &to_client, line);
     }
     if let Some(head) = &exchange.response.head {
-        let line = format!(
-            "resp {to_client} {} {}",
-            head.status,
-            length(&head.fields, exchange.response.body_bytes),
-        );
+        let line = format!("resp {to_client} {} {}", head.status, lengths.response,);
         items.add(Protocol::Http1, Kind::Response, &to_client, line);
     }
 }
 
-fn http2(exchange: &Exchange, items: &mut Items) {
+/// The ground truth has the sum of DATA frames: content codings stay.
+fn http2(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     let (to_server, to_client) = ends(exchange.endpoints);
-    if exchange.request.head.as_ref().is_some_and(|head| head.version != "HTTP/2") {
-        return upgraded(exchange, items);
+    if exchange
+        .request
+        .head
+        .as_ref()
+        .is_some_and(|head| head.version != "HTTP/2")
+    {
+        return upgraded(exchange, lengths, items);
     }
     if let Some(head) = &exchange.request.head {
         let authority = match first(&head.fields, ":authority") {
@@ -129,7 +189,7 @@ fn http2(exchange: &Exchange, items: &mut Items) {
             text(&head.method),
             text(&head.target),
             declared(&head.fields),
-            length(&head.fields, exchange.request.body_bytes),
+            exchange.request.body_bytes,
         );
         items.add(Protocol::Http2, Kind::Request, &to_server, line);
     }
@@ -137,11 +197,11 @@ fn http2(exchange: &Exchange, items: &mut Items) {
 }
 
 /// An exchange that began with HTTP/1 and was answered in HTTP/2.
-fn upgraded(exchange: &Exchange, items: &mut Items) {
+fn upgraded(exchange: &Exchange, lengths: &Lengths, items: &mut Items) {
     let mut of_http1 = exchange.clone();
     of_http1.response.head = None;
     of_http1.interim.retain(|head| head.version != "HTTP/2");
-    http1(&of_http1, items);
+    http1(&of_http1, lengths, items);
     http2_response(exchange, &ends(exchange.endpoints).1, items);
 }
 
@@ -156,7 +216,7 @@ fn http2_response(exchange: &Exchange, to_client: &str, items: &mut Items) {
             "h2resp {to_client} {}{}{grpc} {}",
             head.status,
             declared(&head.fields),
-            length(&head.fields, exchange.response.body_bytes),
+            exchange.response.body_bytes,
         );
         items.add(Protocol::Http2, Kind::Response, to_client, line);
     }
@@ -181,14 +241,6 @@ fn socket_part(part: &Part, sockets: &BTreeMap<ExchangeId, Endpoints>, items: &m
     };
     let line = format!("ws {ends} op={code} {}", part.bytes);
     items.add(Protocol::Http1, Kind::Part, &ends, line);
-}
-
-/// The length of a body, where no content coding changes it.
-fn length(fields: &[Field], bytes: u64) -> String {
-    match field_values(fields, "content-encoding").next() {
-        Some(_) => "*".to_owned(),
-        None => bytes.to_string(),
-    }
 }
 
 fn declared(fields: &[Field]) -> String {

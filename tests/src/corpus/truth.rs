@@ -44,12 +44,9 @@ impl Row<'_> {
         format!("{}>{}", self.cell(3), self.cell(4))
     }
 
-    /// The length of the body, where no content coding changes it.
+    /// The length of the body, without its content codings.
     fn length(&self) -> &str {
-        match self.cell(12) {
-            "" => self.cell(13),
-            _ => "*",
-        }
+        self.cell(13)
     }
 
     fn http1(&self, items: &mut Items) {

@@ -21,6 +21,10 @@ pub struct Tree {
     /// Where and why reading stopped before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<TreeFault>,
+    /// True when it has no type, is no sound message, but is text without control characters other
+    /// than those of lines and tabs: JSON, say. Then it has no fields.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_text: bool,
 }
 
 /// One field.

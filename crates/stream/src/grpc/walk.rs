@@ -45,7 +45,14 @@ impl<'a> Walk<'a> {
     }
 
     pub fn message(&mut self, type_name: Option<&str>) -> Tree {
-        self.tree(0..self.message.len(), type_name, 0)
+        let span = 0..self.message.len();
+        let mut tree = self.tree(span.clone(), type_name, 0);
+        let is_unsound = matches!(tree.fault, Some(TreeFault::Unsound { .. }));
+        if type_name.is_none() && is_unsound && self.text(&span).is_some_and(are_lines) {
+            tree.is_text = true;
+            tree.fields.clear();
+        }
+        tree
     }
 
     fn tree(&mut self, span: Range<usize>, type_name: Option<&str>, depth: usize) -> Tree {
@@ -56,6 +63,7 @@ impl<'a> Walk<'a> {
             type_name: type_name.map(Into::into),
             fields: read.fields,
             fault: read.fault,
+            is_text: false,
         };
         if type_name == Some(ANY) {
             self.open_any(&mut tree, depth);
@@ -174,6 +182,7 @@ impl<'a> Walk<'a> {
                 type_name,
                 fields: read.fields,
                 fault: read.fault,
+                is_text: false,
             };
             let note = is_misfit.then_some(Note::WireTypeDiffers);
             (from..read.end, Value::Group(tree), note)
@@ -304,9 +313,7 @@ impl<'a> Walk<'a> {
     fn guess(&mut self, span: &Range<usize>, depth: usize) -> Reading {
         let text = self.text(span);
         let is_plain = text.is_some_and(|text| !text.contains(char::is_control));
-        let is_lines = text.is_some_and(|text| {
-            !text.contains(|letter: char| letter.is_control() && !"\t\r\n".contains(letter))
-        });
+        let is_lines = text.is_some_and(are_lines);
         let is_message = Cursor::new(self.message, span.clone()).reads_as_message();
         let (basis, value) = match (is_plain, is_message, is_lines, text) {
             (true, is_message, _, Some(text)) => {
@@ -370,6 +377,10 @@ fn basis_of(has_other_reading: bool) -> Basis {
         true => Basis::Ambiguous,
         false => Basis::Guess,
     }
+}
+
+fn are_lines(text: &str) -> bool {
+    !text.contains(|letter: char| letter.is_control() && !"\t\r\n".contains(letter))
 }
 
 fn zigzag(number: u64) -> i64 {
