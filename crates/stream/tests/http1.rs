@@ -565,11 +565,10 @@ fn other_protocols() {
     check(
         &["*1\r\n$4\r\nPING\r\n", "+PONG\r\n"],
         expect![[r#"
-        opaque Client "*1\r\n$4\r\nPING\r\n"
-        opaque Server "+PONG\r\n"
-        closed Finished
-        21 bytes: message 0 framing 0 opaque 21
-    "#]],
+            PING complete -> Done "PONG" complete
+            closed Finished
+            21 bytes: message 21 framing 0
+        "#]],
     );
     check(
         &[

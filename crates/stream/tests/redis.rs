@@ -375,6 +375,99 @@ fn replication() {
 }
 
 #[test]
+fn a_transaction_that_began_before_the_capture() {
+    check_talk(
+        Talk::new()
+            .ask(command("GET a"))
+            .answer("+QUEUED\r\n")
+            .ask([command("GET b"), command("EXEC"), command("GET c")].concat())
+            .answer("+QUEUED\r\n*2\r\n:1\r\n:2\r\n$-1\r\n")
+            .close(),
+        expect![[r#"
+            began before
+            GET "a" <0 Inside> complete -> Done "QUEUED" complete
+            GET "b" <0 Inside> complete -> Done "QUEUED" complete
+            EXEC <0 Commit> complete -> Rows rows=2 complete
+            GET "c" complete -> Value complete
+            closed Finished
+            109 bytes: message 109 framing 0
+        "#]],
+    );
+}
+
+#[test]
+fn confirmations_that_do_not_come() {
+    check(
+        &[
+            (
+                "SUBSCRIBE a b",
+                "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n",
+            ),
+            ("PSUBSCRIBE", "-ERR wrong number of arguments\r\n"),
+            (
+                "UNSUBSCRIBE",
+                "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n",
+            ),
+        ],
+        expect![[r#"
+            SUBSCRIBE "a" "b" complete -> Done "subscribe" rows=1 incomplete
+            PSUBSCRIBE complete -> Error ERR "ERR wrong number of arguments" complete
+            UNSUBSCRIBE complete -> Done "unsubscribe" rows=1 complete
+            closed Finished
+            171 bytes: message 171 framing 0
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_server_says_unasked_does_not_pile_up() {
+    let talk = Talk::new()
+        .handshake()
+        .ask(command("PING"))
+        .answer("+PONG\r\n")
+        .ask("*2\r\n$3\r\nGET\r\n$99999999\r\n")
+        .answer("-ERR no\r\n:1\r\n:2\r\n")
+        .ask("abc");
+    check_talk(
+        talk.close(),
+        expect![[r#"
+        PING complete -> Done "PONG" complete
+        ? absent -> Value "1" complete [unpaired]
+        ? absent -> Value "2" complete [unpaired]
+        ? incomplete -> Error ERR "ERR no" complete
+        closed Finished
+        65 bytes: message 65 framing 0
+    "#]],
+    );
+}
+
+#[test]
+fn commands_that_nobody_answers_are_given_up() {
+    let talk = (0..8).fold(Talk::new().handshake(), |talk, number| {
+        talk.ask(command(&format!("GET {number}")))
+    });
+    let limits = Limits {
+        flow_buffer_bytes: 4000,
+        ..Limits::default()
+    };
+    let text = run(talk.answer("$1\r\na\r\n").close().segments(), limits);
+    expect![[r#"
+        GET "0" complete -> ? absent [not_awaited]
+        GET "1" complete -> ? absent [not_awaited]
+        ? absent -> Value complete [unpaired]
+        GET "2" complete -> ? absent
+        GET "3" complete -> ? absent
+        GET "4" complete -> ? absent
+        GET "5" complete -> ? absent
+        GET "6" complete -> ? absent
+        GET "7" complete -> ? absent
+        closed Finished
+        167 bytes: message 167 framing 0
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
 fn what_is_no_resp() {
     check(
         &[

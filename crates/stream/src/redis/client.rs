@@ -59,7 +59,16 @@ impl Client {
         }
     }
 
-    /// RESET was answered.
+    /// Bytes of memory that what is kept of an unfinished command takes.
+    pub fn state_bytes(&self) -> u64 {
+        match &self.state {
+            State::Array(scanner) => scanner.kept_bytes(),
+            State::Inline(line) => line.len() as u64,
+            State::Between | State::Lost => 0,
+        }
+    }
+
+    /// RESET was sent.
     pub fn reset(&mut self) {
         self.transaction = None;
     }

@@ -179,8 +179,9 @@ impl Parser for Redis {
         let mut requests = open.iter().filter(|open| !open.id.from_response);
         let first = requests.next().map(|open| open.request.offset);
         let client = self.client.consumed;
-        let replies = open.iter().chain(&self.push);
-        let begun = replies.filter_map(|open| open.response_start).min();
+        let push = self.push.as_ref().and_then(|open| open.response_start);
+        let begun = [push, self.queue.first_reply()];
+        let begun = begun.into_iter().flatten().min();
         let server = self.server.consumed;
         Watermark {
             client: first.map_or(client, |first| first.min(client)),
@@ -193,6 +194,6 @@ impl Parser for Redis {
     }
 
     fn state_bytes(&self) -> u64 {
-        self.queue.cost
+        self.queue.cost + self.client.state_bytes()
     }
 }

@@ -115,6 +115,17 @@ impl Open {
         *last = time.max(*last);
     }
 
+    /// True while a known number of confirmations is to come.
+    pub fn lacks_confirmations(&self) -> bool {
+        matches!(
+            self.role,
+            Role::Subscription {
+                left: Some(1..),
+                ..
+            }
+        )
+    }
+
     /// The message in `direction` is over; absent when nothing of it was seen.
     pub fn finish(&mut self, direction: Direction) {
         let (progress, state) = match direction {

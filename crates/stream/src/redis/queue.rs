@@ -12,6 +12,9 @@ use crate::event::EventKind;
 use crate::segment::Direction;
 use crate::sink::Sink;
 
+/// Behind more commands than this nobody looks whether one is the only one that is open.
+const MAX_LOOK: usize = 64;
+
 /// From a loss until order tells again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doubt {
@@ -76,8 +79,8 @@ impl Queue {
             return Some(index);
         };
         let is_before = self.open.get(index)?.request.offset < doubt.from_request;
-        let others = self.open.range(index + 1..asked_before);
-        let is_single = others.into_iter().all(|open| open.answered.done);
+        let mut others = self.open.range(index + 1..asked_before);
+        let is_single = others.len() < MAX_LOOK && others.all(|open| open.answered.done);
         (is_before || doubt.knows_all && is_single).then_some(index)
     }
 
@@ -91,10 +94,8 @@ impl Queue {
         if self.is_overlapping {
             return;
         }
-        while let Some(index) = self.answering()
-            && let Some(open) = self.open.get_mut(index)
-            && open.after < newest
-        {
+        let earlier = self.open.iter_mut().take_while(|open| open.after < newest);
+        for open in earlier.filter(|open| !open.answered.done) {
             open.answered.flags.set("reply_lost");
             open.finish(Direction::Server);
         }
@@ -112,6 +113,27 @@ impl Queue {
         self.cost += open.cost;
         self.open.insert(at, open);
         at
+    }
+
+    /// Where the first reply begins that is not emitted.
+    pub fn first_reply(&self) -> Option<u64> {
+        // Replies come in order: none has begun after the one whose turn it is.
+        let seen = self.answering().map_or(self.open.len(), |index| index + 1);
+        let mut begun = self.open.iter().take(seen);
+        begun.find_map(|open| open.response_start)
+    }
+
+    /// Emits the exchanges that are over, in order; `replied` is the index of one that just was.
+    /// One without a command need not wait for those before it.
+    pub fn emit_replied(&mut self, replied: usize, sink: &mut Sink<'_>) {
+        let is_alone = |open: &Open| open.id.from_response && open.answered.done;
+        if self.open.get(replied).is_some_and(is_alone)
+            && let Some(open) = self.open.remove(replied)
+        {
+            self.cost = self.cost.saturating_sub(open.cost);
+            self.emit_one(open, sink);
+        }
+        self.emit(sink);
     }
 
     /// Emits the exchanges at the front that are over.

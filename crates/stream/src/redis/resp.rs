@@ -91,6 +91,8 @@ pub(super) struct Scanner {
     line_bytes: u64,
     /// The word that is being read, when it is kept.
     word: Option<Vec<u8>>,
+    /// What the kept words cost.
+    kept: u64,
     pub seen: Seen,
 }
 
@@ -112,8 +114,14 @@ impl Scanner {
             line: Vec::new(),
             line_bytes: 0,
             word: None,
+            kept: 0,
             seen: Seen::default(),
         }
+    }
+
+    /// Bytes of memory that the kept words of a command take.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept
     }
 
     /// Reads on; gives how many bytes belong to the message, and whether it ends there.
@@ -364,6 +372,7 @@ impl Scanner {
                 self.kind = Kind::Command {
                     budget: budget - cost as usize,
                 };
+                self.kept += cost;
                 self.word = Some(Vec::new());
             }
             Kind::Reply => {

@@ -252,6 +252,7 @@ impl Redis {
             && let Some(open) = self.replying()
             && open.response_start.is_some()
         {
+            open.answered.is_damaged |= open.lacks_confirmations();
             open.finish(Direction::Server);
             self.queue.emit(sink);
         }
@@ -282,7 +283,13 @@ impl Redis {
 
     fn end_answer(&mut self, seen: Seen, sink: &mut Sink<'_>) {
         let mut head = head_of(&seen);
-        let Some(open) = self.replying() else { return };
+        let index = self.queue.answering();
+        let Some((index, open)) = index.and_then(|index| {
+            let open = self.queue.open.get_mut(index)?;
+            Some((index, open))
+        }) else {
+            return;
+        };
         if seen.text_is_cut {
             open.answered.flags.set("text_cut");
         }
@@ -317,7 +324,7 @@ impl Redis {
             if seen.kind == b'*' {
                 self.server.subscribed = count;
             }
-            return self.queue.emit(sink);
+            return self.queue.emit_replied(index, sink);
         }
         let has_failed = head.kind == ReplyKind::Error;
         let is_queued = &head.text[..] == b"QUEUED" && head.kind == ReplyKind::Done;
@@ -343,7 +350,7 @@ impl Redis {
         open.response.head = Some(head);
         open.finish(Direction::Server);
         match role {
-            Role::Multi if has_failed => self.forget_transaction(),
+            Role::Multi if has_failed => self.forget_transaction(index),
             Role::Reset if !has_failed => {
                 self.server.subscribed = Some(0);
                 self.server.is_monitoring = false;
@@ -351,24 +358,29 @@ impl Redis {
             Role::Monitor if !has_failed => self.server.is_monitoring = true,
             // RESP3 has a type of its own for what is published.
             Role::Hello if seen.kind == b'%' => self.server.subscribed = Some(0),
-            _ if is_queued => self.adopt_transaction(),
+            _ if is_queued => self.adopt_transaction(index),
             _ => {}
         }
-        self.queue.emit(sink);
+        self.queue.emit_replied(index, sink);
         if starts_replication {
             self.become_opaque(sink);
         }
     }
 
     /// MULTI was refused: what follows it is in no transaction.
-    fn forget_transaction(&mut self) {
-        let refused = self.queue.open.iter().rev().find_map(|open| {
-            let transaction = open.request.head.as_ref()?.transaction?;
-            let is_begin = open.role == Role::Multi && open.answered.done;
-            (is_begin && transaction.step == TransactionStep::Begin).then_some(transaction.index)
-        });
-        let Some(index) = refused else { return };
-        for open in &mut self.queue.open {
+    fn forget_transaction(&mut self, multi: usize) {
+        let head = self
+            .queue
+            .open
+            .get(multi)
+            .and_then(|open| open.request.head.as_ref());
+        let refused = head
+            .and_then(|head| head.transaction)
+            .filter(|transaction| transaction.step == TransactionStep::Begin);
+        let Some(Transaction { index, .. }) = refused else {
+            return;
+        };
+        for open in self.queue.open.range_mut(multi..) {
             if let Some(head) = &mut open.request.head {
                 head.transaction = head.transaction.filter(|of| of.index != index);
             }
@@ -379,9 +391,7 @@ impl Redis {
     }
 
     /// A command was queued though no transaction is known: its begin was not seen.
-    fn adopt_transaction(&mut self) {
-        let queued = self.queue.open.iter().rposition(|open| open.answered.done);
-        let Some(first) = queued else { return };
+    fn adopt_transaction(&mut self, first: usize) {
         let is_unknown = |open: &Open| {
             let head = open.request.head.as_ref();
             head.is_some_and(|head| head.transaction.is_none())
@@ -450,13 +460,14 @@ impl Redis {
             open.answered.is_damaged = true;
             open.finish(Direction::Server);
             self.queue.emit_one(open, sink);
-        }
-        let is_begun = self
-            .replying()
-            .is_some_and(|open| open.response_start.is_some());
-        if is_begun && let Some(open) = self.replying() {
-            open.answered.is_damaged = true;
+        } else if let Some(index) = self.queue.answering()
+            && let Some(open) = self.queue.open.get_mut(index)
+            && open.response_start.is_some()
+        {
+            let is_within = matches!(self.server.state, State::Reply(_));
+            open.answered.is_damaged |= is_within || open.lacks_confirmations();
             open.finish(Direction::Server);
+            self.queue.emit_replied(index, sink);
         }
         if !matches!(self.server.state, State::Lost) {
             self.server.state = State::Between;
