@@ -9,6 +9,7 @@ use twintap_stream::content::DecodeLimits;
 use twintap_stream::grpc::{
     Basis, BodyForm, Descriptors, Status, TreeLimits, Value, messages, web_trailers,
 };
+use twintap_stream::message::MessageState;
 use twintap_stream::{Direction, Event, EventKind, Exchange, Field, Part};
 use twintap_tests::corpus::{Corpus, replay};
 
@@ -77,8 +78,22 @@ fn call(
         .map_or("?".into(), |head| String::from_utf8_lossy(&head.target));
     let protocol = exchange.protocol.name();
     let _ = writeln!(text, "{protocol} {path}");
-    body("->", sent, &request.0, &request.1, text);
-    let trailers = body("<-", answered, &response.0, &response.1, text);
+    body(
+        "->",
+        sent,
+        &request.0,
+        &request.1,
+        exchange.request.state,
+        text,
+    );
+    let trailers = body(
+        "<-",
+        answered,
+        &response.0,
+        &response.1,
+        exchange.response.state,
+        text,
+    );
     let trailers = [&exchange.response.trailers[..], &trailers].concat();
     if let Some(status) = Status::of(answered, &trailers) {
         let _ = writeln!(text, "  status {:?} {:?}", status.code, status.message);
@@ -91,6 +106,7 @@ fn body(
     fields: &[Field],
     body: &Bytes,
     parts: &[&Part],
+    state: MessageState,
     text: &mut String,
 ) -> Vec<Field> {
     let mut trailers = Vec::new();
@@ -132,7 +148,11 @@ fn body(
         text.push_str(if tree.is_whole() { "\n" } else { " ...\n" });
     }
     let found: Vec<_> = parts.iter().map(|part| (part.offset, part.bytes)).collect();
-    assert!(found.is_empty() || found == places);
+    match state {
+        MessageState::Complete => assert_eq!(found, places),
+        // Where frames begin after a hole is unknown.
+        _ => assert!(places.starts_with(&found), "{found:?} {places:?}"),
+    }
     trailers
 }
 

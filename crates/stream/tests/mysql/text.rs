@@ -486,14 +486,17 @@ fn hole_within_a_row() {
         .unseen(Direction::Server, &reply[80..100])
         .answer(&reply[100..]);
     let turns = [query("DO 1"), packet(1, ok(0, 2))];
-    check(talk(lossy, &turns), expect![[r#"
+    check(
+        talk(lossy, &turns),
+        expect![[r#"
         Handshake "ann" "shop" complete -> Done affected=0 complete
         gap Server 169+20
         COM_QUERY "SELECT a FROM t" complete -> Rows a rows=2 incomplete [gap_in_message]
         COM_QUERY "DO 1" complete -> Done affected=0 complete
         closed Finished
         449 bytes: message 401 framing 48
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -505,14 +508,17 @@ fn hole_within_a_statement() {
         .ask(&ask[30..])
         .answer(packet(1, ok(1, 2)));
     let turns = [query("DO 1"), packet(1, ok(0, 2))];
-    check(talk(lossy, &turns), expect![[r#"
+    check(
+        talk(lossy, &turns),
+        expect![[r#"
         Handshake "ann" "shop" complete -> Done affected=0 complete
         gap Client 92+10
         COM_QUERY "INSERT INTO t V" incomplete [gap_in_message statement_cut] -> Done affected=1 complete
         COM_QUERY "DO 1" complete -> Done affected=0 complete
         closed Finished
         234 bytes: message 206 framing 28
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -524,37 +530,46 @@ fn hole_over_two_commands() {
         .ask(&both[30..])
         .answer(results(&eof(2)));
     let turns = [query("DO 1"), packet(1, ok(0, 2))];
-    check(talk(lossy, &turns), expect![[r#"
+    check(
+        talk(lossy, &turns),
+        expect![[r#"
         Handshake "ann" "shop" complete -> Done affected=0 complete
         gap Client 82+20
         ? incomplete -> Rows a rows=2 complete
         COM_QUERY "DO 1" complete -> Done affected=0 complete
         closed Finished
         270 bytes: message 212 framing 48 resync 10
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn reply_that_nobody_asked_for() {
     let start =
         connected(PLAIN).answer(packet(0, error(4031, "#HY000The client was disconnected")));
-    check(start, expect![[r##"
+    check(
+        start,
+        expect![[r##"
         Handshake "ann" "shop" complete -> Done affected=0 complete
         ? absent -> Error 4031 "#HY000The client was disconnected" complete
         closed Finished
         201 bytes: message 185 framing 16
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
 fn a_reply_comes_first() {
     let start = Talk::new().answer(results(&eof(2)));
     let turns = [query("DO 1"), packet(1, ok(0, 2))];
-    check(talk(start, &turns), expect![[r#"
+    check(
+        talk(start, &turns),
+        expect![[r#"
         began before
         ? absent -> Rows a rows=2 complete [capabilities_unknown]
         COM_QUERY "DO 1" complete -> Done affected=0 complete [capabilities_unknown]
         closed Finished
         89 bytes: message 57 framing 32
-    "#]]);
+    "#]],
+    );
 }
