@@ -24,11 +24,13 @@ fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().unwrap_or_default();
     let folder = arguments.next().map(PathBuf::from);
-    let workloads: [(&str, fn() -> Vec<Segment>); 4] = [
+    let workloads: [(&str, fn() -> Vec<Segment>); 6] = [
         ("large-1448", || large(1448)),
         ("large-64k", || large(65_000)),
         ("small", small),
         ("short", short),
+        ("http2-large", || http2(1 << 20, 65_000)),
+        ("http2-small", || http2(1 << 10, 65_000)),
     ];
     for (name, make) in workloads {
         if !name.contains(&wanted) {
@@ -178,6 +180,53 @@ fn short() -> Vec<Segment> {
             talk.say(flow, Direction::Client, TcpFlags::FIN, Bytes::new());
             talk.say(flow, Direction::Server, 0, Bytes::new());
         }
+    }
+    talk.segments
+}
+
+/// One connection of HTTP/2 with eight streams at a time and answers of `body_bytes`.
+fn http2(body_bytes: usize, segment_bytes: usize) -> Vec<Segment> {
+    const STREAMS: u32 = 8;
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let [_, a, b, c] = (payload.len() as u32).to_be_bytes();
+        let [s, t, u, v] = stream.to_be_bytes();
+        [&[a, b, c, kind, flags, s, t, u, v], payload].concat()
+    };
+    let mut talk = Talk::new();
+    let mut flow = Flow::new(1);
+    talk.handshake(&mut flow);
+    let settings = frame(4, 0, 0, &[]);
+    let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat();
+    talk.say(&mut flow, Direction::Client, 0, opening.into());
+    talk.say(&mut flow, Direction::Server, 0, settings.into());
+    // Fields that the first request adds to the table, and the later ones refer to.
+    let mut ask = vec![0x82, 0x86, 0x44, 14];
+    ask.extend(
+        b"/products/1042\x41\x0cshop.example\x60\x28session=1f2e3d4c5b6a79880716253443526170",
+    );
+    let again = [0x82, 0x86, 0xc0, 0xbf, 0xbe];
+    let body = vec![b'x'; body_bytes];
+    let rounds = (TOTAL_BYTES / 2 / body_bytes) as u32 / STREAMS;
+    for round in 0..rounds {
+        let mut asked = Vec::new();
+        let mut answered = Vec::new();
+        for place in 0..STREAMS {
+            let stream = 1 + 2 * (round * STREAMS + place);
+            let block = if stream == 1 { &ask[..] } else { &again };
+            asked.extend(frame(1, 5, stream, block));
+            answered.extend(frame(1, 4, stream, &[0x88]));
+            for chunk in body.chunks(1 << 14) {
+                answered.extend(frame(0, 0, stream, chunk));
+            }
+            answered.extend(frame(0, 1, stream, &[]));
+        }
+        talk.say(&mut flow, Direction::Client, 0, asked.into());
+        let mut rest = Bytes::from(answered);
+        while !rest.is_empty() {
+            let part = rest.split_to(segment_bytes.min(rest.len()));
+            talk.say(&mut flow, Direction::Server, 0, part);
+        }
+        talk.say(&mut flow, Direction::Client, 0, Bytes::new());
     }
     talk.segments
 }
