@@ -19,6 +19,10 @@ pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
+/// RFC 7838, RFC 8336 and RFC 9218.
+pub(super) const ALTSVC: u8 = 0xa;
+pub(super) const ORIGIN: u8 = 0xc;
+pub(super) const PRIORITY_UPDATE: u8 = 0x10;
 
 pub(super) const ACK: u8 = 0x1;
 pub(super) const END_STREAM: u8 = 0x1;
@@ -82,6 +86,12 @@ impl Header {
             ),
             WINDOW_UPDATE => (self.length == 4, 0),
             CONTINUATION => (is_of_stream, END_HEADERS),
+            ALTSVC => ((2..=MIN_MAX_FRAME).contains(&self.length), 0),
+            ORIGIN => (!is_of_stream && self.length <= MIN_MAX_FRAME, 0),
+            PRIORITY_UPDATE => (
+                !is_of_stream && (4..=MIN_MAX_FRAME).contains(&self.length),
+                0,
+            ),
             _ => (false, 0),
         };
         fits && !self.is_reserved && self.flags & !flags == 0

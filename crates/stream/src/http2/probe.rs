@@ -35,6 +35,8 @@ pub(super) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
     match is_of_direction && chain.is_sound {
         true if has_head || chain.frames >= 2 => Claim::Certain,
         true if chain.frames == 1 && chain.is_exact => Claim::Unsure,
+        // The begin of one frame, where one may begin.
+        true if begins && may_begin(bytes) => Claim::Unsure,
         _ => Claim::NotMine,
     }
 }
@@ -51,6 +53,15 @@ pub(super) fn resumes(bytes: &[u8], is_open: impl FnOnce(u32) -> bool) -> bool {
         header.stream != 0 && header.length <= frame::MIN_MAX_FRAME && is_open(header.stream)
     });
     chain.frames >= 2 || chain.is_exact || chain.head.is_some() || is_known
+}
+
+/// Whether bytes that are no whole frame may be the begin of one.
+fn may_begin(bytes: &[u8]) -> bool {
+    let is_short = bytes.first() == Some(&0);
+    is_short
+        && bytes
+            .get(3)
+            .is_none_or(|kind| *kind <= frame::PRIORITY_UPDATE)
 }
 
 /// A server begins with a SETTINGS frame. An empty one is too little to be sure.

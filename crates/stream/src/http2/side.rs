@@ -134,8 +134,9 @@ impl Side {
     pub fn watermark(&self) -> u64 {
         let is_between = match self.state {
             State::Header | State::Start => self.held.is_empty(),
-            State::Payload { .. } => false,
-            State::Lost | State::Data { .. } | State::Skip { .. } => true,
+            // It goes on where a frame starts, so that it can.
+            State::Payload { .. } | State::Data { .. } | State::Skip { .. } => false,
+            State::Lost => true,
         };
         let own = match is_between {
             true => self.consumed,

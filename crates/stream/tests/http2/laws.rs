@@ -5,7 +5,7 @@ use crate::common::{Talk, Tap, render};
 use crate::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use twintap_stream::{Direction, Event, EventKind, Limits, Timestamp};
+use twintap_stream::{Direction, Event, EventKind, FlowId, Limits, Segment, Source, Timestamp};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -44,6 +44,41 @@ proptest! {
         }
         let seen = exchanges(&run(segments));
         for (text, is_complete) in seen {
+            prop_assert!(
+                !is_complete || whole.iter().any(|(other, _)| *other == text),
+                "made up: {text}\nof {whole:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_restart_loses_nothing(acts in acts(), cuts in vec(1..60usize, 1..40), at in any::<prop::sample::Index>()) {
+        let acts = lawful(acts);
+        let segments = from_kernel(talk(&acts, &cuts).segments());
+        let whole = exchanges(&run(segments.clone()));
+        let at = at.index(segments.len());
+        let mut first = Tap::new(Limits::default());
+        for segment in &segments[..at] {
+            first.segment(segment.clone());
+        }
+        let mut second = Tap::new(Limits::default());
+        for (flow, endpoints, watermark, index) in first.streams.watermarks() {
+            second.streams.resume_flow(flow, endpoints, watermark, index);
+        }
+        let mut marks = Vec::new();
+        first.streams.held_marks(&mut |mark| marks.push(mark));
+        for (number, segment) in segments.iter().enumerate() {
+            if number >= at || marks.contains(&(number as u64)) {
+                second.segment(segment.clone());
+            }
+        }
+        second.finish(Timestamp(1 << 50));
+        let both = [ids(&first.events), ids(&second.events)].concat();
+        for id in ids(&run(segments)) {
+            prop_assert!(both.contains(&id), "{id} is lost");
+        }
+        // The header tables are not known again, so that some may be incomplete.
+        for (text, is_complete) in exchanges(&second.events) {
             prop_assert!(
                 !is_complete || whole.iter().any(|(other, _)| *other == text),
                 "made up: {text}\nof {whole:#?}"
@@ -258,7 +293,7 @@ fn wire(acts: &[Act]) -> Vec<(Direction, Vec<u8>)> {
                     0 => frame(6, 0, 0, b"12345678"),
                     1 => frame(8, 0, 0, &[0, 0, 1, 0]),
                     2 => settings(&[(3, 7)]),
-                    _ => frame(0x10, *kind, u32::from(*kind), b"something else"),
+                    _ => frame(0x10, 0, 0, b"something else"),
                 };
                 (*from, frame)
             }
@@ -298,13 +333,37 @@ fn events(acts: &[Act], cuts: &[usize]) -> Vec<Event> {
     run(talk(acts, cuts).segments())
 }
 
-fn run(segments: Vec<twintap_stream::Segment>) -> Vec<Event> {
+fn run(segments: Vec<Segment>) -> Vec<Event> {
     let mut tap = Tap::new(Limits::default());
     for segment in segments {
         tap.segment(segment);
     }
     tap.finish(Timestamp(1 << 50));
     tap.events
+}
+
+fn from_kernel(segments: Vec<Segment>) -> Vec<Segment> {
+    let from_kernel = |mut segment: Segment| {
+        let (direction, base) = match segment.endpoints.client.port() {
+            40_000 => (Direction::Client, 1000),
+            _ => (Direction::Server, 5000),
+        };
+        segment.source = Source::Kernel {
+            flow: FlowId(1),
+            direction,
+            offset: u64::from(segment.sequence_number.saturating_sub(base)),
+        };
+        segment
+    };
+    segments.into_iter().map(from_kernel).collect()
+}
+
+fn ids(events: &[Event]) -> Vec<String> {
+    let of = |event: &Event| match &event.kind {
+        EventKind::Exchange(exchange) => Some(exchange.id.to_string()),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
 }
 
 fn heads_aside(events: &[Event]) -> Vec<Event> {
