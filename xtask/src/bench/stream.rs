@@ -75,8 +75,8 @@ const TSHARK: &[&str] = &[
 
 /// Measures MiB/s of each workload.
 pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
-    let tshark = version(shell, "tshark")?;
-    let tcpflow = version(shell, "tcpflow")?;
+    let tshark = version("tshark")?;
+    let tcpflow = version("tcpflow")?;
     cmd!(
         shell,
         "cargo build --release --package twintap-stream --example read_pcap"
@@ -176,13 +176,12 @@ fn children_seconds() -> Result<f64> {
     Ok((user + system) as f64 / 100.0)
 }
 
-fn version(shell: &Shell, peer: &str) -> Result<String> {
-    let version = cmd!(shell, "{peer} --version")
-        .quiet()
-        .ignore_stderr()
-        .read();
-    let Ok(version) = version else {
+fn version(peer: &str) -> Result<String> {
+    // Some end with an error after they named their version.
+    let Ok(output) = Command::new(peer).arg("--version").output() else {
         bail!("the peer is missing; type: apt-get install -y {peer}");
     };
-    Ok(version.lines().next().unwrap_or(peer).to_owned())
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(text.lines().next().unwrap_or(peer).to_owned())
 }
