@@ -3,8 +3,11 @@
 /// True for the name of a command, in any case. Commands of modules have a dot in their names.
 pub(super) fn is_known(word: &[u8]) -> bool {
     let is_of_module = || {
-        let dot = memchr::memchr(b'.', word);
-        dot.is_some_and(|dot| dot > 0 && dot + 1 < word.len() && word[..dot].is_ascii())
+        let mut parts = word.split(|byte| *byte == b'.');
+        let is_name = |part: &[u8]| part.first().is_some_and(u8::is_ascii_alphabetic);
+        let is_word =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        word.iter().all(is_word) && word.contains(&b'.') && parts.all(is_name)
     };
     NAMES
         .iter()
