@@ -270,10 +270,11 @@ impl Http2 {
     /// The sender will not answer streams of the other side above `last` (section 6.8).
     fn go_away(&mut self, direction: Direction, last: u32, sink: &mut Sink<'_>) {
         let side = self.side(direction);
-        let last = side.goaway.map_or(last, |before| before.min(last));
-        side.goaway = Some(last);
+        let before = side.goaway.unwrap_or(u32::MAX);
+        side.goaway = Some(last.min(before));
         let like = u32::from(direction == Direction::Server);
-        for stream in self.streams.ids_above(last, like) {
+        // Those above the last one that was named before are refused already.
+        for stream in self.streams.ids_within(last, before, like) {
             self.refuse(stream, sink);
         }
     }

@@ -14,7 +14,7 @@ use crate::sink::Sink;
 use crate::time::Timestamp;
 
 /// What an exchange costs in memory beside its fields.
-const OVERHEAD: u64 = 768;
+const OVERHEAD: u64 = 1024;
 
 /// What is known of one message apart from the message.
 #[derive(Debug, Default)]

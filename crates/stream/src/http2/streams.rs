@@ -10,7 +10,7 @@ use crate::sink::Sink;
 use crate::time::Timestamp;
 
 /// So many streams are remembered that were over, where it can't be told from their numbers.
-const MAX_OVER: usize = 128;
+const MAX_OVER: usize = 32;
 
 /// What a frame of a stream that is not open means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ impl Streams {
         self.open.keys().copied().collect()
     }
 
-    /// Those of the parity of `like` above `last`.
-    pub fn ids_above(&self, last: u32, like: u32) -> Vec<u32> {
+    /// Those of the parity of `like` above `last`, up to `end`.
+    pub fn ids_within(&self, last: u32, end: u32, like: u32) -> Vec<u32> {
         self.open
-            .range(last.saturating_add(1)..)
+            .range(last.saturating_add(1)..=end.max(last.saturating_add(1)))
             .map(|(stream, _)| *stream)
             .filter(|stream| stream % 2 == like)
             .collect()
