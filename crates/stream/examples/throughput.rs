@@ -20,11 +20,13 @@ use twintap_stream::{
 const TOTAL_BYTES: usize = 256 << 20;
 const LIVE_FLOWS: usize = 10_000;
 
+type Workload = (&'static str, fn() -> Vec<Segment>);
+
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().unwrap_or_default();
     let folder = arguments.next().map(PathBuf::from);
-    let workloads: [(&str, fn() -> Vec<Segment>); 6] = [
+    let workloads: [Workload; 6] = [
         ("large-1448", || large(1448)),
         ("large-64k", || large(65_000)),
         ("small", small),

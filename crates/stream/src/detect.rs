@@ -17,8 +17,8 @@ const PREFACE_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Reader {
     parser: Option<Box<dyn Parser>>,
-    client: Undecided,
-    server: Undecided,
+    /// The directions until a protocol claims them. None: nothing was seen.
+    sides: Option<Box<[Undecided; 2]>>,
     /// Messages may start anywhere in it, at any time.
     mid_stream: bool,
     /// Its first bytes are the first of a message, if of anything.
@@ -68,10 +68,10 @@ impl Reader {
             consumed,
             ..Undecided::default()
         };
+        let is_new = from == Watermark::default();
         Reader {
             parser: None,
-            client: side(from.client),
-            server: side(from.server),
+            sides: (!is_new).then(|| Box::new([side(from.client), side(from.server)])),
             mid_stream,
             at_boundary,
             has_gap: false,
@@ -90,7 +90,7 @@ impl Parser for Reader {
         if self.is_unreadable || self.opaque_bytes > PREFACE_BYTES && !self.mid_stream {
             return self.opaque(direction, piece, sink);
         }
-        if direction == Direction::Server && self.server.is_opaque && !self.mid_stream {
+        if direction == Direction::Server && !self.mid_stream && self.is_opaque(direction) {
             // A server's first bytes claim a flow, later ones don't.
             return self.opaque(direction, piece, sink);
         }
@@ -140,7 +140,10 @@ impl Parser for Reader {
     fn held_bytes(&self) -> u64 {
         match &self.parser {
             Some(parser) => parser.held_bytes(),
-            None => self.client.held_bytes + self.server.held_bytes,
+            None => self
+                .sides
+                .as_ref()
+                .map_or(0, |sides| sides.iter().map(|side| side.held_bytes).sum()),
         }
     }
 
@@ -153,10 +156,13 @@ impl Parser for Reader {
     fn watermark(&self) -> Watermark {
         match &self.parser {
             Some(parser) => parser.watermark(),
-            None => Watermark {
-                client: self.client.consumed,
-                server: self.server.consumed,
-            },
+            None => self
+                .sides
+                .as_ref()
+                .map_or(Watermark::default(), |sides| Watermark {
+                    client: sides[0].consumed,
+                    server: sides[1].consumed,
+                }),
         }
     }
 
@@ -175,10 +181,14 @@ impl Parser for Reader {
 
 impl Reader {
     fn side(&mut self, direction: Direction) -> &mut Undecided {
-        match direction {
-            Direction::Client => &mut self.client,
-            Direction::Server => &mut self.server,
-        }
+        let sides = self.sides.get_or_insert_default();
+        &mut sides[direction as usize]
+    }
+
+    /// Bytes of the direction were given up as opaque.
+    fn is_opaque(&self, direction: Direction) -> bool {
+        let sides = self.sides.as_ref();
+        sides.is_some_and(|sides| sides[direction as usize].is_opaque)
     }
 
     /// Probes what is held of the direction with the new piece, and the new piece alone.
@@ -222,8 +232,8 @@ impl Reader {
     fn start(&mut self, protocol: &'static Protocol, sink: &mut Sink<'_>) {
         let mut parser = (protocol.start)(Start {
             from: self.watermark(),
-            client_is_lost: !self.at_boundary || self.client.is_opaque,
-            server_is_lost: !self.at_boundary || self.server.is_opaque,
+            client_is_lost: !self.at_boundary || self.is_opaque(Direction::Client),
+            server_is_lost: !self.at_boundary || self.is_opaque(Direction::Server),
             has_gap: self.has_gap,
             begins: !self.mid_stream,
             first_index: self.first_index,

@@ -1,10 +1,9 @@
 //! One flow: its two directions, its handshake, its reader, and how it ends.
 
-use std::collections::VecDeque;
-
 use crate::detect::Reader;
 use crate::event::{CloseReason, EventKind, Watermark};
 use crate::limits::Limits;
+use crate::marks::Marks;
 use crate::protocol::Parser as _;
 use crate::segment::{Direction, Endpoints, Segment, Source, TcpFlags};
 use crate::sink::{FlowFacts, Sink};
@@ -26,6 +25,15 @@ pub(crate) struct NewSyn {
     pub time: Timestamp,
 }
 
+/// What announced that a flow ends. Most flows have none of it for most of their lives.
+#[derive(Debug, Default)]
+struct Ending {
+    /// An RST was seen from this direction then.
+    reset: Option<(Timestamp, Direction)>,
+    /// The kernel closed it then.
+    closing: Option<Timestamp>,
+}
+
 /// One flow.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -34,19 +42,15 @@ pub(crate) struct Flow {
     server: Half,
     handshake: Handshake,
     reader: Reader,
-    /// Marks of segments with bytes that may not be accounted for, with where those end.
-    marks: [VecDeque<(u64, u64)>; 2],
+    marks: [Marks; 2],
     pub opened: Timestamp,
     pub last_active: Timestamp,
     /// When it was last active, counted in segments of all flows.
     pub touched: u64,
-    /// An RST was seen from this direction then.
-    reset: Option<(Timestamp, Direction)>,
-    /// The kernel closed it then.
-    closing: Option<Timestamp>,
+    ending: Option<Box<Ending>>,
     /// It is over since; it stays for a while to recognise late duplicates.
     pub closed: Option<Timestamp>,
-    pub new_syn: Option<NewSyn>,
+    pub new_syn: Option<Box<NewSyn>>,
     /// What this flow holds, as counted into the sum over all flows.
     pub counted_bytes: u64,
     pub counted_cost: u64,
@@ -63,12 +67,11 @@ impl Flow {
             server: Half::default(),
             handshake: Handshake::default(),
             reader: Reader::new(facts.before_capture),
-            marks: [VecDeque::new(), VecDeque::new()],
+            marks: [Marks::default(), Marks::default()],
             opened: now,
             last_active: now,
             touched: 0,
-            reset: None,
-            closing: None,
+            ending: None,
             closed: None,
             new_syn: None,
             counted_bytes: 0,
@@ -100,7 +103,28 @@ impl Flow {
     }
 
     pub fn is_resetting(&self) -> bool {
-        self.reset.is_some()
+        self.reset().is_some()
+    }
+
+    fn reset(&self) -> Option<(Timestamp, Direction)> {
+        self.ending.as_ref()?.reset
+    }
+
+    fn closing(&self) -> Option<Timestamp> {
+        self.ending.as_ref()?.closing
+    }
+
+    /// Notes an RST of `direction`.
+    fn begin_reset(&mut self, direction: Direction, now: Timestamp) {
+        let ending = self.ending.get_or_insert_default();
+        ending.reset.get_or_insert((now, direction));
+    }
+
+    /// Whoever sent that RST, the connection goes on.
+    fn forget_reset(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.reset = None;
+        }
     }
 
     pub fn held_bytes(&self) -> u64 {
@@ -127,9 +151,9 @@ impl Flow {
         self.reader.next_index()
     }
 
-    pub fn held_marks(&self, f: &mut dyn FnMut(u64)) {
-        for (mark, _) in self.marks.iter().flatten() {
-            f(*mark);
+    pub fn held_marks(&self, f: &mut dyn FnMut(u64, u64)) {
+        for marks in &self.marks {
+            marks.each(f);
         }
     }
 
@@ -140,8 +164,8 @@ impl Flow {
         }
         let idle = self.last_active.plus_ns(limits.idle_ns);
         [
-            self.reset.map(|(time, _)| time.plus_ns(limits.linger_ns)),
-            self.closing.map(|time| time.plus_ns(limits.linger_ns)),
+            self.reset().map(|(time, _)| time.plus_ns(limits.linger_ns)),
+            self.closing().map(|time| time.plus_ns(limits.linger_ns)),
             self.client.gap_due(limits),
             self.server.gap_due(limits),
         ]
@@ -156,10 +180,11 @@ impl Flow {
         self.last_active = now;
         let flags = segment.flags;
         self.see_handshake(direction, segment);
+        sink.facts.round_trip_ns = self.facts.round_trip_ns;
         let Some(offset) = self.place(direction, segment) else {
             if flags.has(TcpFlags::RST) {
                 // A refusal: the sender has sent nothing before.
-                self.reset.get_or_insert((sink.now, direction));
+                self.begin_reset(direction, sink.now);
             }
             return self.refuse(segment, "no_place", sink);
         };
@@ -196,7 +221,8 @@ impl Flow {
         }
         let time = time.max(sink.now);
         self.last_active = time;
-        self.closing.get_or_insert(time);
+        let ending = self.ending.get_or_insert_default();
+        ending.closing.get_or_insert(time);
         if let Some((client, server)) = finals {
             for (half, end) in [(&mut self.client, client), (&mut self.server, server)] {
                 let dropped = half.set_fin(end);
@@ -219,9 +245,9 @@ impl Flow {
         if self.closed.is_some() {
             return false;
         }
-        if self.reset.is_some_and(|(time, _)| is_past(time)) {
+        if self.reset().is_some_and(|(time, _)| is_past(time)) {
             self.close(now, CloseReason::Reset, sink);
-        } else if self.closing.is_some_and(is_past) {
+        } else if self.closing().is_some_and(is_past) {
             self.close(now, CloseReason::Closed, sink);
         } else if now >= self.last_active.plus_ns(limits.idle_ns) {
             self.close(now, CloseReason::Idle, sink);
@@ -251,17 +277,20 @@ impl Flow {
         self.reader.close(now, cause, sink);
         let both_ended = self.client.ended && self.server.ended;
         let reason = match reason {
-            CloseReason::CaptureEnded if both_ended && self.closing.is_none() => {
+            CloseReason::CaptureEnded if both_ended && self.closing().is_none() => {
                 CloseReason::Finished
             }
-            CloseReason::CaptureEnded if self.reset.is_some() => CloseReason::Reset,
-            CloseReason::CaptureEnded if self.closing.is_some() => CloseReason::Closed,
+            CloseReason::CaptureEnded if self.reset().is_some() => CloseReason::Reset,
+            CloseReason::CaptureEnded if self.closing().is_some() => CloseReason::Closed,
             _ => reason,
         };
         let watermark = self.reader.watermark();
         sink.event(EventKind::FlowClosed { reason, watermark });
         self.closed = Some(now);
-        self.marks = [VecDeque::new(), VecDeque::new()];
+        // What stays recognises late duplicates, and needs no parser for it.
+        self.reader = Reader::resumed(watermark, self.reader.next_index());
+        self.ending = None;
+        self.marks = [Marks::default(), Marks::default()];
     }
 
     fn see_handshake(&mut self, direction: Direction, segment: &Segment) {
@@ -272,14 +301,12 @@ impl Flow {
                 true => {
                     self.handshake.syn_ack(segment.time);
                     // Whoever sent an RST before, the connection begins now.
-                    self.reset = None;
+                    self.forget_reset();
                 }
             }
         } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
-            self.handshake.acknowledgement(direction, segment.time);
-        }
-        if self.facts.round_trip_ns.is_none() {
-            self.facts.round_trip_ns = self.handshake.round_trip_ns();
+            let round_trip = self.handshake.acknowledgement(direction, segment.time);
+            self.facts.round_trip_ns = self.facts.round_trip_ns.or(round_trip);
         }
     }
 
@@ -360,7 +387,7 @@ impl Flow {
         let high = half.highest().max(half.acknowledged()) + 1;
         let fits = u64::try_from(offset).is_ok_and(|offset| (low..=high).contains(&offset));
         if fits || matches!(segment.source, Source::Kernel { .. }) || !half.has_data {
-            self.reset.get_or_insert((sink.now, direction));
+            self.begin_reset(direction, sink.now);
         } else {
             sink.books.counts.ignored_resets += 1;
         }
@@ -414,20 +441,22 @@ impl Flow {
             time: segment.time,
             after,
         };
-        let inserted = half.insert(piece, wire_end);
-        sink.books.duplicate += inserted.duplicate;
-        sink.books.counts.conflicting_overlaps += u64::from(inserted.conflict);
-        if inserted.fresh == 0 {
-            return;
+        let is_too_early = direction == Direction::Server && self.is_too_early(after);
+        let half = self.half(direction);
+        if !is_too_early && half.pass(&piece, wire_end) {
+            self.reader.piece(direction, piece, sink);
+        } else {
+            let inserted = half.insert(piece, wire_end);
+            sink.books.duplicate += inserted.duplicate;
+            sink.books.counts.conflicting_overlaps += u64::from(inserted.conflict);
+            if inserted.fresh == 0 {
+                return;
+            }
         }
-        let marks = &mut self.marks[direction as usize];
-        match marks.back_mut() {
-            Some((mark, until)) if *mark == segment.mark => *until = end.max(*until),
-            _ => marks.push_back((segment.mark, end)),
-        }
-        if self.reset.is_some_and(|(_, sender)| sender == direction) {
+        self.marks[direction as usize].add(segment.mark, end);
+        if self.reset().is_some_and(|(_, sender)| sender == direction) {
             // Whoever sent that RST, this sender goes on.
-            self.reset = None;
+            self.forget_reset();
             sink.books.counts.ignored_resets += 1;
         }
     }
@@ -450,7 +479,6 @@ impl Flow {
 
     /// Hands on what is in order, and gives up holes that are due.
     fn drain(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
-        sink.facts = self.facts;
         loop {
             let mut moved = false;
             for direction in [Direction::Client, Direction::Server] {
@@ -548,7 +576,7 @@ impl Flow {
 
     fn finish_if_ended(&mut self, now: Timestamp, sink: &mut Sink<'_>) {
         if self.client.ended && self.server.ended && self.closed.is_none() {
-            let reason = match self.closing {
+            let reason = match self.closing() {
                 Some(_) => CloseReason::Closed,
                 None => CloseReason::Finished,
             };
@@ -557,16 +585,13 @@ impl Flow {
     }
 
     fn prune_marks(&mut self) {
-        let watermark = self.reader.watermark();
-        for (marks, accounted) in self
-            .marks
-            .iter_mut()
-            .zip([watermark.client, watermark.server])
-        {
-            while marks.front().is_some_and(|(_, end)| *end <= accounted) {
-                marks.pop_front();
-            }
+        if self.marks.iter().all(Marks::is_empty) {
+            return;
         }
+        let watermark = self.reader.watermark();
+        let [client, server] = &mut self.marks;
+        client.settle(watermark.client);
+        server.settle(watermark.server);
     }
 }
 

@@ -44,6 +44,7 @@ mod http2;
 pub mod id;
 pub mod ledger;
 mod limits;
+mod marks;
 pub mod message;
 mod mysql;
 pub mod packet;

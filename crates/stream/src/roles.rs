@@ -86,14 +86,14 @@ pub(crate) fn replaces(
         if is_over || flow.is_empty() || !segment.payload.is_empty() {
             return Some(Replacing::ByThis);
         }
-        flow.new_syn = Some(NewSyn {
+        flow.new_syn = Some(Box::new(NewSyn {
             sequence: segment.sequence_number,
             sender: direction,
             time: segment.time,
-        });
+        }));
         return None;
     }
-    let syn = flow.new_syn?;
+    let syn = **flow.new_syn.as_ref()?;
     let first = syn.sequence.wrapping_add(1);
     let is_answer = direction != syn.sender
         && flags.has(TcpFlags::SYN)

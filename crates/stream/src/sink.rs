@@ -30,7 +30,7 @@ pub(crate) struct Books {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Overlaps whose bytes disagreed with those seen first, which won. Of bytes already handed
-    /// on, the last 64 of each direction can be compared.
+    /// on, the last 32 of each direction can be compared.
     pub conflicting_overlaps: u64,
     /// RSTs outside the window, or contradicted by later data of their sender.
     pub ignored_resets: u64,

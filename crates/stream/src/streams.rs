@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::event::{CloseReason, Event, EventKind, Watermark};
@@ -14,6 +15,12 @@ use crate::segment::{Direction, Endpoints, Segment, Source, TcpFlags};
 use crate::sink::{Books, Counts, Sink};
 use crate::time::Timestamp;
 
+/// Peers choose what is hashed here, their addresses and ports. foldhash is fast, and seeded at
+/// random for each map, so that nobody can prepare keys that collide.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+type Timers = BinaryHeap<Reverse<(Timestamp, FlowId)>>;
+
 /// Rebuilds exchanges out of the segments of many flows.
 ///
 /// Call [`Streams::handle_segment`] with each segment in the order of capture and
@@ -25,11 +32,11 @@ pub struct Streams {
     node: Arc<str>,
     boot: u64,
     limits: Limits,
-    flows: HashMap<FlowId, Flow>,
+    flows: Map<FlowId, Box<Flow>>,
     /// Flows without an identity of their own, by their ends in a fixed order.
-    by_ends: HashMap<Endpoints, FlowId>,
+    by_ends: Map<EndsKey, FlowId>,
     next_flow: u64,
-    timers: BinaryHeap<Reverse<(Timestamp, FlowId)>>,
+    timers: Timers,
     /// Resumed flows whose idle time has not begun, since no time was known.
     resumed: Vec<FlowId>,
     events: VecDeque<Event>,
@@ -50,8 +57,8 @@ impl Streams {
             node,
             boot,
             limits,
-            flows: HashMap::new(),
-            by_ends: HashMap::new(),
+            flows: Map::default(),
+            by_ends: Map::default(),
             next_flow: 1,
             timers: BinaryHeap::new(),
             resumed: Vec::new(),
@@ -76,11 +83,15 @@ impl Streams {
         };
         self.handled += 1;
         let touched = self.handled;
-        self.with_flow(id, |flow, sink| {
+        let cost = self.with_flow(id, |flow, sink| {
             flow.touched = touched;
             flow.segment(direction, &segment, sink);
         });
-        self.keep_limits(id);
+        if cost > 2 * self.limits.flow_buffer_bytes {
+            self.evict(id);
+        }
+        self.keep_limits();
+        self.clean_timers();
     }
 
     /// The kernel says that a flow closed. `finals` are the offsets one past the last byte of
@@ -96,8 +107,9 @@ impl Streams {
         for id in std::mem::take(&mut self.resumed) {
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.last_active = flow.last_active.max(now);
+                let due = flow.due(&self.limits);
+                schedule(&mut self.timers, flow, due);
             }
-            self.schedule(id);
         }
         while let Some(Reverse((due, id))) = self.timers.peek().copied()
             && due <= now
@@ -109,21 +121,21 @@ impl Streams {
             if flow.scheduled == Some(due) {
                 flow.scheduled = None;
             }
-            if flow.due(&self.limits) > now {
-                self.schedule(id);
+            let due = flow.due(&self.limits);
+            if due > now {
+                schedule(&mut self.timers, flow, due);
                 continue;
             }
+            // No timer until it is done, and then a later one: nothing must spin here.
+            flow.scheduled = Some(Timestamp::default());
             let mut is_forgotten = false;
             self.with_flow(id, |flow, sink| is_forgotten = flow.timeout(now, sink));
             if is_forgotten {
                 self.forget(id);
-            } else if self
-                .flows
-                .get(&id)
-                .is_some_and(|flow| flow.due(&self.limits) <= now)
-            {
-                // Nothing more can be done for it now; it must not spin here.
-                self.reschedule(id, now.plus_ns(1));
+            } else if let Some(flow) = self.flows.get_mut(&id) {
+                let due = flow.due(&self.limits).max(now.plus_ns(1));
+                flow.scheduled = None;
+                schedule(&mut self.timers, flow, due);
             }
         }
         while let Some(Reverse((_, id))) = self.timers.peek()
@@ -203,9 +215,10 @@ impl Streams {
         (self.held_bytes, self.held_cost)
     }
 
-    /// Calls `f` for every [`Segment::mark`] that unfinished exchanges or held bytes still need,
-    /// the same mark more than once.
-    pub fn held_marks(&self, f: &mut dyn FnMut(u64)) {
+    /// Calls `f` with the first and the last of each range of [`Segment::mark`]s that unfinished
+    /// exchanges or held bytes still need. Ranges overlap, and of a flow with many marks they hold
+    /// some that are not needed.
+    pub fn held_marks(&self, f: &mut dyn FnMut(u64, u64)) {
         for flow in self.flows.values() {
             flow.held_marks(f);
         }
@@ -228,8 +241,10 @@ impl Streams {
             flow.close(now, CloseReason::Reused, sink)
         });
         self.forget(flow);
-        self.flows
-            .insert(flow, Flow::resumed(facts, watermark, index_in_flow));
+        self.flows.insert(
+            flow,
+            Box::new(Flow::resumed(facts, watermark, index_in_flow)),
+        );
         self.resumed.push(flow);
         self.next_flow = self.next_flow.max(flow.0.saturating_add(1));
     }
@@ -276,7 +291,7 @@ impl Streams {
         ends: Endpoints,
         segment: &Segment,
     ) -> Option<(FlowId, Direction)> {
-        let key = fixed_order(ends);
+        let key = EndsKey::new(ends);
         if let Some(id) = self.by_ends.get(&key).copied()
             && let Some(flow) = self.flows.get_mut(&id)
         {
@@ -313,7 +328,7 @@ impl Streams {
         Some((self.open_packet(key, roles, segment), direction))
     }
 
-    fn open_packet(&mut self, key: Endpoints, roles: Endpoints, segment: &Segment) -> FlowId {
+    fn open_packet(&mut self, key: EndsKey, roles: Endpoints, segment: &Segment) -> FlowId {
         while self.flows.contains_key(&FlowId(self.next_flow)) {
             self.next_flow += 1;
         }
@@ -347,7 +362,8 @@ impl Streams {
 
     fn open(&mut self, id: FlowId, endpoints: Endpoints, before_capture: bool, now: Timestamp) {
         let facts = flow::facts(id, endpoints, before_capture);
-        self.flows.insert(id, Flow::new(facts, now.max(self.now)));
+        self.flows
+            .insert(id, Box::new(Flow::new(facts, now.max(self.now))));
         self.events.push_back(Event {
             flow: id,
             kind: EventKind::FlowOpened {
@@ -357,10 +373,11 @@ impl Streams {
         });
     }
 
-    /// Calls `f` with the flow, and brings the sums and the timer up to date.
-    fn with_flow(&mut self, id: FlowId, f: impl FnOnce(&mut Flow, &mut Sink<'_>)) {
+    /// Calls `f` with the flow, and brings the sums and the timer up to date. Gives what the flow
+    /// holds then, as it costs in memory.
+    fn with_flow(&mut self, id: FlowId, f: impl FnOnce(&mut Flow, &mut Sink<'_>)) -> u64 {
         let Some(flow) = self.flows.get_mut(&id) else {
-            return;
+            return 0;
         };
         let mut sink = Sink {
             facts: flow.facts,
@@ -381,22 +398,19 @@ impl Streams {
             &mut flow.counted_exchanges,
             exchanges,
         );
-        self.schedule(id);
+        let due = flow.due(&self.limits);
+        schedule(&mut self.timers, flow, due);
+        cost
     }
 
-    fn schedule(&mut self, id: FlowId) {
-        if let Some(flow) = self.flows.get(&id) {
-            let due = flow.due(&self.limits);
-            self.reschedule(id, due);
-        }
-    }
-
-    fn reschedule(&mut self, id: FlowId, due: Timestamp) {
-        if let Some(flow) = self.flows.get_mut(&id)
-            && flow.scheduled.is_none_or(|scheduled| due < scheduled)
-        {
-            flow.scheduled = Some(due);
-            self.timers.push(Reverse((due, id)));
+    /// Drops timers that were put forward since, when they are most of all.
+    fn clean_timers(&mut self) {
+        if self.timers.len() > 1024 + 4 * self.flows.len() {
+            let flows = &self.flows;
+            self.timers.retain(|Reverse((due, id))| {
+                let flow = flows.get(id);
+                flow.is_some_and(|flow| flow.scheduled == Some(*due))
+            });
         }
     }
 
@@ -408,21 +422,14 @@ impl Streams {
         self.held_bytes -= flow.counted_bytes;
         self.held_cost -= flow.counted_cost;
         self.pending_exchanges -= flow.counted_exchanges;
-        let key = fixed_order(flow.facts.endpoints);
+        let key = EndsKey::new(flow.facts.endpoints);
         if self.by_ends.get(&key) == Some(&id) {
             self.by_ends.remove(&key);
         }
     }
 
     /// Evicts flows until the limits hold, with some room so that it is not done each time.
-    fn keep_limits(&mut self, current: FlowId) {
-        if self
-            .flows
-            .get(&current)
-            .is_some_and(|flow| flow.cost() > 2 * self.limits.flow_buffer_bytes)
-        {
-            self.evict(current);
-        }
+    fn keep_limits(&mut self) {
         if self.flows.len() > self.limits.max_flows {
             let target = self.limits.max_flows - self.limits.max_flows / 8;
             for id in self.least_active(|_| true) {
@@ -468,14 +475,32 @@ impl Streams {
     }
 }
 
+fn schedule(timers: &mut Timers, flow: &mut Flow, due: Timestamp) {
+    if flow.scheduled.is_none_or(|scheduled| due < scheduled) {
+        flow.scheduled = Some(due);
+        timers.push(Reverse((due, flow.facts.id)));
+    }
+}
+
 fn replace(sum: &mut u64, counted: &mut u64, now: u64) {
     *sum = *sum - *counted + now;
     *counted = now;
 }
 
-fn fixed_order(ends: Endpoints) -> Endpoints {
-    match ends.client <= ends.server {
-        true => ends,
-        false => ends.swapped(),
+/// Two ends in a fixed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct EndsKey([u64; 4], u32);
+
+impl EndsKey {
+    fn new(ends: Endpoints) -> EndsKey {
+        let plain = |end: SocketAddr| match end.ip() {
+            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), end.port()),
+            IpAddr::V6(address) => (address.to_bits(), end.port()),
+        };
+        let (one, other) = (plain(ends.client), plain(ends.server));
+        let (low, high) = (one.min(other), one.max(other));
+        let halves = |bits: u128| [(bits >> 64) as u64, bits as u64];
+        let ([a, b], [c, d]) = (halves(low.0), halves(high.0));
+        EndsKey([a, b, c, d], u32::from(low.1) << 16 | u32::from(high.1))
     }
 }

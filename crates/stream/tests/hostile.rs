@@ -691,7 +691,7 @@ fn check(streams: &mut Streams, emitted: &mut u64) {
         assert!(watermark.client < 1 << 62 && watermark.server < 1 << 62);
     }
     let mut marks = 0;
-    streams.held_marks(&mut |_| marks += 1);
+    streams.held_marks(&mut |_, _| marks += 1);
     assert!(
         marks > 0 || ledger.pending_bytes == 0,
         "held bytes without a mark: {ledger:?}"

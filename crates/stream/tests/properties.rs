@@ -46,7 +46,7 @@ proptest! {
             second.streams.resume_flow(flow, endpoints, watermark, index);
         }
         let mut marks = Vec::new();
-        first.streams.held_marks(&mut |mark| marks.push(mark));
+        first.streams.held_marks(&mut |first, last| marks.extend(first..=last));
         // What is still needed is what was held, and what comes after.
         for (number, segment) in segments.iter().enumerate() {
             if number >= at || marks.contains(&(number as u64)) {

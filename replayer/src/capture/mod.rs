@@ -117,10 +117,12 @@ impl Capture {
         std::mem::take(&mut self.closed)
     }
 
-    /// The frames that unfinished exchanges still need, sorted.
-    pub fn held_marks(&self) -> Vec<u64> {
+    /// The frames that unfinished exchanges still need: the first and the last of each range,
+    /// sorted.
+    pub fn held_marks(&self) -> Vec<(u64, u64)> {
         let mut held = Vec::new();
-        self.streams.held_marks(&mut |mark| held.push(mark));
+        self.streams
+            .held_marks(&mut |first, last| held.push((first, last)));
         held.sort_unstable();
         held.dedup();
         held

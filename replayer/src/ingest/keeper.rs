@@ -527,7 +527,7 @@ impl Open {
             let (flows, closed_flows) = live.flow_marks.changes(
                 &mut live.capture,
                 live.received.last().unwrap_or(0),
-                held.first().copied(),
+                held.first().map(|(first, _)| *first),
             );
             let mut state = live.state(node, *boot);
             state.flows = flows;

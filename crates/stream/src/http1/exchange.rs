@@ -169,7 +169,7 @@ impl Open {
 /// All exchanges of a flow that are not over.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub open: VecDeque<Open>,
+    pub open: VecDeque<Box<Open>>,
     pub next_index: u32,
     /// An exchange that is over for HTTP/1 alone.
     pub handed_over: Option<Box<Exchange>>,

@@ -36,7 +36,7 @@ impl Http1 {
         }
         if !self.head_is_open {
             let id = sink.exchange_id(place.offset, false);
-            self.queue.open.push_back(Open::new(id));
+            self.queue.open.push_back(Box::new(Open::new(id)));
         }
         self.head_is_open = false;
         let Some(open) = self.queue.open.back_mut() else {

@@ -67,7 +67,7 @@ impl Http1 {
             Direction::Client => {
                 if !self.head_is_open {
                     let id = sink.exchange_id(offset, false);
-                    self.queue.open.push_back(Open::new(id));
+                    self.queue.open.push_back(Box::new(Open::new(id)));
                 }
                 self.head_is_open = false;
                 let is_sure = self.client.is_sure;

@@ -374,10 +374,10 @@ impl Http1 {
     /// The exchange whose message is being received in `direction`.
     fn current(&mut self, direction: Direction) -> Option<&mut Open> {
         match direction {
-            Direction::Client => self.queue.open.back_mut(),
+            Direction::Client => self.queue.open.back_mut().map(Box::as_mut),
             Direction::Server => {
                 let index = self.queue.answering()?;
-                self.queue.open.get_mut(index)
+                self.queue.open.get_mut(index).map(Box::as_mut)
             }
         }
     }

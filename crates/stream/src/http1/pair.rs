@@ -126,7 +126,7 @@ impl Http1 {
         place: &HeadPlace,
         sink: &Sink<'_>,
     ) -> usize {
-        let mut orphan = Open::new(sink.exchange_id(place.offset, true));
+        let mut orphan = Box::new(Open::new(sink.exchange_id(place.offset, true)));
         orphan.request_progress.done = true;
         orphan.response_progress.flags.set(flag);
         // The request that is being received stays the last one.
@@ -144,7 +144,7 @@ impl Http1 {
         if self.head_is_open {
             return None;
         }
-        let mut open = Open::new(sink.exchange_id(offset, false));
+        let mut open = Box::new(Open::new(sink.exchange_id(offset, false)));
         open.request.offset = offset;
         open.request.state = MessageState::Incomplete;
         open.request.first_byte = time;

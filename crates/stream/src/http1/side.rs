@@ -128,6 +128,10 @@ impl Side {
         }
         self.last_time = piece.time;
         self.input_bytes += piece.bytes.len() as u64;
+        if self.input.capacity() == 0 {
+            // More than one piece is held for few flows.
+            self.input.reserve_exact(1);
+        }
         self.input.push_back(piece);
     }
 

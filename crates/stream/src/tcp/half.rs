@@ -60,7 +60,7 @@ pub(crate) const MAX_WINDOW: u64 = 1 << 30;
 
 /// So many of the last bytes that were handed on are kept, to compare with what overlaps them.
 /// What came before them can't be compared any more.
-const RECENT_BYTES: usize = 64;
+const RECENT_BYTES: usize = 32;
 
 /// What a held piece costs beside its bytes.
 const PIECE_OVERHEAD: u64 = 128;
@@ -76,20 +76,44 @@ pub(crate) struct Half {
     highest: u64,
     /// Up to where the receiver acknowledged.
     acknowledged: u64,
-    /// Disjoint pieces at or above `next`.
-    waiting: BTreeMap<u64, Piece>,
-    waiting_bytes: u64,
     /// Offset at which the direction ends.
     fin: Option<u64>,
-    hole: Option<Hole>,
+    /// What is not in order. Most directions never need it.
+    disorder: Option<Box<Disorder>>,
     /// The last bytes before `next`.
     recent: Recent,
-    /// Ranges that segments had on the wire and that the capture cut off.
-    cut: BTreeMap<u64, u64>,
     /// True once its end was handed on.
     pub ended: bool,
     /// True once any payload was seen, or given up: its offsets are settled.
     pub has_data: bool,
+}
+
+/// What can't be handed on yet, and why.
+#[derive(Debug, Default)]
+struct Disorder {
+    /// Disjoint pieces at or above `next`.
+    waiting: BTreeMap<u64, Piece>,
+    waiting_bytes: u64,
+    hole: Option<Hole>,
+    /// Ranges that segments had on the wire and that the capture cut off.
+    cut: BTreeMap<u64, u64>,
+}
+
+impl Disorder {
+    fn first(&self) -> Option<&Piece> {
+        self.waiting.first_key_value().map(|(_, piece)| piece)
+    }
+
+    /// Removes and counts the piece at `offset`.
+    fn take(&mut self, offset: u64) -> Option<Piece> {
+        let piece = self.waiting.remove(&offset)?;
+        self.waiting_bytes -= piece.bytes.len() as u64;
+        Some(piece)
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.hole.is_none() && self.cut.is_empty()
+    }
 }
 
 impl Half {
@@ -160,7 +184,7 @@ impl Half {
     pub fn set_fin(&mut self, offset: u64) -> u64 {
         let mut dropped = 0;
         let is_whole = offset == self.next && self.acknowledged <= offset;
-        if is_whole && self.hole.is_some_and(|hole| hole.is_refused) {
+        if is_whole && self.hole().is_some_and(|hole| hole.is_refused) {
             dropped = self.drop_waiting();
         }
         if offset >= self.next && offset >= self.highest {
@@ -172,11 +196,16 @@ impl Half {
 
     /// The receiver spoke, and this is what it had received.
     pub fn hear_receiver(&mut self, acknowledged: u64) {
-        if let Some(hole) = &mut self.hole
+        if let Some(disorder) = &mut self.disorder
+            && let Some(hole) = &mut disorder.hole
             && acknowledged <= hole.offset
         {
             hole.is_refused = true;
         }
+    }
+
+    fn hole(&self) -> Option<Hole> {
+        self.disorder.as_ref()?.hole
     }
 
     /// Forgets a FIN that later data contradicts.
@@ -190,12 +219,29 @@ impl Half {
     }
 
     pub fn waiting_bytes(&self) -> u64 {
-        self.waiting_bytes
+        self.disorder
+            .as_ref()
+            .map_or(0, |disorder| disorder.waiting_bytes)
     }
 
     /// What holding the waiting pieces costs.
     pub fn cost(&self) -> u64 {
-        self.waiting_bytes + self.waiting.len() as u64 * PIECE_OVERHEAD
+        self.disorder.as_ref().map_or(0, |disorder| {
+            disorder.waiting_bytes + disorder.waiting.len() as u64 * PIECE_OVERHEAD
+        })
+    }
+
+    /// Takes bytes that are next in order, when nothing waits: true, and the caller hands them on
+    /// at once.
+    pub fn pass(&mut self, piece: &Piece, wire_end: u64) -> bool {
+        let fits = self.disorder.is_none() && piece.offset == self.next && piece.end() == wire_end;
+        if fits {
+            self.has_data = true;
+            self.recent.push(&piece.bytes);
+            self.next = wire_end;
+            self.highest = self.highest.max(wire_end);
+        }
+        fits
     }
 
     /// Takes bytes in. `wire_end` is one past the last byte that the segment had on the wire.
@@ -205,7 +251,8 @@ impl Half {
         self.has_data = true;
         self.highest = self.highest.max(wire_end).max(piece.end());
         if wire_end > piece.end() && wire_end > self.next {
-            let end = self.cut.entry(piece.end()).or_default();
+            let disorder = self.disorder.get_or_insert_default();
+            let end = disorder.cut.entry(piece.end()).or_default();
             *end = wire_end.max(*end);
         }
         let mut rest = piece;
@@ -215,9 +262,14 @@ impl Half {
             result.conflict |= self.contradicts(rest.offset, &rest.bytes);
             skip(&mut rest, seen);
         }
+        if rest.bytes.is_empty() {
+            return result;
+        }
+        let next = self.next;
+        let disorder = self.disorder.get_or_insert_default();
         while !rest.bytes.is_empty() {
             // The held piece that covers the first byte of the rest, else the next one above.
-            let below = self.waiting.range(..=rest.offset).next_back();
+            let below = disorder.waiting.range(..=rest.offset).next_back();
             if let Some((_, held)) = below
                 && held.end() > rest.offset
             {
@@ -229,20 +281,20 @@ impl Half {
                 skip(&mut rest, length);
                 continue;
             }
-            let above = self.waiting.range(rest.offset..).next();
+            let above = disorder.waiting.range(rest.offset..).next();
             let room = above.map_or(u64::MAX, |(offset, _)| offset - rest.offset);
             let length = room.min(rest.bytes.len() as u64);
             let mut part = Piece {
                 bytes: rest.bytes.slice(..length as usize),
                 ..rest.clone()
             };
-            if part.offset != self.next {
+            if part.offset != next {
                 // It will be held for a while: a small piece must not pin the buffer it came in.
                 part.bytes = Bytes::copy_from_slice(&part.bytes);
             }
             result.fresh += length;
-            self.waiting_bytes += length;
-            self.waiting.insert(part.offset, part);
+            disorder.waiting_bytes += length;
+            disorder.waiting.insert(part.offset, part);
             skip(&mut rest, length);
         }
         result
@@ -266,15 +318,13 @@ impl Half {
 
     /// The piece at the front, when nothing is missing before it.
     pub fn front(&self) -> Option<&Piece> {
-        let (offset, piece) = self.waiting.first_key_value()?;
-        (*offset == self.next).then_some(piece)
+        let first = self.disorder.as_ref()?.first()?;
+        (first.offset == self.next).then_some(first)
     }
 
     /// Takes the piece that [`Half::front`] showed.
     pub fn pop(&mut self) -> Option<Piece> {
-        self.front()?;
-        let (_, piece) = self.waiting.pop_first()?;
-        self.waiting_bytes -= piece.bytes.len() as u64;
+        let piece = self.disorder.as_mut()?.take(self.next)?;
         self.recent.push(&piece.bytes);
         self.advance(piece.end());
         Some(piece)
@@ -282,8 +332,9 @@ impl Half {
 
     /// Where the missing bytes at the front end; None when nothing is known to be missing.
     fn hole_end(&self) -> Option<u64> {
-        let known = match self.waiting.first_key_value() {
-            Some((offset, _)) => *offset,
+        let first = self.disorder.as_ref().and_then(|disorder| disorder.first());
+        let known = match first {
+            Some(piece) => piece.offset,
             None => self.acknowledged.max(self.cut_end().unwrap_or(0)),
         };
         (known > self.next).then_some(known)
@@ -291,19 +342,28 @@ impl Half {
 
     /// Where the range ends that the capture cut off at the front.
     fn cut_end(&self) -> Option<u64> {
-        let (_, end) = self.cut.range(..=self.next).next_back()?;
+        let cut = &self.disorder.as_ref()?.cut;
+        let (_, end) = cut.range(..=self.next).next_back()?;
         (*end > self.next).then_some(*end)
     }
 
     /// Counts a segment of the flow for the age of a hole at the front.
     pub fn age_hole(&mut self, now: Timestamp) {
-        let end = self.hole_end();
-        match (&mut self.hole, end) {
-            (hole, None) => *hole = None,
-            (Some(hole), Some(_)) if hole.offset == self.next => hole.segments += 1,
-            (hole, Some(_)) => {
+        if self.hole_end().is_none() {
+            if let Some(disorder) = &mut self.disorder {
+                disorder.hole = None;
+                if disorder.is_over() {
+                    self.disorder = None;
+                }
+            }
+            return;
+        }
+        let next = self.next;
+        match &mut self.disorder.get_or_insert_default().hole {
+            Some(hole) if hole.offset == next => hole.segments += 1,
+            hole => {
                 *hole = Some(Hole {
-                    offset: self.next,
+                    offset: next,
                     since: now,
                     segments: 0,
                     is_refused: false,
@@ -318,7 +378,7 @@ impl Half {
         if let Some(cut) = self.cut_end() {
             return Some(Overdue::Gap(cut.min(end) - self.next));
         }
-        let hole = self.hole?;
+        let hole = self.hole()?;
         let age = now.since_ns(hole.since);
         let acknowledged = end.min(self.acknowledged);
         if now >= self.given_up_at(&hole, limits) {
@@ -337,7 +397,7 @@ impl Half {
     /// When [`Half::overdue`] will say so by time alone.
     pub fn gap_due(&self, limits: &crate::Limits) -> Option<Timestamp> {
         self.hole_end()?;
-        let hole = self.hole?;
+        let hole = self.hole()?;
         let given_up = self.given_up_at(&hole, limits);
         Some(match self.acknowledged > self.next {
             true => given_up.min(hole.since.plus_ns(limits.gap_ns)),
@@ -356,33 +416,34 @@ impl Half {
     }
 
     fn is_refused(&self, hole: &Hole) -> bool {
-        hole.is_refused && !self.waiting.is_empty() && self.acknowledged <= self.next
+        hole.is_refused && self.waiting_bytes() > 0 && self.acknowledged <= self.next
     }
 
     /// Drops the pieces that the receiver refused all the time; counts their bytes.
     pub fn drop_refused(&mut self) -> u64 {
-        let before = self.waiting_bytes;
-        let since = self.hole.map(|hole| hole.since);
-        while let Some(entry) = self.waiting.first_entry()
-            && since.is_some_and(|since| entry.get().time <= since)
+        let Some(disorder) = &mut self.disorder else {
+            return 0;
+        };
+        let before = disorder.waiting_bytes;
+        let since = disorder.hole.take().map(|hole| hole.since);
+        while let Some(first) = disorder.first()
+            && since.is_some_and(|since| first.time <= since)
         {
-            let piece = entry.remove();
-            self.cut.remove(&piece.end());
-            self.waiting_bytes -= piece.bytes.len() as u64;
+            let (offset, end) = (first.offset, first.end());
+            disorder.cut.remove(&end);
+            disorder.take(offset);
         }
-        let last = self
-            .waiting
-            .last_key_value()
-            .map_or(0, |(_, piece)| piece.end());
+        let last = disorder.waiting.last_key_value();
+        let last = last.map_or(0, |(_, piece)| piece.end());
         self.highest = self.next.max(self.acknowledged).max(last);
-        self.hole = None;
-        before - self.waiting_bytes
+        before - disorder.waiting_bytes
     }
 
     /// Bytes missing at the front when nothing more will come.
     pub fn final_gap(&self) -> Option<u64> {
-        let end = match self.waiting.first_key_value() {
-            Some((offset, _)) => *offset,
+        let first = self.disorder.as_ref().and_then(|disorder| disorder.first());
+        let end = match first {
+            Some(piece) => piece.offset,
             None => self
                 .acknowledged
                 .max(self.highest)
@@ -393,11 +454,9 @@ impl Half {
 
     /// Forgets the waiting pieces, and what else was seen beyond them; counts their bytes.
     pub fn drop_waiting(&mut self) -> u64 {
-        self.waiting.clear();
-        self.cut.clear();
-        self.hole = None;
         self.highest = self.next.max(self.acknowledged);
-        std::mem::take(&mut self.waiting_bytes)
+        let disorder = self.disorder.take();
+        disorder.map_or(0, |disorder| disorder.waiting_bytes)
     }
 
     /// Gives up `bytes` at the front.
@@ -410,8 +469,11 @@ impl Half {
 
     fn advance(&mut self, next: u64) {
         self.next = next;
-        self.hole = None;
-        while let Some(entry) = self.cut.first_entry()
+        let Some(disorder) = &mut self.disorder else {
+            return;
+        };
+        disorder.hole = None;
+        while let Some(entry) = disorder.cut.first_entry()
             && *entry.get() <= next
         {
             entry.remove();

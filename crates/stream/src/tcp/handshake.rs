@@ -12,9 +12,9 @@ const SEEN_AGAIN_NS: u64 = 100_000_000;
 pub(crate) struct Handshake {
     syn: Option<Timestamp>,
     syn_ack: Option<Timestamp>,
-    acknowledged: Option<Timestamp>,
     /// A retransmitted SYN or SYN-ACK: which of them was answered is unknown.
     ambiguous: bool,
+    is_over: bool,
 }
 
 impl Handshake {
@@ -28,22 +28,19 @@ impl Handshake {
         self.syn_ack.get_or_insert(time);
     }
 
-    /// Any segment with ACK and without SYN.
-    pub fn acknowledgement(&mut self, sender: Direction, time: Timestamp) {
-        if sender == Direction::Client && self.syn_ack.is_some() {
-            self.acknowledged.get_or_insert(time);
-        }
-    }
-
-    /// From SYN to the acknowledgement of SYN-ACK, wherever between both ends
-    /// the capture was made. None when a part is missing or was sent twice.
-    pub fn round_trip_ns(&self) -> Option<u64> {
-        if self.ambiguous {
+    /// Any segment with ACK and without SYN. The first one gives the round trip in nanoseconds:
+    /// from SYN to the acknowledgement of SYN-ACK, wherever between both ends the capture was
+    /// made. None when a part is missing or was sent twice.
+    pub fn acknowledgement(&mut self, sender: Direction, time: Timestamp) -> Option<u64> {
+        if self.is_over || sender != Direction::Client {
             return None;
         }
-        let end = self.acknowledged?;
         self.syn_ack?;
-        Some(end.since_ns(self.syn?))
+        self.is_over = true;
+        match self.ambiguous {
+            true => None,
+            false => Some(time.since_ns(self.syn?)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! - **Seen again**: bytes seen first win, whether they still wait or were handed on. Those that
 //!   come again are duplicate. A disagreement is counted, for bytes handed on as far as they are
-//!   remembered: the last 64 of a direction.
+//!   remembered: the last 32 of a direction.
 //! - **Out of order**: waits as long as memory allows. A hole is a gap when the receiver
 //!   acknowledged it (it was lost for the capture alone) and some time or some segments have
 //!   passed, or when nobody acknowledged it for long.

@@ -861,7 +861,8 @@ fn marks_are_held_until_an_exchange_is_over() {
     for segment in segments {
         tap.segment(segment);
         let mut marks = Vec::new();
-        tap.streams.held_marks(&mut |mark| marks.push(mark));
+        tap.streams
+            .held_marks(&mut |first, last| marks.extend(first..=last));
         held.push(marks);
     }
     let none: Vec<u64> = Vec::new();

@@ -19,7 +19,8 @@ fn most_pending(tap: &mut Tap, is_seen: fn(&Segment) -> bool) -> u64 {
         most = most.max(tap.streams.ledger().pending);
         assert!(tap.streams.held().1 < 4096, "{:?}", tap.streams.held());
         let mut marks = 0;
-        tap.streams.held_marks(&mut |_| marks += 1);
+        tap.streams
+            .held_marks(&mut |first, last| marks += last - first + 1);
         assert!(marks < 16, "{marks}");
     }
     most
