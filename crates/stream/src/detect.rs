@@ -246,6 +246,7 @@ impl Reader {
             }
         }
         self.parser = Some(parser);
+        self.sides = None;
     }
 
     fn flush(&mut self, sink: &mut Sink<'_>) {

@@ -40,7 +40,9 @@ pub(crate) struct Flow {
     pub facts: FlowFacts,
     client: Half,
     server: Half,
-    handshake: Handshake,
+    /// Until it is over.
+    handshake: Option<Box<Handshake>>,
+    handshake_is_over: bool,
     reader: Reader,
     marks: [Marks; 2],
     pub opened: Timestamp,
@@ -65,7 +67,8 @@ impl Flow {
             facts,
             client: Half::default(),
             server: Half::default(),
-            handshake: Handshake::default(),
+            handshake: None,
+            handshake_is_over: false,
             reader: Reader::new(facts.before_capture),
             marks: [Marks::default(), Marks::default()],
             opened: now,
@@ -295,18 +298,28 @@ impl Flow {
 
     fn see_handshake(&mut self, direction: Direction, segment: &Segment) {
         let flags = segment.flags;
-        if flags.has(TcpFlags::SYN) {
+        let is_syn = flags.has(TcpFlags::SYN);
+        if is_syn && flags.has(TcpFlags::ACK) {
+            // Whoever sent an RST before, the connection begins now.
+            self.forget_reset();
+        }
+        if self.handshake_is_over {
+            return;
+        }
+        if is_syn {
+            let handshake = self.handshake.get_or_insert_default();
             match flags.has(TcpFlags::ACK) {
-                false => self.handshake.syn(segment.time),
-                true => {
-                    self.handshake.syn_ack(segment.time);
-                    // Whoever sent an RST before, the connection begins now.
-                    self.forget_reset();
-                }
+                false => handshake.syn(segment.time),
+                true => handshake.syn_ack(segment.time),
             }
-        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST) {
-            let round_trip = self.handshake.acknowledgement(direction, segment.time);
-            self.facts.round_trip_ns = self.facts.round_trip_ns.or(round_trip);
+        } else if flags.has(TcpFlags::ACK)
+            && !flags.has(TcpFlags::RST)
+            && let Some(handshake) = &self.handshake
+            && handshake.acknowledgement(direction)
+        {
+            self.facts.round_trip_ns = handshake.round_trip_ns(segment.time);
+            self.handshake_is_over = true;
+            self.handshake = None;
         }
     }
 

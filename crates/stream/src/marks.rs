@@ -1,5 +1,7 @@
 //! Which of the caller's marks are still needed.
 
+use smallvec::SmallVec;
+
 /// How many ranges a direction keeps; past it the two that lie nearest become one.
 const MAX_RANGES: usize = 8;
 
@@ -7,7 +9,8 @@ const MAX_RANGES: usize = 8;
 /// marks never fall, so they are kept as ranges: what lies between two may be counted in.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    ranges: Vec<Range>,
+    /// None most of the time, one or two nearly always.
+    ranges: SmallVec<[Range; 1]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +36,6 @@ impl Marks {
         }
         if self.ranges.len() == MAX_RANGES {
             self.merge();
-        }
-        if self.ranges.capacity() == 0 {
-            self.ranges.reserve_exact(1);
         }
         self.ranges.push(Range {
             first: mark,
@@ -64,8 +64,8 @@ impl Marks {
     /// Everything below `offset` is accounted for.
     pub fn settle(&mut self, offset: u64) {
         self.ranges.retain(|range| range.end > offset);
-        if self.ranges.is_empty() && self.ranges.capacity() > 1 {
-            self.ranges = Vec::new();
+        if self.ranges.is_empty() && self.ranges.spilled() {
+            self.ranges = SmallVec::new();
         }
     }
 

@@ -77,6 +77,10 @@ impl Parser for Http1 {
             self.release(sink);
         }
         self.emit(sink);
+        if self.queue.open.is_empty() {
+            self.client.rest();
+            self.server.rest();
+        }
     }
 
     fn gap(&mut self, direction: Direction, offset: u64, bytes: u64, sink: &mut Sink<'_>) {

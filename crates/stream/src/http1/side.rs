@@ -135,6 +135,13 @@ impl Side {
         self.input.push_back(piece);
     }
 
+    /// Between exchanges, which may be long: what is empty takes no memory.
+    pub fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = VecDeque::new();
+        }
+    }
+
     pub fn has_input(&self) -> bool {
         !self.input.is_empty()
     }
@@ -206,7 +213,9 @@ impl Side {
             let bytes = front.bytes.split_to(limit as usize);
             let piece = Piece {
                 bytes,
-                ..front.clone()
+                offset: front.offset,
+                time: front.time,
+                after: front.after,
             };
             front.offset += limit;
             piece
@@ -245,10 +254,14 @@ impl Side {
 
     /// Forgets the partial head or line; counts its bytes.
     pub fn drop_partial(&mut self) -> usize {
-        let bytes = self.partial.len();
+        let bytes = std::mem::take(&mut self.partial).len();
         self.consumed += bytes as u64;
-        self.partial.clear();
         bytes
+    }
+
+    /// The partial head or line, in no more memory than it needs. None of it stays behind.
+    fn take_partial(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
     }
 
     /// Forgets everything held; counts its bytes.
@@ -350,9 +363,7 @@ impl Side {
             before: self.partial_before,
         };
         self.consumed = place.end;
-        let bytes = Bytes::copy_from_slice(&self.partial);
-        self.partial.clear();
-        (bytes, place)
+        (self.take_partial(), place)
     }
 
     /// The partial and the rest of its line.
@@ -376,9 +387,7 @@ impl Side {
             return Line::TooLong;
         }
         self.consumed += self.partial.len() as u64;
-        let line = Bytes::copy_from_slice(&self.partial);
-        self.partial.clear();
-        Line::Whole(line, self.last_time)
+        Line::Whole(self.take_partial(), self.last_time)
     }
 
     /// Takes the trailer section and the empty line after it.
@@ -401,9 +410,8 @@ impl Side {
             return Trailers::Partial;
         }
         self.consumed += self.partial.len() as u64;
-        let section = Bytes::copy_from_slice(&self.partial[..line_start]);
-        let end = self.partial.len() - line_start;
-        self.partial.clear();
+        let mut section = self.take_partial();
+        let end = section.split_off(line_start).len();
         Trailers::Whole {
             section,
             end,

@@ -7,14 +7,13 @@ use crate::time::Timestamp;
 /// again before 200 ms have passed (RFC 6298, section 2, says 1 s).
 const SEEN_AGAIN_NS: u64 = 100_000_000;
 
-/// Times of SYN, SYN-ACK and the first acknowledgement after them.
+/// Times of SYN and SYN-ACK.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handshake {
     syn: Option<Timestamp>,
     syn_ack: Option<Timestamp>,
     /// A retransmitted SYN or SYN-ACK: which of them was answered is unknown.
     ambiguous: bool,
-    is_over: bool,
 }
 
 impl Handshake {
@@ -28,18 +27,17 @@ impl Handshake {
         self.syn_ack.get_or_insert(time);
     }
 
-    /// Any segment with ACK and without SYN. The first one gives the round trip in nanoseconds:
-    /// from SYN to the acknowledgement of SYN-ACK, wherever between both ends the capture was
-    /// made. None when a part is missing or was sent twice.
-    pub fn acknowledgement(&mut self, sender: Direction, time: Timestamp) -> Option<u64> {
-        if self.is_over || sender != Direction::Client {
-            return None;
-        }
-        self.syn_ack?;
-        self.is_over = true;
+    /// True when a segment with ACK and without SYN ends the handshake: the client's first one.
+    pub fn acknowledgement(&self, sender: Direction) -> bool {
+        sender == Direction::Client && self.syn_ack.is_some()
+    }
+
+    /// From SYN to the acknowledgement of SYN-ACK at `end`, wherever between both ends the
+    /// capture was made. None when a part is missing or was sent twice.
+    pub fn round_trip_ns(&self, end: Timestamp) -> Option<u64> {
         match self.ambiguous {
             true => None,
-            false => Some(time.since_ns(self.syn?)),
+            false => Some(end.since_ns(self.syn?)),
         }
     }
 }
