@@ -45,7 +45,6 @@ pub(crate) struct Flow {
     handshake_is_over: bool,
     reader: Reader,
     marks: [Marks; 2],
-    pub opened: Timestamp,
     pub last_active: Timestamp,
     /// When it was last active, counted in segments of all flows.
     pub touched: u64,
@@ -71,7 +70,6 @@ impl Flow {
             handshake_is_over: false,
             reader: Reader::new(facts.before_capture),
             marks: [Marks::default(), Marks::default()],
-            opened: now,
             last_active: now,
             touched: 0,
             ending: None,
@@ -103,6 +101,11 @@ impl Flow {
     /// True before any payload was seen.
     pub fn is_empty(&self) -> bool {
         !self.client.has_data && !self.server.has_data
+    }
+
+    /// When the SYN was seen of a connection that is not made yet.
+    pub fn opening(&self) -> Option<Timestamp> {
+        self.handshake.as_ref()?.opening()
     }
 
     pub fn is_resetting(&self) -> bool {

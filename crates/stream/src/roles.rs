@@ -79,8 +79,11 @@ pub(crate) fn replaces(
         }
         let is_crossing = direction == Direction::Server
             && !is_over
-            && segment.time.since_ns(flow.opened) < SIMULTANEOUS_NS;
-        if is_crossing && flow.is_empty() {
+            && flow.is_empty()
+            && flow
+                .opening()
+                .is_some_and(|syn| segment.time.since_ns(syn) < SIMULTANEOUS_NS);
+        if is_crossing {
             return None;
         }
         if is_over || flow.is_empty() || !segment.payload.is_empty() {

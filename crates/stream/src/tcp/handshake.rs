@@ -27,6 +27,14 @@ impl Handshake {
         self.syn_ack.get_or_insert(time);
     }
 
+    /// When the SYN was seen, until it is answered.
+    pub fn opening(&self) -> Option<Timestamp> {
+        match self.syn_ack {
+            Some(_) => None,
+            None => self.syn,
+        }
+    }
+
     /// True when a segment with ACK and without SYN ends the handshake: the client's first one.
     pub fn acknowledgement(&self, sender: Direction) -> bool {
         sender == Direction::Client && self.syn_ack.is_some()
