@@ -212,9 +212,10 @@ impl Reader {
 
     /// Probes the first pieces of both directions, when the server's answers the client's.
     fn judge_both(&self) -> Option<&'static Protocol> {
-        let (client, server) = (self.client.held.front()?, self.server.held.front()?);
+        let [client_side, server_side] = self.sides.as_deref()?;
+        let (client, server) = (client_side.held.front()?, server_side.held.front()?);
         let is_answer = server.after.is_none_or(|after| after > client.offset);
-        let is_first = self.at_boundary && !self.client.is_opaque && !self.server.is_opaque;
+        let is_first = self.at_boundary && !client_side.is_opaque && !server_side.is_opaque;
         match is_answer && is_first {
             true => protocol::probe_both(&client.bytes, &server.bytes),
             false => None,

@@ -62,9 +62,16 @@ impl Http1 {
         }
         let fits =
             |open: &Open| !open.response_progress.done && open.request_after == Some(place.offset);
-        let index = self.queue.open.iter().position(fits)?;
+        let index = self.queue.open.iter().position(|open| fits(open))?;
         let open = &self.queue.open[index];
-        if self.queue.open.iter().skip(index + 1).any(fits) || place.after? <= open.request.offset {
+        if self
+            .queue
+            .open
+            .iter()
+            .skip(index + 1)
+            .any(|open| fits(open))
+            || place.after? <= open.request.offset
+        {
             return None;
         }
         // A request that was found after a gap may lie in a body, unless the server had answered

@@ -260,7 +260,7 @@ impl Side {
     }
 
     /// The partial head or line, in no more memory than it needs. None of it stays behind.
-    fn take_partial(&mut self) -> Bytes {
+    fn unload(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut self.partial).into_boxed_slice())
     }
 
@@ -363,7 +363,7 @@ impl Side {
             before: self.partial_before,
         };
         self.consumed = place.end;
-        (self.take_partial(), place)
+        (self.unload(), place)
     }
 
     /// The partial and the rest of its line.
@@ -387,7 +387,7 @@ impl Side {
             return Line::TooLong;
         }
         self.consumed += self.partial.len() as u64;
-        Line::Whole(self.take_partial(), self.last_time)
+        Line::Whole(self.unload(), self.last_time)
     }
 
     /// Takes the trailer section and the empty line after it.
@@ -410,7 +410,7 @@ impl Side {
             return Trailers::Partial;
         }
         self.consumed += self.partial.len() as u64;
-        let mut section = self.take_partial();
+        let mut section = self.unload();
         let end = section.split_off(line_start).len();
         Trailers::Whole {
             section,

@@ -162,6 +162,6 @@ fn check(streams: &mut Streams, emitted: &mut Vec<String>) {
     assert!(ledger.stored >= emitted.len() as u64, "{ledger:?}");
     assert!(ledger.closes(), "{ledger:?}");
     let mut marks = 0;
-    streams.held_marks(&mut |_| marks += 1);
+    streams.held_marks(&mut |_, _| marks += 1);
     assert!(marks > 0 || ledger.pending_bytes == 0, "{ledger:?}");
 }
