@@ -66,7 +66,7 @@ proptest! {
             second.streams.resume_flow(flow, endpoints, watermark, index);
         }
         let mut marks = Vec::new();
-        first.streams.held_marks(&mut |mark| marks.push(mark));
+        first.streams.held_marks(&mut |first, last| marks.extend(first..=last));
         for (number, segment) in segments.iter().enumerate() {
             if number >= at || marks.contains(&(number as u64)) {
                 second.segment(segment.clone());
