@@ -92,6 +92,7 @@ pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
             fs::remove_dir_all(&folder)?;
         }
         let [ours, by_tshark, by_tcpflow] = measured?;
+        eprintln!("{name}: {ours:.0} MiB/s, tshark {by_tshark:.1}, tcpflow {by_tcpflow:.1}");
         let line = |peer: &str, theirs: f64, bar, least: f64| Line {
             metric: (*name).to_owned(),
             unit: "MiB/s",
