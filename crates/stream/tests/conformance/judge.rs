@@ -367,7 +367,7 @@ fn talk(case: &Case, direction: Direction) -> Vec<Segment> {
                 (_, true) => "GET / HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
                 _ => "GET / HTTP/1.1\r\n\r\n",
             };
-            talk.ask(&request.repeat(finals.max(1))).answer(input)
+            talk.ask(request.repeat(finals.max(1))).answer(input)
         }
     };
     talk.close().segments()
