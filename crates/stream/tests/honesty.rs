@@ -67,7 +67,11 @@ proptest! {
 #[test]
 fn what_a_loss_costs() {
     let turn = |number: u8| Turn {
-        method: if number.is_multiple_of(3) { "POST" } else { "GET" },
+        method: if number.is_multiple_of(3) {
+            "POST"
+        } else {
+            "GET"
+        },
         request: vec!["some text"],
         response: vec!["some text", "x"],
         is_chunked: false,
