@@ -12,6 +12,7 @@ mod honesty;
 mod hostile;
 mod http1;
 mod http2;
+mod laws;
 mod mutations;
 mod mysql;
 mod parts;

@@ -303,18 +303,18 @@ fn from_kernel(segments: Vec<Segment>) -> Vec<Segment> {
 
 /// Swaps of near segments, and repetitions.
 #[derive(Clone, Debug)]
-struct Shuffle {
+pub struct Shuffle {
     swaps: Vec<(Index, usize)>,
     repeats: Vec<(Index, usize)>,
 }
 
-fn shuffle() -> impl Strategy<Value = Shuffle> {
+pub fn shuffle() -> impl Strategy<Value = Shuffle> {
     let steps = || vec((any::<Index>(), 1_usize..6), 0..8);
     (steps(), steps()).prop_map(|(swaps, repeats)| Shuffle { swaps, repeats })
 }
 
 impl Shuffle {
-    fn apply(&self, mut segments: Vec<Segment>) -> Vec<Segment> {
+    pub fn apply(&self, mut segments: Vec<Segment>) -> Vec<Segment> {
         // The handshake stays in front: without it nobody knows what came first.
         let mut rest = segments.split_off(3);
         for (index, distance) in &self.swaps {
@@ -343,7 +343,7 @@ fn events(segments: Vec<Segment>) -> Vec<Event> {
 }
 
 #[track_caller]
-fn outcome(segments: Vec<Segment>, limits: Limits) -> Vec<String> {
+pub fn outcome(segments: Vec<Segment>, limits: Limits) -> Vec<String> {
     let mut tap = Tap::new(limits);
     for segment in segments {
         tap.segment(segment);

@@ -34,6 +34,8 @@ pub(super) struct Open {
     pub request_progress: Progress,
     /// Up to where the client had acknowledged the server's direction when it began the request.
     pub request_after: Option<u64>,
+    /// Where the request's body begins.
+    pub body_start: u64,
     /// Nothing before the request was lost, or what came since tells that it is one; with how
     /// often the client's direction was lost before.
     pub is_sure: bool,
@@ -56,6 +58,7 @@ impl Open {
             request: Message::default(),
             request_progress: Progress::default(),
             request_after: None,
+            body_start: 0,
             response: Message::default(),
             response_progress: Progress::default(),
             response_start: None,

@@ -55,6 +55,7 @@ impl Http1 {
         open.request.first_byte = place.first_byte;
         open.request.last_byte = place.last_byte;
         open.request_after = place.after;
+        open.body_start = place.end;
         open.is_sure = self.client.is_sure;
         open.losses_before = self.client.losses;
         open.request_progress.flags.merge(flags);
@@ -174,6 +175,7 @@ impl Http1 {
     pub(super) fn is_blocked(&self) -> bool {
         self.successor.is_none()
             && !self.server.ended
+            && !self.releases
             && self.queue.open.back().is_some_and(|open| {
                 open.request_progress.done && !open.response_progress.done && open.may_switch()
             })

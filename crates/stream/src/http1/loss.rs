@@ -7,6 +7,20 @@ use crate::protocol::Claim;
 use crate::segment::Direction;
 use crate::sink::Sink;
 
+/// As much of a request line is looked at where it is unknown whether one comes; what RFC 9112,
+/// section 3, asks of every recipient.
+const MAX_LINE_BYTES: usize = 8000;
+
+/// What comes where a body is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Body,
+    /// The next request, in its place.
+    Request,
+    /// What is still to come tells.
+    Unknown,
+}
+
 impl Http1 {
     /// What follows in `direction` from `offset` need not be the start of a message.
     pub(super) fn lose(&mut self, direction: Direction, offset: u64) {
@@ -120,28 +134,60 @@ impl Http1 {
         }
     }
 
-    /// True when a client that asked for leave to send a body, and got a final response instead,
-    /// goes on with another request (RFC 9110, section 10.1.1). The request is over then.
-    pub(super) fn body_was_not_sent(&mut self, direction: Direction) -> bool {
-        if direction == Direction::Server || !self.client.is_at_piece_start() {
-            return false;
-        }
-        let Some(open) = self.queue.open.back() else {
-            return false;
+    /// What comes where a body is due: a client that asked for leave to send it, and got a final
+    /// response instead, may go on with another request (RFC 9110, section 10.1.1).
+    pub(super) fn due(&self, direction: Direction) -> Due {
+        let open = self.queue.open.back();
+        let Some(open) = open.filter(|_| direction == Direction::Client) else {
+            return Due::Body;
         };
-        let refused = open.response_progress.done || open.response.head.is_some();
-        if !refused
-            || open.request.body_bytes > 0
-            || !open.interim.is_empty()
-            || !open.waits_for_continue()
-            || probe::probe(Direction::Client, self.client.front(), false) != Claim::Certain
-        {
-            return false;
+        let has_leave = open.interim.iter().any(|head| head.status == 100);
+        if !self.client.is_at(open.body_start) || has_leave || !open.waits_for_continue() {
+            return Due::Body;
         }
-        self.flag(direction, "body_not_sent");
-        self.damage(direction);
-        self.finish(direction);
-        true
+        // Whoever has not received the response does not act on it.
+        let after = self.client.front_after();
+        let is_answered = open.response_progress.done || open.response.head.is_some();
+        match (is_answered, after, open.response_start) {
+            (true, Some(after), Some(start)) if after <= start => Due::Body,
+            (true, ..) => self.due_after_refusal(),
+            (false, Some(after), _)
+                if after > self.server.consumed && !self.server.ended && !self.releases =>
+            {
+                Due::Unknown
+            }
+            (false, ..) => Due::Body,
+        }
+    }
+
+    /// What comes is told by its first line.
+    fn due_after_refusal(&self) -> Due {
+        let bytes = self.client.peek(MAX_LINE_BYTES);
+        let is_request = |bytes: &[u8]| probe::probe(Direction::Client, bytes, false);
+        match is_request(&bytes) {
+            Claim::NotMine => Due::Body,
+            Claim::Unsure if self.releases || bytes.len() == MAX_LINE_BYTES => Due::Body,
+            Claim::Unsure => Due::Unknown,
+            Claim::Certain => match self.client.state {
+                // The request line is the one after a body that has no line end.
+                State::Length(left)
+                    if !bytes[..bytes.len().min(left as usize)].contains(&b'\n')
+                        && bytes
+                            .get(left as usize..)
+                            .is_some_and(|rest| is_request(rest) == Claim::Certain) =>
+                {
+                    Due::Body
+                }
+                _ => Due::Request,
+            },
+        }
+    }
+
+    /// The request is over without the body that was due.
+    pub(super) fn leave_out_body(&mut self) {
+        self.flag(Direction::Client, "body_not_sent");
+        self.damage(Direction::Client);
+        self.finish(Direction::Client);
     }
 
     /// No more bytes come in `direction`; `clean` when its sender said so.

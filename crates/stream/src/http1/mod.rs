@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use self::exchange::{Open, Queue};
 pub(crate) use self::head::Flags;
+use self::loss::Due;
 use self::side::{Side, State};
 use crate::event::Watermark;
 use crate::protocol::{Parser, Protocol, Start};
@@ -45,6 +46,8 @@ struct Http1 {
     /// The client has sent a request before it had the response to the one before.
     pipelines: bool,
     has_gap: bool,
+    /// Nothing is held back in the hope of what is to come.
+    releases: bool,
     /// Where the last response ended.
     answered: u64,
 }
@@ -217,6 +220,7 @@ impl Http1 {
             head_is_open: false,
             pipelines: false,
             has_gap: start.has_gap,
+            releases: false,
             answered: 0,
         }
     }
@@ -289,14 +293,14 @@ impl Http1 {
                     }
                 }
                 State::Head { .. } => self.run_head(direction, limit, sink),
-                State::Length(_) | State::ChunkData(_) | State::UntilClose => {
-                    if !self.body_was_not_sent(direction) {
-                        self.run_body(direction, sink);
-                    }
-                }
-                State::ChunkSize => {
-                    if !self.body_was_not_sent(direction) {
-                        self.run_chunk_size(direction, limit, sink);
+                State::Length(_) | State::ChunkData(_) | State::ChunkSize | State::UntilClose => {
+                    match self.due(direction) {
+                        Due::Unknown => return,
+                        Due::Request => self.leave_out_body(),
+                        Due::Body if state == State::ChunkSize => {
+                            self.run_chunk_size(direction, limit, sink);
+                        }
+                        Due::Body => self.run_body(direction, sink),
                     }
                 }
                 State::ChunkEnd => self.run_chunk_end(direction, sink),
@@ -436,11 +440,8 @@ impl Http1 {
 
     /// Parses what is held back, without waiting for the response.
     fn release(&mut self, sink: &mut Sink<'_>) {
-        if self.client.has_input() && self.is_blocked() {
-            let ended = std::mem::replace(&mut self.server.ended, true);
-            self.run(Direction::Client, sink);
-            self.server.ended = ended;
-        }
+        self.releases = true;
         self.run(Direction::Client, sink);
+        self.releases = false;
     }
 }

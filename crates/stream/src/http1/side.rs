@@ -1,5 +1,6 @@
 //! One direction of an HTTP/1 flow: what is held, and where in a message it stands.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -154,10 +155,6 @@ impl Side {
         self.last_time
     }
 
-    pub fn is_at_piece_start(&self) -> bool {
-        self.at_piece_start && self.partial.is_empty()
-    }
-
     pub fn is_lost(&self) -> bool {
         self.lost_from.is_some()
     }
@@ -188,6 +185,26 @@ impl Side {
     /// The bytes that come next.
     pub fn front(&self) -> &[u8] {
         self.input.front().map_or(&[], |piece| &piece.bytes)
+    }
+
+    /// True when the byte at `offset` comes next, and nothing is known of it.
+    pub fn is_at(&self, offset: u64) -> bool {
+        self.consumed == offset && self.partial.is_empty()
+    }
+
+    /// What [`Piece::after`] says of the next byte.
+    pub fn front_after(&self) -> Option<u64> {
+        self.input.front()?.after
+    }
+
+    /// Up to `limit` of the bytes that come next; none are taken.
+    pub fn peek(&self, limit: usize) -> Cow<'_, [u8]> {
+        let first = self.front();
+        if self.input.len() <= 1 || first.len() >= limit {
+            return Cow::Borrowed(&first[..first.len().min(limit)]);
+        }
+        let bytes = self.input.iter().flat_map(|piece| &piece.bytes[..]);
+        bytes.take(limit).copied().collect()
     }
 
     pub fn take_all(&mut self) -> VecDeque<Piece> {
