@@ -122,7 +122,9 @@ impl Mysql {
                     sink.message(used);
                     at += used;
                     let after = self.message(direction, sink);
-                    if after == After::Goes && direction == Direction::Server {
+                    // What goes on may do so in frames.
+                    let is_framed = self.side(direction).frames.is_some();
+                    if after == After::Goes && direction == Direction::Server && !is_framed {
                         continue;
                     }
                     self.flush(direction, bytes.slice(from..at), piece.time, sink);

@@ -199,6 +199,13 @@ impl Queue {
             .filter(|open| !open.request_progress.done)
     }
 
+    /// How many exchanges come before the one whose command is being received, which stays the
+    /// last: all of them, where there is none.
+    pub fn received(&mut self) -> usize {
+        let is_receiving = self.receiving().is_some();
+        self.open.len() - usize::from(is_receiving)
+    }
+
     /// The exchange with this id, looked for from where `direction` works.
     pub fn find(&mut self, direction: Direction, id: &ExchangeId) -> Option<&mut Open> {
         match direction {

@@ -318,7 +318,7 @@ impl Mysql {
             if index.is_none() || precedes {
                 let mut orphan = Open::new(sink.exchange_id(place.offset, true), Shape::Unknown);
                 orphan.request_progress.done = true;
-                let at = index.unwrap_or(self.queue.open.len());
+                let at = index.unwrap_or_else(|| self.queue.received());
                 self.queue.open.insert(at, orphan);
             }
         }

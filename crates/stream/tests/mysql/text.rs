@@ -573,3 +573,43 @@ fn a_reply_comes_first() {
     "#]],
     );
 }
+
+#[test]
+fn a_reply_too_many_before_the_login() {
+    // The client's first bytes were none that could be read, so its login is not found.
+    let start = Talk::new()
+        .handshake()
+        .ask([0xff; 20])
+        .answer(greeting(PLAIN))
+        .answer(packet(2, ok(0, 2)))
+        .answer(packet(1, ok(0, 2)));
+    check(
+        start,
+        expect![[r#"
+        opaque Client "��������������������"
+        ? absent -> Done affected=0 complete [capabilities_unknown]
+        ? absent -> Done affected=0 complete
+        closed Finished
+        120 bytes: message 88 framing 12 opaque 20
+    "#]],
+    );
+}
+
+#[test]
+fn compression_begins_though_the_login_seems_to_go_on() {
+    const MORE_RESULTS: u16 = 8;
+    let outcome = packet(2, ok(0, 2 | MORE_RESULTS));
+    let start = Talk::new()
+        .handshake()
+        .answer(greeting(PLAIN | COMPRESS))
+        .ask(login(PLAIN | COMPRESS))
+        .answer([&outcome[..], b"\x05\0\0"].concat());
+    check(
+        start,
+        expect![[r#"
+        Handshake "ann" "shop" complete -> Done affected=0 incomplete
+        closed Finished
+        164 bytes: message 149 framing 12 unfinished_head 3
+    "#]],
+    );
+}
