@@ -2,8 +2,10 @@
 
 use crate::common::{Talk, run};
 use crate::hostile;
+use bytes::Bytes;
 use expect_test::{Expect, expect};
 use twintap_stream::Limits;
+use twintap_stream::content::{Coding, DecodeLimits, Fault, decode};
 
 #[track_caller]
 fn check(talk: Talk, expected: Expect) {
@@ -38,12 +40,26 @@ fn what_was_held_goes_before_what_nobody_will_claim() {
 }
 
 #[test]
-fn brotli_that_ends_too_soon_may_be_found_broken_before() {
-    // Byte by byte the decoder finds it unsound; in larger chunks it asks for more first.
-    let mut input = vec![2, 9, 0, 0, 0];
-    input.extend_from_slice(&[b'F'; 42]);
-    input.extend_from_slice(&[0; 2]);
-    input.extend_from_slice(&[b'F'; 33]);
-    input.extend_from_slice(&[0xf8, 0xa2, 0x02]);
-    hostile::content(&input);
+fn brotli_that_says_more_than_it_announces_is_corrupt_in_any_chunks() {
+    // A metablock goes beyond its length, once in a body that is cut, once in one with more after
+    // its end.
+    let mut cut = vec![2, 9, 0, 0, 0];
+    cut.extend_from_slice(&[b'F'; 42]);
+    cut.extend_from_slice(&[0; 2]);
+    cut.extend_from_slice(&[b'F'; 33]);
+    cut.extend_from_slice(&[0xf8, 0xa2, 0x02]);
+    let mut long = vec![2, 9, 0, 1, 0];
+    long.extend_from_slice(&[b'F'; 41]);
+    long.extend_from_slice(b"AFF\0");
+    long.extend_from_slice(&[b's'; 46]);
+    long.extend_from_slice(b"FFFF\x01\0\0\0FFFFFFFFFFFFFFFFVF?F\xd0\0\0\0\0\0\0\0\0F\xf8\xa2");
+    for input in [cut, long] {
+        hostile::content(&input);
+        let body = Bytes::copy_from_slice(input.get(1..).unwrap_or_default());
+        let decoded = decode(&body, &Coding::Brotli.into(), DecodeLimits::default());
+        let corrupt = Fault::Corrupt {
+            coding: Coding::Brotli,
+        };
+        assert_eq!(decoded.fault, Some(corrupt));
+    }
 }

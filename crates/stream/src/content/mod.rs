@@ -279,7 +279,6 @@ impl Decoder {
     /// # Errors
     /// What is wrong with the body: [`Fault::Truncated`] and [`Fault::Trailing`] are found here.
     /// A body without a single byte is sound in any coding.
-    /// Whether what is both cut and corrupt is called the one or the other can depend on the chunks.
     pub fn finish(&mut self) -> Result<(), Fault> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
