@@ -1,7 +1,43 @@
 //! Segments to flows, bytes and exchanges, without I/O, threads or a clock.
 //!
 //! A caller feeds [`Segment`]s with their times to a [`Streams`] and polls
-//! [`Event`]s from it. Bodies flow as chunks; no message is ever held whole.
+//! [`Event`]s from it, after each segment: what is not polled is kept. Time is what the segments
+//! say and what [`Streams::handle_timeout`] is told; [`Streams::poll_timeout`] says when it is due,
+//! and [`Streams::finish`] ends a capture.
+//!
+//! | events | of |
+//! |---|---|
+//! | [`FlowOpened`], [`FlowClosed`], [`Gap`], [`Opaque`] | each flow |
+//! | [`RequestHead`], [`ResponseHead`], [`Body`], [`Exchange`](EventKind::Exchange) | HTTP/1, HTTP/2 |
+//! | [`CommandData`], [`Command`] | PostgreSQL, MySQL, Redis |
+//! | [`SocketData`], [`Part`](EventKind::Part) | WebSockets |
+//! | [`Part`](EventKind::Part), within [`Body`] | gRPC, gRPC-Web, server-sent events |
+//!
+//! Segments come from a kernel hook that knows their stream offsets, or from packets:
+//! [`CaptureReader`] reads capture files, [`PacketDecoder`] opens link layers and tunnels. What is in
+//! a body is read on demand: [`content`] undoes its codings, [`grpc`] reads its messages.
+//!
+//! What it holds to, whatever comes in:
+//! - every byte is accounted for once, and every exchange emitted once ([`StoreLedger`]);
+//! - nothing is guessed: what spans a hole is incomplete, what can't be paired says so, and what is
+//!   irregular is flagged and kept as it was sent (`docs/stream-protocols.md` lists the flags);
+//! - no message is ever held whole: bodies flow as chunks, and what must be held is bounded by
+//!   [`Limits`];
+//! - no input makes it panic, and none is an error.
+//!
+//! It never opens TLS, never asks for a port to tell a protocol, and reads neither a clock nor the
+//! environment.
+//!
+//! [`FlowOpened`]: EventKind::FlowOpened
+//! [`FlowClosed`]: EventKind::FlowClosed
+//! [`Gap`]: EventKind::Gap
+//! [`Opaque`]: EventKind::Opaque
+//! [`RequestHead`]: EventKind::RequestHead
+//! [`ResponseHead`]: EventKind::ResponseHead
+//! [`Body`]: EventKind::Body
+//! [`Command`]: EventKind::Command
+//! [`CommandData`]: EventKind::CommandData
+//! [`SocketData`]: EventKind::SocketData
 //!
 //! A capture file's exchanges:
 //!
