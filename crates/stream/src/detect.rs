@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::Watermark;
-use crate::protocol::{self, Claim, Parser, Protocol, Start};
+use crate::protocol::{self, Opening, Parser, Start, Verdict};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -94,18 +94,18 @@ impl Parser for Reader {
             // A server's first bytes claim a flow, later ones don't.
             return self.opaque(direction, piece, sink);
         }
-        let (claim, protocol) = self.judge(direction, &piece);
+        let verdict = self.judge(direction, &piece);
         self.hold(direction, piece);
-        match (claim, protocol) {
-            (Claim::Certain, Some(protocol)) => self.start(protocol, sink),
-            (Claim::Unsure | Claim::Certain, _) => {
-                if let Some(protocol) = self.judge_both() {
-                    self.start(protocol, sink);
+        match verdict {
+            Verdict::Claimed(opening) => self.start(opening, sink),
+            Verdict::Unsure => {
+                if let Some(opening) = self.judge_both() {
+                    self.start(opening, sink);
                 } else if self.held_bytes() > sink.limits.max_head_bytes {
                     self.flush(sink);
                 }
             }
-            (Claim::NotMine, _) => self.flush(sink),
+            Verdict::Nobodys => self.flush(sink),
         }
     }
 
@@ -192,7 +192,7 @@ impl Reader {
     }
 
     /// Probes what is held of the direction with the new piece, and the new piece alone.
-    fn judge(&mut self, direction: Direction, piece: &Piece) -> (Claim, Option<&'static Protocol>) {
+    fn judge(&mut self, direction: Direction, piece: &Piece) -> Verdict {
         let at_boundary = self.at_boundary;
         let side = self.side(direction);
         let begins = at_boundary && !side.is_opaque;
@@ -205,13 +205,13 @@ impl Reader {
         }
         bytes.extend_from_slice(&piece.bytes);
         match protocol::probe(direction, &bytes, begins) {
-            (Claim::NotMine, _) => protocol::probe(direction, &piece.bytes, false),
+            Verdict::Nobodys => protocol::probe(direction, &piece.bytes, false),
             verdict => verdict,
         }
     }
 
     /// Probes the first pieces of both directions, when the server's answers the client's.
-    fn judge_both(&self) -> Option<&'static Protocol> {
+    fn judge_both(&self) -> Option<&'static Opening> {
         let [client_side, server_side] = self.sides.as_deref()?;
         let (client, server) = (client_side.held.front()?, server_side.held.front()?);
         let is_answer = server.after.is_none_or(|after| after > client.offset);
@@ -230,8 +230,8 @@ impl Reader {
         side.held.push_back(piece);
     }
 
-    fn start(&mut self, protocol: &'static Protocol, sink: &mut Sink<'_>) {
-        let mut parser = (protocol.start)(Start {
+    fn start(&mut self, opening: &'static Opening, sink: &mut Sink<'_>) {
+        let mut parser = (opening.start)(Start {
             from: self.watermark(),
             client_is_lost: !self.at_boundary || self.is_opaque(Direction::Client),
             server_is_lost: !self.at_boundary || self.is_opaque(Direction::Server),

@@ -73,6 +73,7 @@ pub mod command;
 pub mod content;
 mod detect;
 pub mod event;
+mod flags;
 mod flow;
 pub mod grpc;
 mod http1;

@@ -281,6 +281,19 @@ impl<H> Default for Message<H> {
     }
 }
 
+impl<H> Message<H> {
+    /// Notes where and when its first byte is.
+    pub(crate) fn begin(&mut self, offset: u64, time: Timestamp) {
+        (self.offset, self.first_byte, self.last_byte) = (offset, time, time);
+    }
+
+    /// Counts bytes of its body, or of a command, seen at `time`; 0 notes the time alone.
+    pub(crate) fn add(&mut self, bytes: usize, time: Timestamp) {
+        self.body_bytes += bytes as u64;
+        self.last_byte = time.max(self.last_byte);
+    }
+}
+
 /// One application request and its response, without the bodies' bytes.
 ///
 /// The heads are those of HTTP, or those of a [`CommandExchange`](crate::command::CommandExchange).

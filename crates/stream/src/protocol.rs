@@ -13,21 +13,31 @@ use crate::time::Timestamp;
 pub(crate) const PROTOCOLS: &[Protocol] = &[
     crate::http1::PROTOCOL,
     crate::http2::PROTOCOL,
+    crate::websocket::PROTOCOL,
     crate::postgres::PROTOCOL,
     crate::mysql::PROTOCOL,
     crate::redis::PROTOCOL,
 ];
 
-/// Protocols that both directions together give away where neither does alone: what the client
-/// began with, and what the server answered.
-type Pair = (fn(client: &[u8], server: &[u8]) -> Claim, &'static Protocol);
-const PAIRS: &[Pair] = &[(crate::redis::probe_both, &crate::redis::PROTOCOL)];
+/// One protocol: how connections come to speak it.
+pub(crate) struct Protocol {
+    /// Finds it in the bytes of flows; None where none begins with it.
+    pub opening: Option<Opening>,
+    /// Takes over a connection that HTTP/1 switched to it; None where none is.
+    pub upgrade: Option<fn(&Switch<'_>) -> Option<Box<dyn Parser>>>,
+}
 
-/// Takes over a connection that HTTP/1 switched to its protocol.
-type Upgrade = fn(&Switch<'_>) -> Option<Box<dyn Parser>>;
-
-/// Protocols that only come by a switch: no flow begins with them.
-const SUCCESSORS: &[Upgrade] = &[crate::websocket::upgrade];
+/// How a protocol is found in the bytes of a flow, and what reads it then.
+pub(crate) struct Opening {
+    /// Judges bytes where a segment starts; `begins` when they are the first of a direction
+    /// whose begin was seen.
+    pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
+    /// Judges what the client began with and what the server answered, where neither alone gives
+    /// the protocol away.
+    pub probe_both: Option<fn(client: &[u8], server: &[u8]) -> Claim>,
+    /// Makes a parser for a flow that is claimed.
+    pub start: fn(Start) -> Box<dyn Parser>,
+}
 
 /// What a protocol says of the first bytes of a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +48,13 @@ pub(crate) enum Claim {
     NotMine,
 }
 
-/// One protocol.
-pub(crate) struct Protocol {
-    /// Judges bytes where a segment starts; `begins` when they are the first of a direction
-    /// whose begin was seen.
-    pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
-    /// Makes a parser for a flow that is claimed.
-    pub start: fn(Start) -> Box<dyn Parser>,
-    /// Takes over a connection that HTTP/1 switched to this protocol.
-    pub upgrade: Upgrade,
+/// What all protocols say of bytes.
+#[derive(Clone, Copy)]
+pub(crate) enum Verdict {
+    Claimed(&'static Opening),
+    /// More bytes are needed.
+    Unsure,
+    Nobodys,
 }
 
 /// Where a parser begins.
@@ -115,10 +123,8 @@ pub(crate) trait Parser: std::fmt::Debug + Send {
 /// What reads a connection after a switch: the protocol that it was switched to. In the tunnel of a
 /// proxy it is whichever the bytes turn out to be.
 pub(crate) fn successor(switch: &Switch<'_>) -> Box<dyn Parser> {
-    let upgrades = PROTOCOLS.iter().map(|protocol| &protocol.upgrade);
-    let named = upgrades
-        .chain(SUCCESSORS)
-        .find_map(|upgrade| upgrade(switch));
+    let mut upgrades = PROTOCOLS.iter().filter_map(|protocol| protocol.upgrade);
+    let named = upgrades.find_map(|upgrade| upgrade(switch));
     named.unwrap_or_else(|| {
         let reader = match switch.response.status {
             101 => Reader::unreadable,
@@ -128,28 +134,30 @@ pub(crate) fn successor(switch: &Switch<'_>) -> Box<dyn Parser> {
     })
 }
 
+fn openings() -> impl Iterator<Item = &'static Opening> {
+    PROTOCOLS
+        .iter()
+        .filter_map(|protocol| protocol.opening.as_ref())
+}
+
 /// Asks all protocols.
-pub(crate) fn probe(
-    direction: Direction,
-    bytes: &[u8],
-    begins: bool,
-) -> (Claim, Option<&'static Protocol>) {
-    let mut unsure = false;
-    for protocol in PROTOCOLS {
-        match (protocol.probe)(direction, bytes, begins) {
-            Claim::Certain => return (Claim::Certain, Some(protocol)),
-            Claim::Unsure => unsure = true,
+pub(crate) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Verdict {
+    let mut verdict = Verdict::Nobodys;
+    for opening in openings() {
+        match (opening.probe)(direction, bytes, begins) {
+            Claim::Certain => return Verdict::Claimed(opening),
+            Claim::Unsure => verdict = Verdict::Unsure,
             Claim::NotMine => {}
         }
     }
-    match unsure {
-        true => (Claim::Unsure, None),
-        false => (Claim::NotMine, None),
-    }
+    verdict
 }
 
 /// Asks what both directions together are, where neither is certain.
-pub(crate) fn probe_both(client: &[u8], server: &[u8]) -> Option<&'static Protocol> {
-    let claims = |(probe, _): &&Pair| probe(client, server) == Claim::Certain;
-    PAIRS.iter().find(claims).map(|(_, protocol)| *protocol)
+pub(crate) fn probe_both(client: &[u8], server: &[u8]) -> Option<&'static Opening> {
+    openings().find(|opening| {
+        opening
+            .probe_both
+            .is_some_and(|probe| probe(client, server) == Claim::Certain)
+    })
 }

@@ -1,7 +1,7 @@
 //! Who is client and who is server, and where one flow ends and another begins.
 
 use crate::flow::{Flow, NewSyn};
-use crate::protocol;
+use crate::protocol::{self, Verdict};
 use crate::segment::{Direction, Endpoints, Segment, TcpFlags};
 use crate::sink::Books;
 
@@ -25,7 +25,10 @@ pub(crate) fn role_of_sender(ends: Endpoints, segment: &Segment) -> Option<Direc
         };
     }
     let claims = |direction| {
-        protocol::probe(direction, &segment.payload, false).0 == protocol::Claim::Certain
+        matches!(
+            protocol::probe(direction, &segment.payload, false),
+            Verdict::Claimed(_)
+        )
     };
     match (claims(Direction::Client), claims(Direction::Server)) {
         (true, false) => return Some(Direction::Client),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::event::{Event, EventKind};
 use crate::id::{ExchangeId, FlowId};
 use crate::limits::Limits;
+use crate::message::{Exchange, Message, Protocol};
 use crate::segment::{Direction, Endpoints};
 use crate::tcp::Piece;
 use crate::time::Timestamp;
@@ -95,6 +96,28 @@ impl Sink<'_> {
             flow: self.facts.id,
             offset,
             from_response,
+        }
+    }
+
+    /// An exchange of this flow, as it leaves.
+    pub fn exchange<Q, S>(
+        &self,
+        protocol: Protocol,
+        id: ExchangeId,
+        index_in_flow: u32,
+        request: Message<Q>,
+        response: Message<S>,
+    ) -> Exchange<Q, S> {
+        Exchange {
+            id,
+            protocol,
+            endpoints: self.facts.endpoints,
+            round_trip_ns: self.facts.round_trip_ns,
+            flow_began_before_capture: self.facts.before_capture,
+            index_in_flow,
+            request,
+            response,
+            interim: Vec::new(),
         }
     }
 

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::framing::{self, Body};
-use super::head::{self, Flags};
+use super::head;
 use super::side::{Line, State, Trailers};
 use super::{Http1, fields};
 use crate::event::EventKind;
+use crate::flags::Flags;
 use crate::message::Framing;
 use crate::segment::Direction;
 use crate::sink::Sink;

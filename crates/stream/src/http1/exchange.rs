@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::head::Flags;
 use crate::event::{EventKind, Watermark};
+use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{
-    Exchange, Message, MessageState, Protocol, RequestHead, ResponseHead, field_values,
+    Exchange, Field, Message, MessageState, Protocol, RequestHead, ResponseHead, field_values,
 };
 use crate::parts::Parts;
 use crate::segment::Direction;
@@ -76,12 +76,10 @@ impl Open {
 
     /// Counts body bytes seen at `time`.
     pub fn add_body(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
-        let (count, last) = match direction {
-            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
-            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
-        };
-        *count += bytes as u64;
-        *last = time.max(*last);
+        match direction {
+            Direction::Client => self.request.add(bytes, time),
+            Direction::Server => self.response.add(bytes, time),
+        }
     }
 
     /// Notes that a byte of the message was seen at `time`.
@@ -152,17 +150,14 @@ impl Open {
     }
 
     fn into_exchange(self, index_in_flow: u32, sink: &Sink<'_>) -> Exchange {
-        let mut exchange = Exchange {
-            id: self.id,
-            protocol: Protocol::Http1,
-            endpoints: sink.facts.endpoints,
-            round_trip_ns: sink.facts.round_trip_ns,
-            flow_began_before_capture: sink.facts.before_capture,
+        let mut exchange = sink.exchange(
+            Protocol::Http1,
+            self.id,
             index_in_flow,
-            request: self.request,
-            response: self.response,
-            interim: self.interim,
-        };
+            self.request,
+            self.response,
+        );
+        exchange.interim = self.interim;
         exchange.request.flags = self.request_progress.flags.names();
         exchange.response.flags = self.response_progress.flags.names();
         exchange

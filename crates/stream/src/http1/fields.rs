@@ -1,6 +1,6 @@
 //! Header fields that two recipients may act upon in two ways.
 
-use super::head::Flags;
+use crate::flags::Flags;
 use crate::message::{Field, field_values};
 
 /// Flags what is odd in the fields of a request, framing apart.

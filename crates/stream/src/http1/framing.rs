@@ -1,6 +1,7 @@
 //! How long a message's body is (RFC 9112, section 6).
 
-use super::head::{Flags, is_token};
+use super::head::is_token;
+use crate::flags::Flags;
 use crate::message::{Field, RequestHead, ResponseHead, field_values};
 
 /// How the end of a body is found.

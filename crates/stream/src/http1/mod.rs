@@ -16,20 +16,22 @@ mod tests;
 use bytes::Bytes;
 
 use self::exchange::{Open, Queue};
-pub(crate) use self::head::Flags;
 use self::loss::Due;
 use self::side::{Side, State};
 use crate::event::Watermark;
-use crate::protocol::{Parser, Protocol, Start};
+use crate::protocol::{Opening, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
-    probe: probe::probe,
-    start: |start| Box::new(Http1::new(start)),
-    upgrade: |_| None,
+    opening: Some(Opening {
+        probe: probe::probe,
+        probe_both: None,
+        start: |start| Box::new(Http1::new(start)),
+    }),
+    upgrade: None,
 };
 
 /// The parser of one flow.

@@ -7,7 +7,7 @@ use super::settings::MAX_WINDOW;
 use super::side::State;
 use super::stream::Open;
 use super::streams::Standing;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::message::{Field, RequestHead, ResponseHead, field_values};
 
 /// What a section of fields is.

@@ -26,16 +26,19 @@ use self::stream::Open;
 use self::streams::Streams;
 use crate::event::Watermark;
 use crate::message::Exchange;
-use crate::protocol::{Parser, Protocol, Start};
+use crate::protocol::{Opening, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
-    probe: probe::probe,
-    start: |start| Box::new(Http2::new(start)),
-    upgrade: upgrade::upgrade,
+    opening: Some(Opening {
+        probe: probe::probe,
+        probe_both: None,
+        start: |start| Box::new(Http2::new(start)),
+    }),
+    upgrade: Some(upgrade::upgrade),
 };
 
 /// The parser of one connection.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::MIN_MAX_FRAME;
-use crate::http1::Flags;
+use crate::flags::Flags;
 
 /// More settings than this are never waited for: a peer that does not acknowledge them is broken.
 const MAX_PENDING: usize = 16;

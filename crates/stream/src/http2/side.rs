@@ -3,7 +3,7 @@
 use super::frame::{self, Header};
 use super::hpack::Decoder;
 use super::settings::Announced;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::time::Timestamp;
 
 /// The largest header table that is held, in each direction.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::event::EventKind;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{
     Exchange, Field, Framing, Message, MessageState, Protocol, RequestHead, ResponseHead,
@@ -93,31 +93,20 @@ impl Open {
 
     /// The first byte of the message in `direction` is at `offset`.
     pub fn begin(&mut self, direction: Direction, offset: u64, time: Timestamp) {
-        let (place, first, last) = match direction {
-            Direction::Client => (
-                &mut self.request.offset,
-                &mut self.request.first_byte,
-                &mut self.request.last_byte,
-            ),
-            Direction::Server => (
-                &mut self.response.offset,
-                &mut self.response.first_byte,
-                &mut self.response.last_byte,
-            ),
-        };
-        (*place, *first, *last) = (offset, time, time);
+        match direction {
+            Direction::Client => self.request.begin(offset, time),
+            Direction::Server => self.response.begin(offset, time),
+        }
         self.progress_mut(direction).is_begun = true;
         *self.state(direction) = MessageState::Incomplete;
     }
 
     /// Counts body bytes seen at `time`.
     pub fn add_body(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
-        let (count, last) = match direction {
-            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
-            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
-        };
-        *count += bytes as u64;
-        *last = time.max(*last);
+        match direction {
+            Direction::Client => self.request.add(bytes, time),
+            Direction::Server => self.response.add(bytes, time),
+        }
     }
 
     /// Hands on bytes of the body seen at `time`.
@@ -243,17 +232,14 @@ impl Open {
             flags.merge(of_connection.clone());
             flags.names()
         };
-        let mut exchange = Exchange {
-            id: self.id,
-            protocol: Protocol::Http2,
-            endpoints: sink.facts.endpoints,
-            round_trip_ns: sink.facts.round_trip_ns,
-            flow_began_before_capture: sink.facts.before_capture,
+        let mut exchange = sink.exchange(
+            Protocol::Http2,
+            self.id,
             index_in_flow,
-            request: self.request,
-            response: self.response,
-            interim: self.interim,
-        };
+            self.request,
+            self.response,
+        );
+        exchange.interim = self.interim;
         let [client, server] = &self.progress;
         // What an adopted exchange was flagged with comes first.
         let mut of_request = std::mem::take(&mut exchange.request.flags);

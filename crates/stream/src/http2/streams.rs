@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::stream::Open;
 use crate::event::{EventKind, Watermark};
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::time::Timestamp;

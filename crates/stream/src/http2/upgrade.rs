@@ -7,7 +7,7 @@ use super::Http2;
 use super::side::{Side, State};
 use super::stream::Open;
 use super::streams::Streams;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::message::{Exchange, MessageState, RequestHead, field_values};
 use crate::protocol::{Parser, Switch};
 use crate::segment::Direction;

@@ -106,10 +106,10 @@ impl Mysql {
         open.expected = Some(next);
         if has_hole {
             open.request_progress.damaged = true;
-            open.request_progress.flag("gap_in_message");
+            open.request_progress.flags.set("gap_in_message");
         }
         if is_out_of_sequence {
-            open.request_progress.flag("unexpected_sequence");
+            open.request_progress.flags.set("unexpected_sequence");
         }
         if open.sends_file {
             // An empty packet ends the file.
@@ -135,7 +135,7 @@ impl Mysql {
             return After::Broken;
         };
         let Some(login) = login else {
-            open.request_progress.flag("malformed_login");
+            open.request_progress.flags.set("malformed_login");
             open.request.head = Some(CommandHead {
                 name: "Handshake".to_owned(),
                 ..CommandHead::default()
@@ -158,7 +158,7 @@ impl Mysql {
     fn command(&mut self, payload: &[u8], length: u64, sink: &Sink<'_>) -> After {
         let Some((number, rest)) = payload.split_first() else {
             if let Some(open) = self.queue.open.back_mut() {
-                open.request_progress.flag("empty_command");
+                open.request_progress.flags.set("empty_command");
             }
             return After::Over;
         };
@@ -179,10 +179,10 @@ impl Mysql {
             return After::Broken;
         };
         for flag in command.flags {
-            open.request_progress.flag(flag);
+            open.request_progress.flags.set(flag);
         }
         if !is_known {
-            open.request_progress.flag("unknown_command");
+            open.request_progress.flags.set("unknown_command");
         }
         open.statement_id = command.statement_id;
         open.intent = intent;

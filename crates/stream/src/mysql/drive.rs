@@ -443,7 +443,7 @@ impl Mysql {
         if let Some(exchange) = self.side(direction).current.clone()
             && let Some(open) = self.queue.find(direction, &exchange)
         {
-            open.progress(direction).flag(flag);
+            open.progress(direction).flags.set(flag);
         }
     }
 

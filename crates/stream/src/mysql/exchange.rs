@@ -6,8 +6,9 @@ use super::reply::Shape;
 use super::transaction::Intent;
 use crate::command::{CommandExchange, CommandHead, ReplyHead, ReplyKind};
 use crate::event::EventKind;
+use crate::flags::Flags;
 use crate::id::ExchangeId;
-use crate::message::{Exchange, Message, MessageState, Protocol};
+use crate::message::{Message, MessageState, Protocol};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::time::Timestamp;
@@ -19,7 +20,7 @@ const MAX_OPEN: usize = 1024;
 /// What is known of one message apart from the message.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    flags: Vec<&'static str>,
+    pub flags: Flags,
     /// A byte of it was seen.
     pub begun: bool,
     /// Something of it is missing.
@@ -30,16 +31,6 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub fn flag(&mut self, name: &'static str) {
-        if !self.flags.contains(&name) {
-            self.flags.push(name);
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.flags.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     fn state(&self) -> MessageState {
         match (self.damaged, self.begun) {
             (true, _) => MessageState::Incomplete,
@@ -112,29 +103,18 @@ impl Open {
             return;
         }
         progress.begun = true;
-        let (at, first, last) = match direction {
-            Direction::Client => (
-                &mut self.request.offset,
-                &mut self.request.first_byte,
-                &mut self.request.last_byte,
-            ),
-            Direction::Server => (
-                &mut self.response.offset,
-                &mut self.response.first_byte,
-                &mut self.response.last_byte,
-            ),
-        };
-        (*at, *first, *last) = (offset, time, time);
+        match direction {
+            Direction::Client => self.request.begin(offset, time),
+            Direction::Server => self.response.begin(offset, time),
+        }
     }
 
     /// Counts bytes that were seen at `time`.
     pub fn add(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
-        let (count, last) = match direction {
-            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
-            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
-        };
-        *count += bytes as u64;
-        *last = time.max(*last);
+        match direction {
+            Direction::Client => self.request.add(bytes, time),
+            Direction::Server => self.response.add(bytes, time),
+        }
     }
 
     /// The command has no reply.
@@ -154,20 +134,16 @@ impl Open {
 
     fn into_exchange(mut self, index_in_flow: u32, sink: &Sink<'_>) -> CommandExchange {
         self.request.state = self.request_progress.state();
-        self.request.flags = self.request_progress.names();
+        self.request.flags = self.request_progress.flags.names();
         self.response.state = self.response_progress.state();
-        self.response.flags = self.response_progress.names();
-        Exchange {
-            id: self.id,
-            protocol: Protocol::Mysql,
-            endpoints: sink.facts.endpoints,
-            round_trip_ns: sink.facts.round_trip_ns,
-            flow_began_before_capture: sink.facts.before_capture,
+        self.response.flags = self.response_progress.flags.names();
+        sink.exchange(
+            Protocol::Mysql,
+            self.id,
             index_in_flow,
-            request: self.request,
-            response: self.response,
-            interim: Vec::new(),
-        }
+            self.request,
+            self.response,
+        )
     }
 }
 

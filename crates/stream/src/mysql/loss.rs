@@ -128,7 +128,7 @@ impl Mysql {
 
     /// More commands wait for their replies than any client sends: the oldest is given up.
     pub(super) fn drop_oldest(&mut self, sink: &mut Sink<'_>) {
-        self.with_reply(|open| open.response_progress.flag("reply_unseen"));
+        self.with_reply(|open| open.response_progress.flags.set("reply_unseen"));
         if self.server.current.is_some() {
             let offset = self.server.consumed;
             self.break_off(Direction::Server, "resync", offset, sink);

@@ -23,16 +23,19 @@ use self::statements::Statements;
 use self::transaction::Transactions;
 use crate::event::Watermark;
 use crate::id::ExchangeId;
-use crate::protocol::{Parser, Protocol, Start};
+use crate::protocol::{Opening, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
-    probe: probe::probe,
-    start: |start| Box::new(Mysql::new(start)),
-    upgrade: |_| None,
+    opening: Some(Opening {
+        probe: probe::probe,
+        probe_both: None,
+        start: |start| Box::new(Mysql::new(start)),
+    }),
+    upgrade: None,
 };
 
 /// The parser of one flow.
@@ -242,7 +245,7 @@ impl Mysql {
                 false => place.sequence == next_of_server,
             };
             if !is_next && !is_framed {
-                open.request_progress.flag("unexpected_sequence");
+                open.request_progress.flags.set("unexpected_sequence");
             }
         }
         let Some(open) = self.queue.open.back_mut() else {
@@ -287,7 +290,7 @@ impl Mysql {
         };
         let mut open = Open::new(sink.exchange_id(place.offset, false), shape);
         if place.sequence != u8::from(is_login) {
-            open.request_progress.flag("unexpected_sequence");
+            open.request_progress.flags.set("unexpected_sequence");
         }
         self.queue.open.push_back(open);
     }
@@ -330,7 +333,7 @@ impl Mysql {
             .expected
             .is_none_or(|expected| expected == place.sequence);
         if !is_framed && !is_next {
-            open.response_progress.flag("unexpected_sequence");
+            open.response_progress.flags.set("unexpected_sequence");
         }
         open.begin(Direction::Server, place.offset, place.time);
         open.reply();

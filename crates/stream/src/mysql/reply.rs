@@ -108,7 +108,7 @@ impl Mysql {
             Some(open) => {
                 if has_hole {
                     open.response_progress.damaged = true;
-                    open.response_progress.flag("gap_in_message");
+                    open.response_progress.flags.set("gap_in_message");
                 }
                 (self.stage, open.shape)
             }
@@ -202,14 +202,14 @@ impl Mysql {
             Some(10) if self.session.greeting.is_none() => {
                 self.session.greeting = Greeting::read(head);
                 if self.session.greeting.is_none() {
-                    self.with_reply(|open| open.response_progress.flag("malformed_greeting"));
+                    self.with_reply(|open| open.response_progress.flags.set("malformed_greeting"));
                 }
                 After::Goes
             }
             // Another method, more of this one, the next factor
             Some(1 | 2 | 0xfe) => After::Goes,
             _ => {
-                self.with_reply(|open| open.response_progress.flag("unknown_login_message"));
+                self.with_reply(|open| open.response_progress.flags.set("unknown_login_message"));
                 After::Goes
             }
         }
@@ -251,7 +251,7 @@ impl Mysql {
         let is_cut = self.server.packets.length > limit;
         self.with_reply(|open| {
             if is_cut {
-                open.response_progress.flag("text_cut");
+                open.response_progress.flags.set("text_cut");
             }
             let reply = open.reply();
             reply.kind = ReplyKind::Value;
@@ -263,7 +263,7 @@ impl Mysql {
     fn stream(&mut self) -> After {
         self.with_reply(|open| {
             open.reply();
-            open.response_progress.flag("stream_follows");
+            open.response_progress.flags.set("stream_follows");
         });
         After::Opaque
     }
@@ -273,7 +273,7 @@ impl Mysql {
         let is_last = self.queue.answering().map(|index| index + 1) == Some(self.queue.open.len());
         self.with_reply(|open| {
             open.reply();
-            open.response_progress.flag("local_infile");
+            open.response_progress.flags.set("local_infile");
             if is_last {
                 open.sends_file = true;
                 open.request_progress.done = false;
@@ -307,11 +307,12 @@ impl Mysql {
         let name = column_name(head);
         let limit = sink.limits.max_head_bytes as usize;
         self.with_reply(|open| match name {
-            None => open.response_progress.flag("malformed_column"),
+            None => open.response_progress.flags.set("malformed_column"),
             Some(name) => {
-                open.column_bytes += name.len() + size_of::<String>();
+                let bytes = name.len() + size_of::<String>();
+                open.column_bytes += bytes;
                 match open.column_bytes > limit {
-                    true => open.response_progress.flag("columns_cut"),
+                    true => open.response_progress.flags.set("columns_cut"),
                     false => open.reply().columns.push(name),
                 }
             }
@@ -473,7 +474,7 @@ impl Mysql {
         };
         open.response_progress.done = true;
         if capabilities.is_none() && open.shape != Shape::Login && open.response_progress.begun {
-            open.response_progress.flag("capabilities_unknown");
+            open.response_progress.flags.set("capabilities_unknown");
         }
         let status = open.status.filter(|_| open.response_progress.begun);
         let transaction = self

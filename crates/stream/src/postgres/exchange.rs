@@ -7,27 +7,12 @@ use super::Place;
 use super::statement::{Portal, Statement};
 use crate::command::{CommandExchange, CommandHead, ReplyHead, ReplyKind, Transaction};
 use crate::event::{EventKind, Watermark};
+use crate::flags::Flags;
 use crate::id::ExchangeId;
-use crate::message::{Exchange, Framing, Message, MessageState, Protocol};
+use crate::message::{Framing, Message, MessageState, Protocol};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::time::Timestamp;
-
-/// Names of irregularities, each once.
-#[derive(Debug, Default)]
-struct Flags(Vec<&'static str>);
-
-impl Flags {
-    fn set(&mut self, flag: &'static str) {
-        if !self.0.contains(&flag) {
-            self.0.push(flag);
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.iter().map(|flag| (*flag).to_owned()).collect()
-    }
-}
 
 /// What is known of one message apart from the message.
 #[derive(Debug, Default)]
@@ -143,36 +128,26 @@ impl Open {
 
     /// A message of it begins.
     pub fn begin(&mut self, direction: Direction, place: &Place) {
-        let (offset, first_byte, progress) = match direction {
-            Direction::Client => (
-                &mut self.request.offset,
-                &mut self.request.first_byte,
-                &mut self.asked,
-            ),
-            Direction::Server => (
-                &mut self.response.offset,
-                &mut self.response.first_byte,
-                &mut self.answered,
-            ),
-        };
-        if !progress.begun {
-            progress.begun = true;
-            *offset = place.offset;
-            *first_byte = place.time;
-            if direction == Direction::Client {
+        match direction {
+            Direction::Client if !self.asked.begun => {
+                self.asked.begun = true;
+                self.request.begin(place.offset, place.time);
                 self.request_after = place.after;
             }
+            Direction::Server if !self.answered.begun => {
+                self.answered.begun = true;
+                self.response.begin(place.offset, place.time);
+            }
+            _ => {}
         }
     }
 
     /// Bytes of it were seen.
     pub fn add(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
-        let (seen, last_byte) = match direction {
-            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
-            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
-        };
-        *seen += bytes as u64;
-        *last_byte = time.max(*last_byte);
+        match direction {
+            Direction::Client => self.request.add(bytes, time),
+            Direction::Server => self.response.add(bytes, time),
+        }
     }
 
     /// Names the exchange after its most telling message.
@@ -278,17 +253,13 @@ impl Open {
     fn into_exchange(mut self, index_in_flow: u32, sink: &Sink<'_>) -> CommandExchange {
         self.fill_request();
         self.fill_response();
-        Exchange {
-            id: self.id,
-            protocol: Protocol::Postgres,
-            endpoints: sink.facts.endpoints,
-            round_trip_ns: sink.facts.round_trip_ns,
-            flow_began_before_capture: sink.facts.before_capture,
+        sink.exchange(
+            Protocol::Postgres,
+            self.id,
             index_in_flow,
-            request: self.request,
-            response: self.response,
-            interim: Vec::new(),
-        }
+            self.request,
+            self.response,
+        )
     }
 
     fn fill_request(&mut self) {

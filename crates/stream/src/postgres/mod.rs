@@ -31,16 +31,19 @@ use self::side::{Content, Input, Inside, Side, State, Target};
 use self::statement::Prepared;
 use self::transaction::Transactions;
 use crate::event::{EventKind, Watermark};
-use crate::protocol::{Parser, Protocol, Start};
+use crate::protocol::{Opening, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
-    probe: probe::probe,
-    start: |start| Box::new(Postgres::new(start)),
-    upgrade: |_| None,
+    opening: Some(Opening {
+        probe: probe::probe,
+        probe_both: None,
+        start: |start| Box::new(Postgres::new(start)),
+    }),
+    upgrade: None,
 };
 
 /// Type and length of a message.

@@ -15,23 +15,24 @@ mod server;
 
 use bytes::Bytes;
 
-pub(crate) use self::probe::probe_both;
-
 use self::client::Client;
 use self::open::Open;
 use self::queue::{Doubt, Queue};
 use self::server::Server;
 use crate::event::{EventKind, Watermark};
-use crate::protocol::{Parser, Protocol, Start};
+use crate::protocol::{Opening, Parser, Protocol, Start};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
-    probe: probe::probe,
-    start: |start| Box::new(Redis::new(start)),
-    upgrade: |_| None,
+    opening: Some(Opening {
+        probe: probe::probe,
+        probe_both: Some(probe::probe_both),
+        start: |start| Box::new(Redis::new(start)),
+    }),
+    upgrade: None,
 };
 
 /// The parser of one flow.

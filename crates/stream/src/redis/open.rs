@@ -1,7 +1,7 @@
 //! Exchanges that are not over yet.
 
 use crate::command::{CommandExchange, CommandHead, ReplyHead};
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{Message, MessageState, Protocol};
 use crate::segment::Direction;
@@ -107,12 +107,10 @@ impl Open {
 
     /// Counts bytes seen at `time`.
     pub fn add(&mut self, direction: Direction, bytes: usize, time: Timestamp) {
-        let (count, last) = match direction {
-            Direction::Client => (&mut self.request.body_bytes, &mut self.request.last_byte),
-            Direction::Server => (&mut self.response.body_bytes, &mut self.response.last_byte),
-        };
-        *count += bytes as u64;
-        *last = time.max(*last);
+        match direction {
+            Direction::Client => self.request.add(bytes, time),
+            Direction::Server => self.response.add(bytes, time),
+        }
     }
 
     /// True while a known number of confirmations is to come.
@@ -139,17 +137,13 @@ impl Open {
     }
 
     pub fn into_exchange(self, index_in_flow: u32, sink: &Sink<'_>) -> CommandExchange {
-        let mut exchange = CommandExchange {
-            id: self.id,
-            protocol: Protocol::Redis,
-            endpoints: sink.facts.endpoints,
-            round_trip_ns: sink.facts.round_trip_ns,
-            flow_began_before_capture: sink.facts.before_capture,
+        let mut exchange = sink.exchange(
+            Protocol::Redis,
+            self.id,
             index_in_flow,
-            request: self.request,
-            response: self.response,
-            interim: Vec::new(),
-        };
+            self.request,
+            self.response,
+        );
         exchange.request.flags = self.asked.flags.names();
         exchange.response.flags = self.answered.flags.names();
         exchange

@@ -23,7 +23,7 @@ pub(super) fn probe(direction: Direction, bytes: &[u8], begins: bool) -> Claim {
 }
 
 /// Judges what both directions begin with, the server's sent after the client's.
-pub(crate) fn probe_both(client: &[u8], server: &[u8]) -> Claim {
+pub(super) fn probe_both(client: &[u8], server: &[u8]) -> Claim {
     let is_asked = inline(client) == Claim::Unsure && memchr::memchr(b'\n', client).is_some();
     match is_asked && is_plausible(server, Scanner::reply) {
         true => Claim::Certain,

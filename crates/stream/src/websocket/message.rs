@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::text::TextCheck;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::MessageState;
 use crate::part::{Part, PartKind};

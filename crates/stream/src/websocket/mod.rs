@@ -14,14 +14,19 @@ mod text;
 use self::inflate::Inflater;
 use self::side::Side;
 use crate::event::Watermark;
-use crate::protocol::{Parser, Switch};
+use crate::protocol::{Parser, Protocol, Switch};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
+pub(crate) const PROTOCOL: Protocol = Protocol {
+    opening: None,
+    upgrade: Some(upgrade),
+};
+
 /// Takes over a connection that became a WebSocket.
-pub(crate) fn upgrade(switch: &Switch<'_>) -> Option<Box<dyn Parser>> {
+fn upgrade(switch: &Switch<'_>) -> Option<Box<dyn Parser>> {
     if !handshake::is_websocket(switch) {
         return None;
     }

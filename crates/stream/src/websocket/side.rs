@@ -6,7 +6,7 @@ use super::frame::{self, Head, MAX_CONTROL, MAX_HEAD};
 use super::inflate::{Failure, Inflater};
 use super::message::Open;
 use crate::event::EventKind;
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::part::PartKind;
 use crate::segment::Direction;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use self::read::Input;
 use self::table::{ENTRY_OVERHEAD, Entry, Found, Table};
-use crate::http1::Flags;
+use crate::flags::Flags;
 use crate::message::Field;
 
 /// What is wrong with a header block: it can't be decoded further.
