@@ -34,6 +34,22 @@ pub struct CommandHead {
     pub transaction: Option<Transaction>,
 }
 
+impl CommandHead {
+    /// Bytes of memory that it takes, as far as its sender chooses them.
+    pub(crate) fn cost(&self) -> u64 {
+        let bytes = |argument: &Argument| match argument {
+            Argument::Null => 0,
+            Argument::Text(bytes) | Argument::Binary(bytes) => bytes.len(),
+            Argument::Number(digits) => digits.len(),
+        };
+        let arguments = self.arguments.iter();
+        let arguments: usize = arguments
+            .map(|argument| size_of::<Argument>() + bytes(argument))
+            .sum();
+        (arguments + self.statement.as_ref().map_or(0, Bytes::len)) as u64
+    }
+}
+
 /// One argument of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

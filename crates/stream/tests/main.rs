@@ -13,6 +13,7 @@ mod hostile;
 mod http1;
 mod http2;
 mod laws;
+mod memory;
 mod mutations;
 mod mysql;
 mod parts;

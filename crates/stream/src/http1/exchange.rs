@@ -47,6 +47,8 @@ pub(super) struct Open {
     pub interim: Vec<ResponseHead>,
     /// What follows HTTP/1 goes on with it, and emits it.
     pub is_handed_over: bool,
+    /// Bytes of memory that its heads take, as counted in the queue.
+    cost: u64,
 }
 
 impl Open {
@@ -64,6 +66,7 @@ impl Open {
             response_start: None,
             interim: Vec::new(),
             is_handed_over: false,
+            cost: 0,
         }
     }
 
@@ -173,9 +176,32 @@ pub(super) struct Queue {
     pub handed_over: Option<Box<Exchange>>,
     /// Where the last finished exchange ended.
     pub finished: Watermark,
+    /// Bytes of memory that their heads take.
+    cost: u64,
 }
 
 impl Queue {
+    pub fn new(next_index: u32) -> Queue {
+        Queue {
+            next_index,
+            ..Queue::default()
+        }
+    }
+
+    /// Bytes of memory that they take.
+    pub fn cost(&self) -> u64 {
+        self.cost + (self.open.len() * size_of::<Open>()) as u64
+    }
+
+    /// Counts a head of so many bytes and fields that the exchange at `index` was given.
+    pub fn count_head(&mut self, index: usize, bytes: usize, fields: usize) {
+        if let Some(open) = self.open.get_mut(index) {
+            let cost = (bytes + size_of::<ResponseHead>() + fields * size_of::<Field>()) as u64;
+            open.cost += cost;
+            self.cost += cost;
+        }
+    }
+
     /// The exchange whose response comes next.
     pub fn answering(&self) -> Option<usize> {
         self.open
@@ -191,6 +217,7 @@ impl Queue {
             && let Some(mut open) = self.open.pop_front()
         {
             open.end_parts(sink);
+            self.cost -= open.cost;
             let mark = &mut self.finished;
             mark.client = mark.client.max(open.request_progress.end);
             mark.server = mark.server.max(open.response_progress.end);

@@ -25,6 +25,7 @@ impl Http1 {
         let Some((head, mut flags)) = head::parse_request(bytes) else {
             return false;
         };
+        let fields = head.fields.len();
         let body = framing::of_request(&head, &mut flags);
         fields::check_request(&head.fields, &mut flags);
         if self.client.is_closing {
@@ -59,6 +60,8 @@ impl Http1 {
         open.is_sure = self.client.is_sure;
         open.losses_before = self.client.losses;
         open.request_progress.flags.merge(flags);
+        self.queue
+            .count_head(self.queue.open.len() - 1, bytes.len(), fields);
         self.client.regain();
         self.settle_lost_responses();
         self.bound_unanswered();
@@ -77,6 +80,7 @@ impl Http1 {
         };
         let index = self.pair(place, sink);
         self.server.regain();
+        self.queue.count_head(index, bytes.len(), head.fields.len());
         let open = &mut self.queue.open[index];
         open.response_start.get_or_insert(place.offset);
         let body = framing::of_response(&head, open.method(), &mut flags);

@@ -205,7 +205,7 @@ impl Parser for Http1 {
 
     fn state_bytes(&self) -> u64 {
         let successor = self.successor.as_ref();
-        successor.map_or(0, |next| next.state_bytes())
+        self.queue.cost() + successor.map_or(0, |next| next.state_bytes())
     }
 }
 
@@ -214,10 +214,7 @@ impl Http1 {
         Http1 {
             client: Side::new(start.from.client, start.client_is_lost),
             server: Side::new(start.from.server, start.server_is_lost),
-            queue: Queue {
-                next_index: start.first_index,
-                ..Queue::default()
-            },
+            queue: Queue::new(start.first_index),
             successor: None,
             head_is_open: false,
             pipelines: false,

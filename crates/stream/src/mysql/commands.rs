@@ -188,6 +188,7 @@ impl Mysql {
         open.intent = intent;
         open.shape = shape(*number);
         open.request.head = Some(command.head);
+        self.queue.count_command();
         if matches!(
             *number,
             code::QUIT | code::STMT_CLOSE | code::STMT_SEND_LONG_DATA

@@ -67,6 +67,8 @@ pub(super) struct Open {
     pub intent: Intent,
     /// The server has undone the transaction.
     pub undone: bool,
+    /// Bytes of memory that it takes, as counted in the queue.
+    cost: u64,
 }
 
 impl Open {
@@ -86,6 +88,7 @@ impl Open {
             column_bytes: 0,
             intent: Intent::Other,
             undone: false,
+            cost: 0,
         }
     }
 
@@ -152,9 +155,18 @@ impl Open {
 pub(super) struct Queue {
     pub open: VecDeque<Open>,
     pub next_index: u32,
+    /// Bytes of memory that their heads take.
+    cost: u64,
 }
 
 impl Queue {
+    pub fn new(next_index: u32) -> Queue {
+        Queue {
+            next_index,
+            ..Queue::default()
+        }
+    }
+
     /// The exchange whose reply comes next, or is coming.
     pub fn answering(&self) -> Option<usize> {
         self.open
@@ -190,6 +202,32 @@ impl Queue {
         }
     }
 
+    /// Bytes of memory that they take.
+    pub fn cost(&self) -> u64 {
+        self.cost + (self.open.len() * size_of::<Open>()) as u64
+    }
+
+    /// Counts the head that the last command was given.
+    pub fn count_command(&mut self) {
+        if let Some(open) = self.open.back_mut() {
+            let cost = open.request.head.as_ref().map_or(0, CommandHead::cost);
+            open.cost += cost;
+            self.cost += cost;
+        }
+    }
+
+    /// Counts bytes that the reply in progress was given.
+    pub fn count_reply(&mut self, bytes: usize) {
+        if let Some(open) = self
+            .open
+            .iter_mut()
+            .find(|open| !open.response_progress.done)
+        {
+            open.cost += bytes as u64;
+            self.cost += bytes as u64;
+        }
+    }
+
     pub fn is_full(&self) -> bool {
         self.open.len() >= MAX_OPEN
     }
@@ -201,6 +239,7 @@ impl Queue {
             && front.response_progress.done
             && let Some(open) = self.open.pop_front()
         {
+            self.cost -= open.cost;
             let exchange = open.into_exchange(self.next_index, sink);
             self.next_index += 1;
             sink.event(EventKind::Command(Box::new(exchange)));

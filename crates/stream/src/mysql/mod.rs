@@ -162,6 +162,13 @@ impl Parser for Mysql {
         (self.client.held().len() + self.server.held().len()) as u64
     }
 
+    fn state_bytes(&self) -> u64 {
+        self.client.packets.head_bytes()
+            + self.server.packets.head_bytes()
+            + self.session.statements.cost()
+            + self.queue.cost()
+    }
+
     fn pending_exchanges(&self) -> u64 {
         self.queue.open.len() as u64
     }
@@ -197,10 +204,7 @@ impl Mysql {
         Mysql {
             client: side(start.from.client, start.client_is_lost),
             server: side(start.from.server, start.server_is_lost),
-            queue: Queue {
-                next_index: start.first_index,
-                ..Queue::default()
-            },
+            queue: Queue::new(start.first_index),
             session: Session::default(),
             stage: Stage::First,
             is_fresh: true,

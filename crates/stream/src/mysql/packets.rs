@@ -107,6 +107,14 @@ impl Packets {
         self.head.first().copied()
     }
 
+    /// Bytes of a head that are gathered.
+    pub fn head_bytes(&self) -> u64 {
+        match self.in_message {
+            true => self.head.len() as u64,
+            false => 0,
+        }
+    }
+
     /// The head's bytes; give them back to [`Packets::keep_head`].
     pub fn take_head(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.head)

@@ -306,6 +306,7 @@ impl Mysql {
     fn column(&mut self, head: &[u8], sink: &Sink<'_>) {
         let name = column_name(head);
         let limit = sink.limits.max_head_bytes as usize;
+        let mut kept_bytes = 0;
         self.with_reply(|open| match name {
             None => open.response_progress.flags.set("malformed_column"),
             Some(name) => {
@@ -313,10 +314,14 @@ impl Mysql {
                 open.column_bytes += bytes;
                 match open.column_bytes > limit {
                     true => open.response_progress.flags.set("columns_cut"),
-                    false => open.reply().columns.push(name),
+                    false => {
+                        open.reply().columns.push(name);
+                        kept_bytes = bytes;
+                    }
                 }
             }
         });
+        self.queue.count_reply(kept_bytes);
     }
 
     fn field(&mut self, head: &[u8], sink: &Sink<'_>) -> After {

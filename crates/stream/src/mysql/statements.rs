@@ -57,6 +57,11 @@ impl Statements {
         self.shrink(limit);
     }
 
+    /// Bytes of memory that they take.
+    pub fn cost(&self) -> u64 {
+        self.cost as u64
+    }
+
     pub fn get(&self, id: u32) -> Option<&Prepared> {
         self.by_id.get(&id)
     }

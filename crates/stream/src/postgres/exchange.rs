@@ -386,6 +386,13 @@ impl Queue {
         self.open.len()
     }
 
+    /// Bytes of memory that they take.
+    pub fn cost(&self) -> u64 {
+        let open = self.open.len() * size_of::<Open>();
+        let waits = self.waits.len() * size_of::<Waiting>();
+        self.head_bytes + (open + waits) as u64
+    }
+
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Open> {
         self.open.iter_mut()
     }

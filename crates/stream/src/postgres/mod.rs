@@ -126,6 +126,13 @@ impl Parser for Postgres {
         (self.client.partial.len() + self.server.partial.len()) as u64
     }
 
+    fn state_bytes(&self) -> u64 {
+        self.client.kept_bytes()
+            + self.server.kept_bytes()
+            + self.prepared.cost()
+            + self.queue.cost()
+    }
+
     fn pending_exchanges(&self) -> u64 {
         let asides = usize::from(self.orphan.is_some()) + usize::from(self.push.is_some());
         (self.queue.len() + asides) as u64

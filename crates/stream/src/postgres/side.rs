@@ -65,6 +65,17 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// Bytes that are kept of a message to read it, and handed on already.
+    pub fn kept_bytes(&self) -> u64 {
+        match &self.state {
+            State::Inside(Inside {
+                content: Content::Kept(kept),
+                ..
+            }) => kept.len() as u64,
+            _ => 0,
+        }
+    }
+
     pub fn new(consumed: u64, is_lost: bool) -> Side {
         Side {
             state: match is_lost {

@@ -122,6 +122,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Bytes of memory that it takes.
+    pub fn cost(&self) -> u64 {
+        self.bytes
+    }
+
     pub fn statement(&self, name: &str) -> Option<&Arc<Statement>> {
         self.statements.get(name).map(|(statement, _)| statement)
     }
