@@ -24,8 +24,11 @@ pub(crate) struct Protocol {
     /// Finds it in the bytes of flows; None where none begins with it.
     pub opening: Option<Opening>,
     /// Takes over a connection that HTTP/1 switched to it; None where none is.
-    pub upgrade: Option<fn(&Switch<'_>) -> Option<Box<dyn Parser>>>,
+    pub upgrade: Option<Upgrade>,
 }
+
+type Upgrade = fn(&Switch<'_>) -> Option<Box<dyn Parser>>;
+type ProbeBoth = fn(client: &[u8], server: &[u8]) -> Claim;
 
 /// How a protocol is found in the bytes of a flow, and what reads it then.
 pub(crate) struct Opening {
@@ -34,7 +37,7 @@ pub(crate) struct Opening {
     pub probe: fn(Direction, bytes: &[u8], begins: bool) -> Claim,
     /// Judges what the client began with and what the server answered, where neither alone gives
     /// the protocol away.
-    pub probe_both: Option<fn(client: &[u8], server: &[u8]) -> Claim>,
+    pub probe_both: Option<ProbeBoth>,
     /// Makes a parser for a flow that is claimed.
     pub start: fn(Start) -> Box<dyn Parser>,
 }
