@@ -238,6 +238,9 @@ pub fn decode(body: &Bytes, codings: &Codings, limits: DecodeLimits) -> Decoded 
 ///
 /// It holds the windows of its codings: up to 50 KiB for gzip and deflate, and for br and zstd
 /// what the sender chose, up to 16 MiB and 8 MiB.
+///
+/// What is wrong with a body is the same in any chunks, but for when a limit is passed. How much of
+/// a corrupt one is decoded before that is noticed can depend on them.
 #[derive(Debug)]
 pub struct Decoder {
     /// The coding that was applied last comes first.
