@@ -159,12 +159,24 @@ impl Mysql {
         }
         match found {
             Some(Found::Login) => self.client.is_login = true,
-            Some(Found::Command) => {}
-            Some(Found::Framed) => self.begin_frames(),
+            Some(Found::Command) => self.miss_login(),
+            Some(Found::Framed) => {
+                self.miss_login();
+                self.begin_frames();
+            }
             None if self.awaits_compression() && probe::frame(bytes, 0) => self.begin_frames(),
             None => return false,
         }
         true
+    }
+
+    /// The client is past its login, if it had one to say.
+    fn miss_login(&mut self) {
+        self.client.is_login = false;
+        // All that it had begun was over when its place was lost.
+        if let Some(login) = self.queue.receiving() {
+            login.request_progress.done = true;
+        }
     }
 
     fn regain_server(&mut self, piece: &Piece) -> bool {

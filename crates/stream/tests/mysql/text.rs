@@ -596,6 +596,27 @@ fn a_reply_too_many_before_the_login() {
 }
 
 #[test]
+fn a_command_where_the_login_was_not_found() {
+    let start = Talk::new()
+        .handshake()
+        .ask([0xff; 20])
+        .answer(greeting(PLAIN))
+        .answer(packet(2, ok(0, 2)))
+        .ask(query("SELECT 1"))
+        .answer(packet(1, ok(0, 2)));
+    check(
+        start,
+        expect![[r#"
+        opaque Client "��������������������"
+        ? absent -> Done affected=0 complete
+        COM_QUERY "SELECT 1" complete -> Done affected=0 complete [capabilities_unknown]
+        closed Finished
+        133 bytes: message 97 framing 16 opaque 20
+    "#]],
+    );
+}
+
+#[test]
 fn compression_begins_though_the_login_seems_to_go_on() {
     const MORE_RESULTS: u16 = 8;
     let outcome = packet(2, ok(0, 2 | MORE_RESULTS));
