@@ -67,8 +67,9 @@ pub(super) struct Open {
     pub intent: Intent,
     /// The server has undone the transaction.
     pub undone: bool,
-    /// Bytes of memory that it takes, as counted in the queue.
-    cost: u64,
+    /// Bytes of memory that its command and its columns take, as counted in the queue.
+    command_cost: u64,
+    column_cost: u64,
 }
 
 impl Open {
@@ -88,7 +89,8 @@ impl Open {
             column_bytes: 0,
             intent: Intent::Other,
             undone: false,
-            cost: 0,
+            command_cost: 0,
+            column_cost: 0,
         }
     }
 
@@ -211,20 +213,17 @@ impl Queue {
     pub fn count_command(&mut self) {
         if let Some(open) = self.open.back_mut() {
             let cost = open.request.head.as_ref().map_or(0, CommandHead::cost);
-            open.cost += cost;
+            open.command_cost += cost;
             self.cost += cost;
         }
     }
 
-    /// Counts bytes that the reply in progress was given.
-    pub fn count_reply(&mut self, bytes: usize) {
-        if let Some(open) = self
-            .open
-            .iter_mut()
-            .find(|open| !open.response_progress.done)
-        {
-            open.cost += bytes as u64;
-            self.cost += bytes as u64;
+    /// Counts what the columns of the reply in progress take.
+    pub fn count_columns(&mut self, bytes: usize) {
+        let mut open = self.open.iter_mut();
+        if let Some(open) = open.find(|open| !open.response_progress.done) {
+            let before = std::mem::replace(&mut open.column_cost, bytes as u64);
+            self.cost = self.cost - before + bytes as u64;
         }
     }
 
@@ -239,7 +238,7 @@ impl Queue {
             && front.response_progress.done
             && let Some(open) = self.open.pop_front()
         {
-            self.cost -= open.cost;
+            self.cost -= open.command_cost + open.column_cost;
             let exchange = open.into_exchange(self.next_index, sink);
             self.next_index += 1;
             sink.event(EventKind::Command(Box::new(exchange)));

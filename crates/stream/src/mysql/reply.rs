@@ -295,6 +295,7 @@ impl Mysql {
             reply.kind = ReplyKind::Rows;
             reply.columns.clear();
         });
+        self.queue.count_columns(0);
         // Where metadata is optional, a byte says whether it follows.
         self.stage = match metadata {
             Some(0) => Stage::AfterColumns,
@@ -306,22 +307,23 @@ impl Mysql {
     fn column(&mut self, head: &[u8], sink: &Sink<'_>) {
         let name = column_name(head);
         let limit = sink.limits.max_head_bytes as usize;
-        let mut kept_bytes = 0;
+        let mut kept_bytes = None;
         self.with_reply(|open| match name {
             None => open.response_progress.flags.set("malformed_column"),
             Some(name) => {
-                let bytes = name.len() + size_of::<String>();
-                open.column_bytes += bytes;
+                open.column_bytes += name.len() + size_of::<String>();
                 match open.column_bytes > limit {
                     true => open.response_progress.flags.set("columns_cut"),
                     false => {
                         open.reply().columns.push(name);
-                        kept_bytes = bytes;
+                        kept_bytes = Some(open.column_bytes);
                     }
                 }
             }
         });
-        self.queue.count_reply(kept_bytes);
+        if let Some(bytes) = kept_bytes {
+            self.queue.count_columns(bytes);
+        }
     }
 
     fn field(&mut self, head: &[u8], sink: &Sink<'_>) -> After {
