@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../../crates/stream/tests/hostile.rs"]
+#[path = "../../../crates/stream/tests/postgres/hostile.rs"]
 mod hostile;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::postgres(data));

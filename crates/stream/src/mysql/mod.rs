@@ -2,6 +2,7 @@
 
 mod commands;
 mod cursor;
+mod done;
 mod drive;
 mod exchange;
 mod frames;

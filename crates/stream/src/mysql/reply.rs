@@ -4,19 +4,13 @@ use bytes::Bytes;
 
 use super::Mysql;
 use super::cursor::Cursor;
+use super::done::{Done, column_name, eof_status, status};
 use super::exchange::Open;
-use super::login::{Capabilities, Greeting};
+use super::login::Greeting;
 use super::packets::MAX_PAYLOAD;
 use super::statements::Prepared;
 use crate::command::ReplyKind;
 use crate::sink::Sink;
-
-/// Bits of the server's status that tell what follows.
-mod status {
-    pub const MORE_RESULTS: u16 = 1 << 3;
-    pub const CURSOR_EXISTS: u16 = 1 << 6;
-    pub const SESSION_STATE_CHANGED: u16 = 1 << 14;
-}
 
 /// Errors by which the server has undone the whole transaction: a deadlock.
 const UNDOING: u16 = 1213;
@@ -500,55 +494,4 @@ impl Mysql {
             self.server.frames.get_or_insert_default();
         }
     }
-}
-
-/// What `OK` tells.
-struct Done {
-    affected: u64,
-    status: Option<u16>,
-    text: Bytes,
-}
-
-impl Done {
-    fn read(head: &[u8], capabilities: Option<Capabilities>) -> Option<Done> {
-        let mut cursor = Cursor(head);
-        cursor.byte()?;
-        let affected = cursor.length()?;
-        let _last_insert_id = cursor.length()?;
-        let status = cursor.short();
-        if capabilities.is_none_or(|known| known.has(Capabilities::PROTOCOL_41)) {
-            let _warnings = cursor.short()?;
-        }
-        let text = Done::text(cursor, status.unwrap_or(0));
-        Some(Done {
-            affected,
-            status,
-            text: Bytes::copy_from_slice(text),
-        })
-    }
-
-    /// The text stands with its length before it, or, by some servers, without.
-    fn text(cursor: Cursor<'_>, status: u16) -> &[u8] {
-        let mut sized = cursor;
-        match sized.text() {
-            Some(text) if sized.is_empty() => text,
-            Some(text) if status & status::SESSION_STATE_CHANGED != 0 => text,
-            _ => cursor.0,
-        }
-    }
-}
-
-fn eof_status(head: &[u8]) -> Option<u16> {
-    Cursor(head.get(3..)?).short()
-}
-
-/// The name in a column's definition.
-fn column_name(head: &[u8]) -> Option<String> {
-    let mut cursor = Cursor(head);
-    // Before version 4.1 there were only the table and the name.
-    let before = if head.starts_with(b"\x03def") { 4 } else { 1 };
-    for _ in 0..before {
-        cursor.text()?;
-    }
-    Some(String::from_utf8_lossy(cursor.text()?).into_owned())
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::exchange::{Open, Stage, Wait};
+use super::exchange::{Open, Stage};
+use super::queue::Wait;
 use super::read::{self, Fields};
 use super::side::{Inside, Target};
 use super::statement::{Portal, Statement};

@@ -1,6 +1,7 @@
 //! What is missing, malformed or too much, and where it goes on after that.
 
-use super::exchange::{Open, Wait, Waiting};
+use super::exchange::Open;
+use super::queue::{Wait, Waiting};
 use super::side::{Content, Input, State, Target};
 use super::{Place, Postgres, probe};
 use crate::protocol::Claim;

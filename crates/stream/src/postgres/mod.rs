@@ -16,6 +16,7 @@ mod client;
 mod exchange;
 mod loss;
 mod probe;
+mod queue;
 mod read;
 mod server;
 mod side;
@@ -24,8 +25,9 @@ mod transaction;
 
 use bytes::Bytes;
 
-use self::exchange::{Open, Queue};
+use self::exchange::Open;
 use self::probe::Head;
+use self::queue::Queue;
 use self::read::Fields;
 use self::side::{Content, Input, Inside, Side, State, Target};
 use self::statement::Prepared;

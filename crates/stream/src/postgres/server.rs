@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::exchange::{Open, Wait, Waiting};
+use super::exchange::Open;
+use super::queue::{Wait, Waiting};
 use super::read::{self, Fields};
 use super::side::{Input, Inside, Target};
 use super::statement::Description;

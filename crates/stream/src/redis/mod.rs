@@ -12,6 +12,7 @@ mod probe;
 mod queue;
 mod resp;
 mod server;
+mod transaction;
 
 use bytes::Bytes;
 

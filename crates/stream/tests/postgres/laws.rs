@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::common::Tap;
-use crate::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

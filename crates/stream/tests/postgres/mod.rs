@@ -2,6 +2,7 @@
 
 mod conversations;
 mod corpus;
+mod hostile;
 mod laws;
 mod losses;
 
