@@ -166,7 +166,9 @@ impl Http1 {
         let is_request = |bytes: &[u8]| probe::probe(Direction::Client, bytes, false);
         match is_request(&bytes) {
             Claim::NotMine => Due::Body,
-            Claim::Unsure if self.releases || bytes.len() == MAX_LINE_BYTES => Due::Body,
+            Claim::Unsure if self.releases || self.end_waits || bytes.len() == MAX_LINE_BYTES => {
+                Due::Body
+            }
             Claim::Unsure => Due::Unknown,
             Claim::Certain => match self.client.state {
                 // The request line is the one after a body that has no line end.

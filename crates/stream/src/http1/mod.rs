@@ -50,6 +50,8 @@ struct Http1 {
     has_gap: bool,
     /// Nothing is held back in the hope of what is to come.
     releases: bool,
+    /// The client has ended its direction, behind what is held back.
+    end_waits: bool,
     /// Where the last response ended.
     answered: u64,
 }
@@ -77,6 +79,7 @@ impl Parser for Http1 {
         if direction == Direction::Server {
             // A response may have released what the client sent after its request.
             self.run(Direction::Client, sink);
+            self.end_if_due(sink);
         }
         if self.client.held_bytes() > sink.limits.flow_buffer_bytes {
             self.release(sink);
@@ -135,13 +138,21 @@ impl Parser for Http1 {
 
     fn end(&mut self, direction: Direction, sink: &mut Sink<'_>) {
         if direction == Direction::Client {
-            self.release(sink);
+            self.end_waits = true;
+            self.run(Direction::Client, sink);
+            if self.client.has_input() {
+                // The response may be under way that tells what the last of it is.
+                return self.emit(sink);
+            }
+            self.end_waits = false;
             self.end_simple_request(sink);
         }
         self.side(direction).ended = true;
         self.stop(direction, true, "unfinished_head", sink);
         if direction == Direction::Server {
-            self.release(sink);
+            // No response is waited for any more; the rest of a line still is.
+            self.run(Direction::Client, sink);
+            self.end_if_due(sink);
         }
         self.emit(sink);
         if let Some(successor) = &mut self.successor {
@@ -220,6 +231,7 @@ impl Http1 {
             pipelines: false,
             has_gap: start.has_gap,
             releases: false,
+            end_waits: false,
             answered: 0,
         }
     }
@@ -442,5 +454,13 @@ impl Http1 {
         self.releases = true;
         self.run(Direction::Client, sink);
         self.releases = false;
+        self.end_if_due(sink);
+    }
+
+    /// Ends the client's direction, where that waited for what was held back.
+    fn end_if_due(&mut self, sink: &mut Sink<'_>) {
+        if self.end_waits && !self.client.has_input() {
+            self.end(Direction::Client, sink);
+        }
     }
 }
