@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::event::EventKind;
+use crate::event::{EventKind, Watermark};
 use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{
@@ -47,6 +47,8 @@ pub(super) struct Open {
     progress: [Progress; 2],
     /// Where its first byte in each direction was.
     pub begun: [Option<u64>; 2],
+    /// Past where its last frame begins, in each direction.
+    pub ends: Watermark,
     /// Bytes of its heads, by the measure of RFC 9113, section 6.5.2.
     pub head_bytes: u64,
 }
@@ -60,6 +62,7 @@ impl Open {
             interim: Vec::new(),
             progress: Default::default(),
             begun: [None; 2],
+            ends: Watermark::default(),
             head_bytes: 0,
         }
     }

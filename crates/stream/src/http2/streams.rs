@@ -12,6 +12,44 @@ use crate::time::Timestamp;
 /// So many streams are remembered that were over, where it can't be told from their numbers.
 const MAX_OVER: usize = 32;
 
+/// Of so many streams that are over the places are kept apart.
+const MAX_PLACES: usize = 64;
+
+/// Where a stream that is over was. Where a part of it comes again after a restart, its first
+/// byte must come too: else the part would pass for a stream of its own.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    /// The direction that the first byte is in.
+    from: Direction,
+    first: u64,
+    /// Past where its last frame begins, in each direction; 0 where there is none.
+    ends: Watermark,
+}
+
+impl Places {
+    fn of(open: &Open) -> Places {
+        Places {
+            from: match open.id.from_response {
+                true => Direction::Server,
+                false => Direction::Client,
+            },
+            first: open.id.offset,
+            ends: open.ends,
+        }
+    }
+
+    /// True when a part of it comes again from `mark`.
+    fn reaches(&self, mark: Watermark) -> bool {
+        self.ends.client > mark.client || self.ends.server > mark.server
+    }
+
+    fn merge(&mut self, other: Places) {
+        self.first = self.first.min(other.first);
+        self.ends.client = self.ends.client.max(other.ends.client);
+        self.ends.server = self.ends.server.max(other.ends.server);
+    }
+}
+
 /// What a frame of a stream that is not open means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -29,6 +67,8 @@ pub(super) struct Streams {
     open: BTreeMap<u32, Open>,
     /// Where the open ones begin in each direction.
     begun: [BTreeSet<(u64, u32)>; 2],
+    /// Streams that are over, of which parts lie after what open ones need.
+    places: Vec<Places>,
     /// Numbers of streams that were over lately.
     over: VecDeque<u32>,
     /// The highest numbers of streams begun by clients, and by servers.
@@ -111,9 +151,14 @@ impl Streams {
 
     /// The stream needs what is at `offset`.
     pub fn touch(&mut self, stream: u32, direction: Direction, offset: u64) {
-        if let Some(open) = self.open.get_mut(&stream)
-            && open.begun[direction as usize].is_none()
-        {
+        let Some(open) = self.open.get_mut(&stream) else {
+            return;
+        };
+        match direction {
+            Direction::Client => open.ends.client = offset.saturating_add(1),
+            Direction::Server => open.ends.server = offset.saturating_add(1),
+        }
+        if open.begun[direction as usize].is_none() {
             open.begun[direction as usize] = Some(offset);
             self.begun[direction as usize].insert((offset, stream));
         }
@@ -141,6 +186,7 @@ impl Streams {
                 set.remove(&(*offset, stream));
             }
         }
+        self.keep_places(Places::of(&open));
         if self.over.len() >= MAX_OVER {
             self.over.pop_front();
         }
@@ -148,6 +194,29 @@ impl Streams {
         let exchange = open.into_exchange(self.next_index, faults, sink);
         self.next_index += 1;
         sink.event(EventKind::Exchange(Box::new(exchange)));
+    }
+
+    /// Keeps what the watermark needs of a stream that is over, in bounded memory: where it is
+    /// too much, more comes again than has to.
+    fn keep_places(&mut self, places: Places) {
+        let end = Watermark {
+            client: u64::MAX,
+            server: u64::MAX,
+        };
+        self.places.push(places);
+        let mark = self.watermark(end);
+        self.places.retain(|places| places.reaches(mark));
+        if self.places.len() > MAX_PLACES {
+            let oldest = self.places.remove(0);
+            let like = self
+                .places
+                .iter_mut()
+                .find(|other| other.from == oldest.from);
+            match like {
+                Some(like) => like.merge(oldest),
+                None => self.places.push(oldest),
+            }
+        }
     }
 
     /// The oldest stream, where all of them cost more than `limit`.
@@ -158,16 +227,31 @@ impl Streams {
         }
     }
 
-    /// The least offsets that open streams need.
+    /// The least offsets that open streams need, and with them the streams of which a part comes
+    /// again from there.
     pub fn watermark(&self, sides: Watermark) -> Watermark {
         let least = |direction: Direction, side: u64| {
             let first = self.begun[direction as usize].first();
             first.map_or(side, |(offset, _)| side.min(*offset))
         };
-        Watermark {
+        let mut mark = Watermark {
             client: least(Direction::Client, sides.client),
             server: least(Direction::Server, sides.server),
+        };
+        let mut is_lower = true;
+        while is_lower {
+            is_lower = false;
+            for places in &self.places {
+                if places.first < mark.of(places.from) && places.reaches(mark) {
+                    match places.from {
+                        Direction::Client => mark.client = places.first,
+                        Direction::Server => mark.server = places.first,
+                    }
+                    is_lower = true;
+                }
+            }
         }
+        mark
     }
 }
 
