@@ -106,6 +106,10 @@ pub struct FlowMark {
     pub watermark: Watermark,
     /// The position in the flow that its next exchange has.
     pub next_index: u32,
+    /// One past the highest offset that names a stored exchange, by the direction it counts in.
+    /// Exchanges from the watermark to there may be stored, and come again.
+    #[serde(default)]
+    pub reached: Watermark,
 }
 
 /// The kernel ledger of one boot, in bytes of TCP payload:

@@ -128,6 +128,7 @@ mod tests {
             },
             watermark: Watermark { client, server: 0 },
             next_index: 1,
+            reached: Watermark::default(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Operation, Result};
 use crate::format::{Codec, Identity, MAJOR, MAX_PLAIN_BYTES, MINOR, PartHeader, to_cbor};
 use crate::options::Options;
 use crate::part::{OpenPart, SealedPart};
+use crate::reader::Reader;
 use crate::recovery::{self, Recovery};
 use crate::run::{RunBuilder, Span, key};
 use crate::storage::{LocalDisk, Storage};
@@ -123,6 +124,14 @@ impl Archive {
     /// The archive's identity.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// A reader of what is committed by now.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader> {
+        Reader::open_in(Arc::clone(&self.storage))
     }
 
     /// Begins a body.

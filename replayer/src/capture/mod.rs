@@ -2,15 +2,19 @@
 //!
 //! Live traffic and capture files take this same way.
 
+mod before;
 mod opaque;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use before::StoredBefore;
 use opaque::{OpaqueChunk, OpaqueFlows};
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_scrub::{ExchangeScrubber, Scrubber};
+use twintap_stream::event::Watermark;
 use twintap_stream::{
     CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
     PartKind, Segment, StoreLedger, Streams, Timestamp,
@@ -33,8 +37,9 @@ pub struct Capture {
     opaque_stored: u64,
     gaps: Gaps,
     seen: Option<(Timestamp, Timestamp)>,
-    /// Ends and next exchange of flows that are not closed.
-    flows: HashMap<FlowId, (Endpoints, u32)>,
+    /// Flows that are not closed.
+    flows: HashMap<FlowId, KnownFlow>,
+    stored_before: StoredBefore,
     closed: Vec<FlowMark>,
 }
 
@@ -45,6 +50,26 @@ pub struct Gaps {
     pub count: u64,
     /// Bytes known missing.
     pub bytes: u64,
+}
+
+/// What a flow's mark says of it beside its watermark.
+#[derive(Clone, Copy)]
+struct KnownFlow {
+    endpoints: Endpoints,
+    next_index: u32,
+    reached: Watermark,
+}
+
+impl KnownFlow {
+    fn mark(self, flow: FlowId, watermark: Watermark) -> FlowMark {
+        FlowMark {
+            flow,
+            endpoints: self.endpoints,
+            watermark,
+            next_index: self.next_index,
+            reached: self.reached,
+        }
+    }
 }
 
 struct Building {
@@ -88,14 +113,20 @@ impl Capture {
             gaps: Gaps::default(),
             seen: None,
             flows: HashMap::new(),
+            stored_before: StoredBefore::default(),
             closed: Vec::new(),
         }
     }
 
     /// Goes on with a flow of an earlier life, from its committed mark.
     pub fn resume_flow(&mut self, mark: &FlowMark) {
-        self.flows
-            .insert(mark.flow, (mark.endpoints, mark.next_index));
+        let known = KnownFlow {
+            endpoints: mark.endpoints,
+            next_index: mark.next_index,
+            reached: mark.reached,
+        };
+        self.flows.insert(mark.flow, known);
+        self.stored_before.resume(mark);
         self.streams
             .resume_flow(mark.flow, mark.endpoints, mark.watermark, mark.next_index);
     }
@@ -104,12 +135,20 @@ impl Capture {
     pub fn flow_marks(&self) -> impl Iterator<Item = FlowMark> + '_ {
         self.streams
             .watermarks()
-            .map(|(flow, endpoints, watermark, next_index)| FlowMark {
-                flow,
-                endpoints,
-                watermark,
-                next_index,
+            .map(|(flow, endpoints, watermark, next_index)| {
+                let known = self.flows.get(&flow);
+                let known = KnownFlow {
+                    endpoints,
+                    next_index,
+                    reached: known.map_or_else(Watermark::default, |known| known.reached),
+                };
+                known.mark(flow, watermark)
             })
+    }
+
+    /// Gives free what is held for the moment alone.
+    pub fn rest(&mut self) {
+        self.stored_before.rest();
     }
 
     /// The final marks of flows that closed since the last call.
@@ -196,10 +235,14 @@ impl Capture {
     fn handle_event(&mut self, event: Event, archive: &mut Archive) -> Result<()> {
         match event.kind {
             EventKind::RequestHead { exchange, head, .. } => {
-                self.building(exchange, archive).scrub.request_head(&head);
+                if let Some(building) = self.building(exchange, archive)? {
+                    building.scrub.request_head(&head);
+                }
             }
             EventKind::ResponseHead { exchange, head, .. } => {
-                self.building(exchange, archive).scrub.response_head(&head);
+                if let Some(building) = self.building(exchange, archive)? {
+                    building.scrub.response_head(&head);
+                }
             }
             EventKind::Body {
                 exchange,
@@ -207,8 +250,9 @@ impl Capture {
                 chunk,
                 ..
             } => {
-                let building = self.building(exchange, archive);
-                if let Some(clean) = building.scrub.body(direction, chunk) {
+                if let Some(building) = self.building(exchange, archive)?
+                    && let Some(clean) = building.scrub.body(direction, chunk)
+                {
                     archive.write_body(building.body(direction), clean)?;
                 }
             }
@@ -221,19 +265,20 @@ impl Capture {
                 self.gaps.bytes += bytes;
             }
             EventKind::FlowOpened { endpoints, .. } => {
-                self.flows.insert(event.flow, (endpoints, 0));
+                let known = KnownFlow {
+                    endpoints,
+                    next_index: 0,
+                    reached: Watermark::default(),
+                };
+                self.flows.insert(event.flow, known);
             }
             EventKind::FlowClosed { watermark, .. } => {
                 if self.opaque.close(event.flow, archive)? {
                     self.opaque_stored += 1;
                 }
-                if let Some((endpoints, next_index)) = self.flows.remove(&event.flow) {
-                    self.closed.push(FlowMark {
-                        flow: event.flow,
-                        endpoints,
-                        watermark,
-                        next_index,
-                    });
+                self.stored_before.close(event.flow);
+                if let Some(known) = self.flows.remove(&event.flow) {
+                    self.closed.push(known.mark(event.flow, watermark));
                 }
             }
             EventKind::Opaque {
@@ -242,7 +287,7 @@ impl Capture {
                 chunk,
                 time,
             } => {
-                let Some(&(endpoints, _)) = self.flows.get(&event.flow) else {
+                let Some(&KnownFlow { endpoints, .. }) = self.flows.get(&event.flow) else {
                     return Ok(());
                 };
                 let chunk = OpaqueChunk {
@@ -265,19 +310,27 @@ impl Capture {
         Ok(())
     }
 
-    fn building(&mut self, id: ExchangeId, archive: &mut Archive) -> &mut Building {
-        let scrubber = &self.scrubber;
-        self.building.entry(id).or_insert_with(|| Building {
-            scrub: scrubber.exchange(),
-            request_body: archive.begin_body(),
-            response_body: archive.begin_body(),
-        })
+    /// What the exchange is put together in; none where it was stored before.
+    fn building(&mut self, id: ExchangeId, archive: &mut Archive) -> Result<Option<&mut Building>> {
+        match self.building.entry(id) {
+            Entry::Occupied(known) => Ok(Some(known.into_mut())),
+            Entry::Vacant(vacant) => {
+                if self.stored_before.is_repeat(vacant.key(), archive)? {
+                    return Ok(None);
+                }
+                Ok(Some(vacant.insert(Building {
+                    scrub: self.scrubber.exchange(),
+                    request_body: archive.begin_body(),
+                    response_body: archive.begin_body(),
+                })))
+            }
+        }
     }
 
     /// Counts an exchange that the archive has no form for yet.
     fn discard(&mut self, exchange: &CommandExchange) {
-        if let Some((_, next_index)) = self.flows.get_mut(&exchange.id.flow) {
-            *next_index = exchange.index_in_flow + 1;
+        if let Some(known) = self.flows.get_mut(&exchange.id.flow) {
+            known.next_index = exchange.index_in_flow + 1;
         }
         let cause = format!("{}_not_stored", exchange.protocol.name());
         self.base.discard_exchange(&cause);
@@ -293,12 +346,19 @@ impl Capture {
     }
 
     fn store(&mut self, exchange: Exchange, archive: &mut Archive) -> Result<()> {
-        if let Some((_, next_index)) = self.flows.get_mut(&exchange.id.flow) {
-            *next_index = exchange.index_in_flow + 1;
+        if let Some(known) = self.flows.get_mut(&exchange.id.flow) {
+            known.next_index = exchange.index_in_flow + 1;
+            let reached = match exchange.id.from_response {
+                true => &mut known.reached.server,
+                false => &mut known.reached.client,
+            };
+            *reached = exchange.id.offset.saturating_add(1).max(*reached);
         }
-        self.building(exchange.id.clone(), archive);
+        self.building(exchange.id.clone(), archive)?;
         let Some(mut building) = self.building.remove(&exchange.id) else {
-            unreachable!("entered on the line above");
+            self.stored_before.end(&exchange.id);
+            self.base.discard_exchange("stored_before");
+            return Ok(());
         };
         let finished = building.scrub.finish(exchange);
         if let Some(rest) = finished.request_rest {

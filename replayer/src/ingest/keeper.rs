@@ -540,6 +540,7 @@ impl Open {
         })?;
         self.dirty = false;
         for live in self.captures.values_mut() {
+            live.capture.rest();
             if let Some(marks) = &live.marks {
                 // A full channel means that newer marks will follow.
                 let _ = marks.try_send(live.marks_now());

@@ -1,6 +1,7 @@
 //! What becomes of a flow on its way into the archive, by protocol.
 
 mod opaque;
+mod resumed;
 mod unstored;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ fn played(policy: &str, talk: &[(Direction, &'static [u8])]) -> (StoreLedger, Ve
             Direction::Client => &mut sent.0,
             Direction::Server => &mut sent.1,
         };
-        let segment = segment(*direction, *offset, payload, number as u64 + 1);
+        let segment = segment(*direction, *offset, *payload, number as u64 + 1);
         *offset += payload.len() as u64;
         capture
             .handle_segment(segment, &mut archive)
@@ -56,7 +57,8 @@ fn played(policy: &str, talk: &[(Direction, &'static [u8])]) -> (StoreLedger, Ve
     (ledger, stored)
 }
 
-fn segment(direction: Direction, offset: u64, payload: &'static [u8], time: u64) -> Segment {
+fn segment(direction: Direction, offset: u64, payload: impl Into<Bytes>, time: u64) -> Segment {
+    let payload = payload.into();
     let client = "10.0.0.1:4000".parse().expect("an address");
     let server = "10.0.0.2:22".parse().expect("an address");
     let endpoints = Endpoints::normalised(client, server);
@@ -74,8 +76,8 @@ fn segment(direction: Direction, offset: u64, payload: &'static [u8], time: u64)
         sequence_number: 1 + offset as u32,
         acknowledgement: 1,
         flags: TcpFlags(TcpFlags::ACK),
-        payload: Bytes::from_static(payload),
         wire_bytes: payload.len() as u32,
+        payload,
         mark: time,
     }
 }
