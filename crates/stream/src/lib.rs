@@ -82,6 +82,7 @@ pub mod id;
 pub mod ledger;
 mod limits;
 mod marks;
+mod maybe;
 pub mod message;
 mod mysql;
 pub mod packet;

@@ -110,7 +110,49 @@ pub fn run(shell: &Shell, rounds: usize, mib: u64) -> Result<Vec<Line>> {
         }
     }
     fs::remove_dir_all(&folder)?;
+    lines.extend(memory(shell)?);
     Ok(lines)
+}
+
+/// Bytes that an idle flow takes, and what an exchange allocates.
+fn memory(shell: &Shell) -> Result<Vec<Line>> {
+    const IDLE_BYTES: f64 = 1024.0;
+    let printed = cmd!(
+        shell,
+        "cargo run --quiet --release --package twintap-stream --example memory"
+    )
+    .read()?;
+    let figures = printed.lines().map(|line| {
+        let figure: Figure = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        let is_idle = figure.metric.contains("idle_flow");
+        let limit = match is_idle {
+            true => IDLE_BYTES,
+            false => figure.value,
+        };
+        Ok(Line {
+            metric: figure.metric,
+            unit: if figure.unit == "bytes" {
+                "bytes"
+            } else {
+                "allocations"
+            },
+            ours: figure.value,
+            peer: if is_idle { "1 KiB" } else { "itself" }.to_owned(),
+            theirs: limit,
+            ratio: figure.value / limit,
+            bar: if is_idle { "< 1" } else { "reported" },
+            meets: !is_idle || figure.value < IDLE_BYTES,
+        })
+    });
+    figures.collect()
+}
+
+/// A line of the example `memory`.
+#[derive(serde::Deserialize)]
+struct Figure {
+    metric: String,
+    unit: String,
+    value: f64,
 }
 
 /// Median MiB/s of ours, tshark and tcpflow, turn by turn.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{EventKind, Watermark};
+use crate::event::EventKind;
 use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{
@@ -39,7 +39,7 @@ pub(super) struct Open {
     /// Nothing before the request was lost, or what came since tells that it is one; with how
     /// often the client's direction was lost before.
     pub is_sure: bool,
-    pub losses_before: u32,
+    pub losses_before: u16,
     pub response: Message<ResponseHead>,
     pub response_progress: Progress,
     /// Offset of the first byte of a response, interim ones included.
@@ -174,8 +174,6 @@ pub(super) struct Queue {
     pub next_index: u32,
     /// An exchange that is over for HTTP/1 alone.
     pub handed_over: Option<Box<Exchange>>,
-    /// Where the last finished exchange ended.
-    pub finished: Watermark,
     /// Bytes of memory that their heads take.
     cost: u64,
 }
@@ -218,9 +216,6 @@ impl Queue {
         {
             open.end_parts(sink);
             self.cost -= open.cost;
-            let mark = &mut self.finished;
-            mark.client = mark.client.max(open.request_progress.end);
-            mark.server = mark.server.max(open.response_progress.end);
             let is_handed_over = open.is_handed_over;
             let exchange = Box::new(open.into_exchange(self.next_index, sink));
             self.next_index += 1;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::HeadPlace;
 use super::head::find_end;
 use super::probe::version_of;
+use crate::maybe::Maybe;
 use crate::protocol::Claim;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
@@ -74,24 +75,24 @@ pub(super) struct Side {
     /// The part of a head or line that was seen; its bytes lie before `input`.
     partial: Vec<u8>,
     partial_time: Timestamp,
-    partial_after: Option<u64>,
-    partial_before: Option<u64>,
+    partial_after: Maybe,
+    partial_before: Maybe,
     last_time: Timestamp,
     /// What [`Piece::after`] said of the byte before `input`.
-    last_after: Option<u64>,
+    last_after: Maybe,
     pub state: State,
     /// Everything below is accounted for; `partial` starts here.
     pub consumed: u64,
     /// Since which offset it is unknown where messages start.
-    lost_from: Option<u64>,
+    lost_from: Maybe,
     pub ended: bool,
     /// A head was seen in this direction.
     pub has_had_head: bool,
     /// Which message comes next is known, not only that one starts here: nothing was lost, or
     /// what came since tells.
     pub is_sure: bool,
-    /// How often it was lost where messages start.
-    pub losses: u32,
+    /// How often it was lost where messages start, to tell whether it was between two times.
+    pub losses: u16,
     /// The last message said that none follows it.
     pub is_closing: bool,
 }
@@ -104,13 +105,13 @@ impl Side {
             at_piece_start: true,
             partial: Vec::new(),
             partial_time: Timestamp::default(),
-            partial_after: None,
-            partial_before: None,
-            last_after: None,
+            partial_after: Maybe::NONE,
+            partial_before: Maybe::NONE,
+            last_after: Maybe::NONE,
             last_time: Timestamp::default(),
             state: State::Between,
             consumed,
-            lost_from: lost.then_some(consumed),
+            lost_from: lost.then_some(consumed).into(),
             ended: false,
             has_had_head: false,
             is_sure: !lost,
@@ -156,30 +157,32 @@ impl Side {
     }
 
     pub fn is_lost(&self) -> bool {
-        self.lost_from.is_some()
+        self.lost_from != Maybe::NONE
     }
 
     pub fn lost_from(&self) -> Option<u64> {
-        self.lost_from
+        self.lost_from.get()
     }
 
     pub fn lose(&mut self, offset: u64) {
         self.state = State::Between;
         self.is_sure = false;
         self.is_closing = false;
-        self.losses = self.losses.saturating_add(1);
-        self.lost_from.get_or_insert(offset);
+        self.losses = self.losses.wrapping_add(1);
+        if !self.is_lost() {
+            self.lost_from = offset.into();
+        }
     }
 
     /// A message starts for certain.
     pub fn regain(&mut self) {
-        self.lost_from = None;
+        self.lost_from = Maybe::NONE;
     }
 
     /// The next bytes are missing.
     pub fn skip_gap(&mut self, end: u64) {
         self.consumed = self.consumed.max(end);
-        self.last_after = None;
+        self.last_after = Maybe::NONE;
     }
 
     /// The bytes that come next.
@@ -238,14 +241,14 @@ impl Side {
             piece
         };
         self.input_bytes -= piece.bytes.len() as u64;
-        self.last_after = piece.after;
+        self.last_after = piece.after.into();
         Some(piece)
     }
 
     /// Passes over empty lines before a message (RFC 9112, section 2.2); counts their bytes.
     pub fn skip_line_ends(&mut self) -> usize {
         let mut skipped = 0;
-        while self.lost_from.is_none()
+        while !self.is_lost()
             && let [b'\r' | b'\n', ..] = self.front()
         {
             skipped += self.take_bytes(1).map_or(0, |piece| piece.bytes.len());
@@ -263,7 +266,7 @@ impl Side {
     /// Where the head that is being received began, when it is one.
     pub fn partial_head(&self) -> Option<(u64, Timestamp)> {
         let checked = matches!(self.state, State::Head { checked: true, .. });
-        let plausible = checked || self.lost_from.is_none();
+        let plausible = checked || !self.is_lost();
         let is_head = matches!(self.state, State::Head { .. });
         (is_head && plausible && !self.partial.is_empty())
             .then_some((self.consumed, self.partial_time))
@@ -295,7 +298,7 @@ impl Side {
         };
         if self.partial.is_empty() {
             self.partial_time = piece.time;
-            self.partial_after = piece.after;
+            self.partial_after = piece.after.into();
             self.partial_before = before;
         }
         self.last_time = piece.time;
@@ -376,8 +379,8 @@ impl Side {
             end: self.consumed + end as u64,
             first_byte: self.partial_time,
             last_byte: self.last_time,
-            after: self.partial_after,
-            before: self.partial_before,
+            after: self.partial_after.get(),
+            before: self.partial_before.get(),
         };
         self.consumed = place.end;
         (self.unload(), place)

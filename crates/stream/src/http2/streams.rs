@@ -64,7 +64,8 @@ pub(super) enum Standing {
 /// All streams that are not over.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    open: BTreeMap<u32, Open>,
+    /// Boxed: the map of a connection whose streams are over keeps room for some.
+    open: BTreeMap<u32, Box<Open>>,
     /// Where the open ones begin in each direction.
     begun: [BTreeSet<(u64, u32)>; 2],
     /// Streams that are over, of which parts lie after what open ones need.
@@ -95,7 +96,7 @@ impl Streams {
     }
 
     pub fn get(&mut self, stream: u32) -> Option<&mut Open> {
-        self.open.get_mut(&stream)
+        self.open.get_mut(&stream).map(|open| &mut **open)
     }
 
     pub fn ids(&self) -> Vec<u32> {
@@ -126,7 +127,7 @@ impl Streams {
         let highest = &mut self.highest[parity(stream)];
         *highest = stream.max(*highest);
         self.cost += open.cost();
-        self.open.insert(stream, open);
+        self.open.insert(stream, Box::new(open));
     }
 
     /// A byte of the stream is at `offset`; it is the first of its message in `direction` when
@@ -174,7 +175,7 @@ impl Streams {
 
     /// Emits the stream if it is over; `faults` are those of each direction.
     pub fn settle(&mut self, stream: u32, faults: [&Flags; 2], sink: &mut Sink<'_>) {
-        if !self.open.get(&stream).is_some_and(Open::is_over) {
+        if !self.open.get(&stream).is_some_and(|open| open.is_over()) {
             return;
         }
         let Some(open) = self.open.remove(&stream) else {

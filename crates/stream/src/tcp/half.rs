@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::maybe::Maybe;
 use crate::time::Timestamp;
 
 /// Bytes that lie together in one direction, out of one segment.
@@ -77,7 +78,7 @@ pub(crate) struct Half {
     /// Up to where the receiver acknowledged.
     acknowledged: u64,
     /// Offset at which the direction ends.
-    fin: Option<u64>,
+    fin: Maybe,
     /// What is not in order. Most directions never need it.
     disorder: Option<Box<Disorder>>,
     /// The last bytes before `next`.
@@ -123,7 +124,7 @@ impl Half {
         self.next = offset;
         self.highest = offset;
         self.acknowledged = offset;
-        self.fin = None;
+        self.fin = Maybe::NONE;
     }
 
     /// Like [`Half::begin`] for a direction that continues and whose sequence numbers are unknown.
@@ -160,7 +161,7 @@ impl Half {
     }
 
     pub fn fin(&self) -> Option<u64> {
-        self.fin
+        self.fin.get()
     }
 
     pub fn acknowledged(&self) -> u64 {
@@ -171,7 +172,7 @@ impl Half {
     pub fn acknowledge(&mut self, offset: u64) {
         // An acknowledgement of bytes that nobody could have sent is no evidence.
         if offset > self.acknowledged && offset <= self.highest.saturating_add(MAX_WINDOW) {
-            self.acknowledged = match self.fin {
+            self.acknowledged = match self.fin.get() {
                 Some(fin) => offset.min(fin.max(self.acknowledged)),
                 None => offset,
             };
@@ -188,7 +189,7 @@ impl Half {
             dropped = self.drop_waiting();
         }
         if offset >= self.next && offset >= self.highest {
-            self.fin = Some(offset);
+            self.fin = offset.into();
             self.acknowledged = self.acknowledged.min(offset);
         }
         dropped
@@ -210,12 +211,12 @@ impl Half {
 
     /// Forgets a FIN that later data contradicts.
     pub fn clear_fin(&mut self) {
-        self.fin = None;
+        self.fin = Maybe::NONE;
     }
 
     /// Everything that the sender sent is handed on.
     pub fn is_at_fin(&self) -> bool {
-        self.fin.is_some_and(|fin| fin <= self.next)
+        self.fin.get().is_some_and(|fin| fin <= self.next)
     }
 
     pub fn waiting_bytes(&self) -> u64 {
@@ -447,7 +448,7 @@ impl Half {
             None => self
                 .acknowledged
                 .max(self.highest)
-                .max(self.fin.unwrap_or(0)),
+                .max(self.fin.get().unwrap_or(0)),
         };
         (end > self.next).then(|| end - self.next)
     }
