@@ -110,6 +110,9 @@ impl Postgres {
             self.queue.pop_wait();
         } else if let Some(open) = self.queue.get(position) {
             open.answer_flag("unexpected_message");
+            // It may be another one's answer, and then so may be what follows.
+            open.answer_flag("pairing_uncertain");
+            self.in_doubt = true;
         }
     }
 
