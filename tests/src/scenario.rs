@@ -164,12 +164,17 @@ impl Scenario {
         Ok(process)
     }
 
-    /// Captures a fresh shop by eBPF while `drive` works on it. Needs root.
-    pub fn capture_live<T>(&self, drive: impl FnOnce(SocketAddr) -> Result<T>) -> Result<T> {
+    /// Captures a fresh shop by eBPF, with these flags of the agent, while `drive` works on it.
+    /// Needs root.
+    pub fn capture_live<T>(
+        &self,
+        agent_flags: &[&str],
+        drive: impl FnOnce(SocketAddr) -> Result<T>,
+    ) -> Result<T> {
         let cgroup = Cgroup::new("shop")?;
         let mut shop = Shop::start(&self.binaries, &self.logs(), Some(&cgroup), &[])?;
         let mut daemon = self.daemon(0, &[])?;
-        let mut agent = self.agent(daemon.address, &cgroup, shop.address.port(), &[])?;
+        let mut agent = self.agent(daemon.address, &cgroup, shop.address.port(), agent_flags)?;
         let outcome = drive(shop.address)?;
         // The agent drains first, so that the daemon has everything when it ends.
         expect_success("the agent", &mut agent)?;

@@ -32,7 +32,7 @@ fn a_live_capture_finds_each_fault_and_nothing_else() -> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir()?;
     let scenario = new_scenario(directory.path())?;
-    scenario.capture_live(|address| {
+    scenario.capture_live(&[], |address| {
         shop::drive(
             scenario.binaries(),
             &scenario.logs(),

@@ -71,7 +71,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
                 options.seconds
             );
             let seconds = options.seconds.to_string();
-            scenario.capture_live(|address| {
+            scenario.capture_live(&[], |address| {
                 shop::drive(
                     scenario.binaries(),
                     &scenario.logs(),
