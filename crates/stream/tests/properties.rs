@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::common::{MS, Tap};
+use crate::common::{MS, Tap, from_kernel, restart};
 use crate::hostile;
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use twintap_stream::{
-    Direction, Endpoints, Event, EventKind, FlowId, Limits, Segment, Source, Streams, TcpFlags,
-    Timestamp,
+    Direction, Endpoints, Event, EventKind, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
 };
 
 proptest! {
@@ -37,23 +36,7 @@ proptest! {
         let segments = from_kernel(talk.packets(&cuts));
         let whole = events(segments.clone());
         let at = at.index(segments.len());
-        let mut first = Tap::new(Limits::default());
-        for segment in &segments[..at] {
-            first.segment(segment.clone());
-        }
-        let mut second = Tap::new(Limits::default());
-        for (flow, endpoints, watermark, index) in first.streams.watermarks() {
-            second.streams.resume_flow(flow, endpoints, watermark, index);
-        }
-        let mut marks = Vec::new();
-        first.streams.held_marks(&mut |first, last| marks.extend(first..=last));
-        // What is still needed is what was held, and what comes after.
-        for (number, segment) in segments.iter().enumerate() {
-            if number >= at || marks.contains(&(number as u64)) {
-                second.segment(segment.clone());
-            }
-        }
-        second.finish(Timestamp(1 << 50));
+        let [first, second] = restart(&segments, at);
         let both: Vec<_> = exchanges(&first.events).into_iter().chain(exchanges(&second.events)).collect();
         prop_assert_eq!(both, exchanges(&whole));
     }
@@ -276,29 +259,6 @@ impl Wire {
             mark,
         });
     }
-}
-
-/// The same segments as a kernel hook gives them.
-fn from_kernel(segments: Vec<Segment>) -> Vec<Segment> {
-    let client = segments[0].endpoints.client;
-    let mut bases = BTreeMap::new();
-    let mut given = Vec::new();
-    for mut segment in segments {
-        let direction = match segment.endpoints.client == client {
-            true => Direction::Client,
-            false => Direction::Server,
-        };
-        let is_syn = segment.flags.has(TcpFlags::SYN);
-        let first = segment.sequence_number.wrapping_add(u32::from(is_syn));
-        let base = *bases.entry(direction).or_insert(first);
-        segment.source = Source::Kernel {
-            flow: FlowId(1),
-            direction,
-            offset: u64::from(first.wrapping_sub(base)),
-        };
-        given.push(segment);
-    }
-    given
 }
 
 /// Swaps of near segments, and repetitions.

@@ -2,12 +2,13 @@
 
 mod render;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use twintap_stream::{
-    Direction, Endpoints, Event, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
+    Direction, Endpoints, Event, FlowId, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
 };
 
 pub use self::render::render;
@@ -282,4 +283,53 @@ fn summary(tap: &Tap) -> String {
     }
     text.push('\n');
     text
+}
+
+/// The same segments as a kernel hook gives them.
+pub fn from_kernel(segments: Vec<Segment>) -> Vec<Segment> {
+    let client = segments[0].endpoints.client;
+    let mut bases = BTreeMap::new();
+    let mut given = Vec::new();
+    for mut segment in segments {
+        let direction = match segment.endpoints.client == client {
+            true => Direction::Client,
+            false => Direction::Server,
+        };
+        let is_syn = segment.flags.has(TcpFlags::SYN);
+        let first = segment.sequence_number.wrapping_add(u32::from(is_syn));
+        let base = *bases.entry(direction).or_insert(first);
+        segment.source = Source::Kernel {
+            flow: FlowId(1),
+            direction,
+            offset: u64::from(first.wrapping_sub(base)),
+        };
+        given.push(segment);
+    }
+    given
+}
+
+/// Two lives of a capture: the first ends before the segment at `at`. The second goes on from its
+/// watermarks, with the segments that it still held and those that follow.
+pub fn restart(segments: &[Segment], at: usize) -> [Tap; 2] {
+    let mut first = Tap::new(Limits::default());
+    for segment in &segments[..at] {
+        first.segment(segment.clone());
+    }
+    let mut second = Tap::new(Limits::default());
+    for (flow, endpoints, watermark, index) in first.streams.watermarks() {
+        second
+            .streams
+            .resume_flow(flow, endpoints, watermark, index);
+    }
+    let mut marks = Vec::new();
+    first
+        .streams
+        .held_marks(&mut |first, last| marks.extend(first..=last));
+    for (number, segment) in segments.iter().enumerate() {
+        if number >= at || marks.contains(&(number as u64)) {
+            second.segment(segment.clone());
+        }
+    }
+    second.finish(Timestamp(1 << 50));
+    [first, second]
 }

@@ -1,11 +1,11 @@
 //! Laws that hold for all connections.
 
 use super::build::*;
-use crate::common::{Talk, Tap, render};
+use crate::common::{Talk, Tap, from_kernel, render, restart};
 use crate::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use twintap_stream::{Direction, Event, EventKind, FlowId, Limits, Segment, Source, Timestamp};
+use twintap_stream::{Direction, Event, EventKind, Limits, Segment, Timestamp};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -57,22 +57,7 @@ proptest! {
         let segments = from_kernel(talk(&acts, &cuts).segments());
         let whole = exchanges(&run(segments.clone()));
         let at = at.index(segments.len());
-        let mut first = Tap::new(Limits::default());
-        for segment in &segments[..at] {
-            first.segment(segment.clone());
-        }
-        let mut second = Tap::new(Limits::default());
-        for (flow, endpoints, watermark, index) in first.streams.watermarks() {
-            second.streams.resume_flow(flow, endpoints, watermark, index);
-        }
-        let mut marks = Vec::new();
-        first.streams.held_marks(&mut |first, last| marks.extend(first..=last));
-        for (number, segment) in segments.iter().enumerate() {
-            if number >= at || marks.contains(&(number as u64)) {
-                second.segment(segment.clone());
-            }
-        }
-        second.finish(Timestamp(1 << 50));
+        let [first, second] = restart(&segments, at);
         let both = [ids(&first.events), ids(&second.events)].concat();
         let known = ids(&run(segments));
         for id in &known {
@@ -349,22 +334,6 @@ fn run(segments: Vec<Segment>) -> Vec<Event> {
     }
     tap.finish(Timestamp(1 << 50));
     tap.events
-}
-
-fn from_kernel(segments: Vec<Segment>) -> Vec<Segment> {
-    let from_kernel = |mut segment: Segment| {
-        let (direction, base) = match segment.endpoints.client.port() {
-            40_000 => (Direction::Client, 1000),
-            _ => (Direction::Server, 5000),
-        };
-        segment.source = Source::Kernel {
-            flow: FlowId(1),
-            direction,
-            offset: u64::from(segment.sequence_number.saturating_sub(base)),
-        };
-        segment
-    };
-    segments.into_iter().map(from_kernel).collect()
 }
 
 fn ids(events: &[Event]) -> Vec<String> {
