@@ -1,0 +1,63 @@
+//! What a run file lets a run take, and how long it waits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::values::Span;
+
+/// How much a run may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests in flight at one twin.
+    pub in_flight: usize,
+    /// Connections open to one twin.
+    pub connections: usize,
+    /// The largest answer body that is compared in full.
+    pub body_bytes: usize,
+    /// Bytes of answers that wait for their comparison.
+    pub held_answer_bytes: usize,
+    /// Bytes of requests read ahead.
+    pub read_ahead_bytes: usize,
+    /// The largest request body that is fired.
+    pub request_body_bytes: u64,
+}
+
+/// How long a run waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a request's dependencies, from its due time.
+    pub wait: Span,
+    /// For a whole answer.
+    pub response: Span,
+    /// For a connection.
+    pub connect: Span,
+    /// For what is in flight when the run is stopped.
+    pub stop: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            in_flight: 10_000,
+            connections: 10_000,
+            body_bytes: 4 << 20,
+            held_answer_bytes: 256 << 20,
+            read_ahead_bytes: 64 << 20,
+            request_body_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            wait: Span(Duration::from_secs(5)),
+            response: Span(Duration::from_secs(30)),
+            connect: Span(Duration::from_secs(5)),
+            stop: Span(Duration::from_secs(5)),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The run file (docs/run-file.md): what is replayed, at whom, and how.
+
+mod limits;
+mod requests;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use twintap_plan::{EntryRule, Filter, PlanOptions, UnboundRule};
+
+pub use limits::{Limits, Timeouts};
+pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
+pub use targets::{Hook, TargetSettings, Targets};
+
+use crate::fire::rewrite::Rewrite;
+use crate::keys;
+use crate::run::values::{Speed, Version};
+
+/// A run file, its paths resolved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunFile {
+    /// The run's name.
+    pub name: String,
+    /// The archive.
+    pub archive: PathBuf,
+    /// `default`, `allow-all` or a policy file.
+    pub policy: String,
+    /// The file with the pseudonym key.
+    pub key: PathBuf,
+    /// Where report and summaries go.
+    pub output: PathBuf,
+    /// What the file itself says.
+    pub settings: Settings,
+    /// The command line that does it again.
+    pub reproduce: String,
+}
+
+/// A run file as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    version: Version,
+    /// The run's name; by default that of the file.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The archive's directory; the daemon has its own.
+    #[serde(default)]
+    pub archive: Option<PathBuf>,
+    /// The policy that the archive was scrubbed with.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// The key that it was scrubbed with; by default beside the archive.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Where the results go; the daemon has its own place.
+    #[serde(default)]
+    pub output: Option<PathBuf>,
+    /// The twins.
+    pub targets: Targets,
+    /// `host:port` of everything that the run may send to.
+    pub allow: Vec<String>,
+    /// What the twins' state is.
+    #[serde(default)]
+    pub state: State,
+    /// What the twins may reach.
+    #[serde(default)]
+    pub egress: String,
+    /// What is changed in each request.
+    #[serde(default)]
+    pub rewrite: RewriteSettings,
+    /// Due times are divided by it.
+    #[serde(default)]
+    pub speed: Speed,
+    /// Which requests are fired.
+    #[serde(default)]
+    pub filter: FilterSettings,
+    /// Which flows are internal, and never fired.
+    #[serde(default)]
+    pub entry: EntryRule,
+    /// What becomes of requests that use a value from before the capture.
+    #[serde(default)]
+    pub unbound: UnboundRule,
+    /// How much the run may take.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long it waits.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// The gate.
+    #[serde(default)]
+    pub verdict: twintap_verdict::Options,
+}
+
+/// Whether the twins' state went through the same policy, and which it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// True when it was scrubbed with the archive's policy and key.
+    pub scrubbed: Option<bool>,
+    /// A name for the snapshot, for people.
+    pub snapshot: String,
+}
+
+impl RunFile {
+    /// Reads a run file. Paths in it count from its directory.
+    ///
+    /// # Errors
+    /// When it can't be read, or says what no run file may: the text names line and
+    /// key, and what would be right.
+    pub fn read(path: &Path) -> Result<RunFile> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading the run file {}", path.display()))?;
+        let source = path.display().to_string();
+        let settings = Settings::parse(&text, &source)?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let Some(archive) = &settings.archive else {
+            bail!("{source}: `archive` is missing: the directory of the archive to replay");
+        };
+        let archive = base.join(archive);
+        let output = match &settings.output {
+            Some(output) => base.join(output),
+            None => base.join(format!("{stem}.results")),
+        };
+        let reproduce = format!("twintap replay {source}");
+        Ok(settings.resolve(base, archive, output, &stem, reproduce))
+    }
+
+    /// Reads the text of a run file for a daemon, which has its own archive and
+    /// writes to `directory` whatever the file says.
+    ///
+    /// # Errors
+    /// As [`RunFile::read`].
+    pub fn for_daemon(text: &str, archive: &Path, directory: &Path) -> Result<RunFile> {
+        let settings = Settings::parse(text, "the run file")?;
+        let archive = settings
+            .archive
+            .clone()
+            .unwrap_or_else(|| archive.to_owned());
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        let reproduce = "twintap ctl create RUNFILE".to_owned();
+        let output = directory.to_owned();
+        Ok(settings.resolve(Path::new(""), archive, output, &name, reproduce))
+    }
+
+    /// Where the report is written, for programs.
+    pub fn report_path(&self) -> PathBuf {
+        self.output.join("report.json")
+    }
+
+    /// What the planner goes by.
+    pub(crate) fn plan_options(&self) -> PlanOptions {
+        let filter = &self.settings.filter;
+        PlanOptions {
+            speed: self.settings.speed.0,
+            entry: self.settings.entry.clone(),
+            filter: Filter {
+                methods: filter.methods.clone(),
+                path_prefixes: filter.path_prefixes.clone(),
+                sessions: filter.sessions.clone(),
+                from: filter.from.map(|instant| instant.0),
+                to: filter.to.map(|instant| instant.0),
+            },
+            unbound: self.settings.unbound,
+            ..PlanOptions::default()
+        }
+    }
+
+    /// What is changed in each request.
+    pub(crate) fn rewrite(&self) -> Rewrite {
+        let rewrite = &self.settings.rewrite;
+        Rewrite {
+            host: rewrite.host.0.clone(),
+            origin: rewrite.origin.0.clone(),
+            replace: rewrite.headers.clone().into_iter().collect(),
+            drop_secure: rewrite.secure_cookies == SecureCookies::Drop,
+        }
+    }
+}
+
+impl Settings {
+    fn parse(text: &str, source: &str) -> Result<Settings> {
+        let settings: Settings = serde_saphyr::from_str(text).map_err(|error| {
+            let problem = error.to_string();
+            let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
+            anyhow::anyhow!(
+                "{}",
+                problem.replace("--> <input>:", &format!("--> {source}:"))
+            )
+            .context(format!("{source} is no run file"))
+        })?;
+        for (twin, target) in settings.targets.both() {
+            for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
+                if let Some(hook) = hook
+                    && hook.request.is_some() != hook.command.is_empty()
+                {
+                    bail!(
+                        "{source}: targets.{twin}.{name} needs either `request` (\"POST \
+                         http://host:port/path\") or `command` (a list: program and arguments)"
+                    );
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    fn resolve(
+        self,
+        base: &Path,
+        archive: PathBuf,
+        output: PathBuf,
+        name: &str,
+        reproduce: String,
+    ) -> RunFile {
+        let policy = match self.policy.as_deref() {
+            None => "default".to_owned(),
+            Some(built_in @ ("default" | "allow-all")) => built_in.to_owned(),
+            Some(file) => base.join(file).to_string_lossy().into_owned(),
+        };
+        RunFile {
+            name: self.name.clone().unwrap_or_else(|| name.to_owned()),
+            policy,
+            key: match &self.key {
+                Some(key) => base.join(key),
+                None => keys::default_key_file(&archive),
+            },
+            archive,
+            output,
+            settings: self,
+            reproduce,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use super::*;
+use crate::fire::rewrite::Place;
+
+fn parse(text: &str) -> Result<RunFile> {
+    RunFile::for_daemon(text, Path::new("/var/archive"), Path::new("/var/runs/r-1"))
+}
+
+const TARGETS: &str = "version: 1\nallow: []\ntargets:\n  candidate: {address: 'a:1'}\n  baseline: {address: 'http://b'}\n";
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let file = parse(TARGETS).expect("a sound run file");
+    assert_eq!(file.archive, Path::new("/var/archive"));
+    assert_eq!(file.key, Path::new("/var/archive.key"));
+    assert_eq!(file.report_path(), Path::new("/var/runs/r-1/report.json"));
+    assert_eq!(file.name, "r-1");
+    assert_eq!(file.settings.limits, Limits::default());
+    assert_eq!(file.plan_options(), PlanOptions::default());
+    assert_eq!(file.settings.targets.baseline.address.to_string(), "b:80");
+}
+
+#[test]
+fn what_is_said_is_taken() {
+    let more = "speed: 2.5\nunbound: fire\nfilter: {methods: [GET], from: 2023-11-14T22:13:20Z}\n\
+        rewrite: {host: target, origin: 'https://shop', secure_cookies: drop, headers: {X-A: b}}\n\
+        timeouts: {wait: 1500ms}\nlimits: {in_flight: 3}\nentry: {exclude_clients: [10.0.0.0/8]}\n\
+        state: {scrubbed: true}\nverdict: {fidelity_floor: 0.5}\n";
+    let file = parse(&format!("{TARGETS}{more}")).expect("a sound run file");
+    let options = file.plan_options();
+    assert_eq!((options.speed, options.unbound), (2.5, UnboundRule::Fire));
+    let from = twintap_stream::Timestamp(1_700_000_000_000_000_000);
+    assert_eq!(options.filter.from, Some(from));
+    assert!(matches!(options.entry, EntryRule::ExcludeClients(nets) if nets.len() == 1));
+    let rewrite = file.rewrite();
+    assert_eq!(rewrite.host, Place::Target);
+    assert_eq!(rewrite.origin, Place::Text("https://shop".to_owned()));
+    assert_eq!(rewrite.replace, [("X-A".to_owned(), "b".to_owned())]);
+    assert!(rewrite.drop_secure);
+    assert_eq!(file.settings.timeouts.wait.0, Duration::from_millis(1500));
+    assert_eq!(
+        file.settings.timeouts.response,
+        Timeouts::default().response
+    );
+    assert_eq!(file.settings.verdict.fidelity_floor, 0.5);
+}
+
+#[track_caller]
+fn check_error(more: &str, expected: &[&str]) {
+    let error = parse(&format!("{TARGETS}{more}")).expect_err("a faulty run file");
+    let error = format!("{error:#}");
+    for part in expected {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+}
+
+#[test]
+fn errors_name_line_and_key_and_what_would_be_right() {
+    check_error("sped: 2\n", &["line 6", "sped"]);
+    check_error("speed: 0\n", &["line 6", "speed must be above 0"]);
+    check_error(
+        "timeouts: {wait: 5}\n",
+        &["line 6", "write `500ms`, `30s` or `5m`"],
+    );
+    check_error(
+        "filter: {from: yesterday}\n",
+        &["line 6", "2026-01-31T12:00:00Z"],
+    );
+    check_error(
+        "rewrite: {secure_cookies: no}\n",
+        &["line 6", "keep", "drop"],
+    );
+}
+
+#[test]
+fn hooks_and_addresses_are_checked() {
+    let with = |target: &str| {
+        let text = format!(
+            "version: 1\nallow: []\ntargets:\n  candidate: {target}\n  baseline: {{address: 'b:1'}}\n"
+        );
+        format!("{:#}", parse(&text).expect_err("a faulty run file"))
+    };
+    let both = with("{address: 'a:1', reset: {command: [x], request: 'POST http://a:1/x'}}");
+    assert!(
+        both.contains("targets.candidate.reset needs either"),
+        "{both}"
+    );
+    let none = with("{address: 'a:1', health: {timeout: 1s}}");
+    assert!(
+        none.contains("targets.candidate.health needs either"),
+        "{none}"
+    );
+    let hook = with("{address: 'a:1', reset: {request: 'http://a:1/x'}}");
+    assert!(
+        hook.contains("write `POST http://host:port/path`"),
+        "{hook}"
+    );
+    for address in [
+        "a",
+        "a:0",
+        "a:b",
+        "http://a/path",
+        "::1:80",
+        "user@a:1",
+        ":80",
+    ] {
+        let error = with(&format!("{{address: '{address}'}}"));
+        assert!(error.contains("write `host:port`"), "{error}");
+    }
+    let tls = with("{address: 'https://a:1'}");
+    assert!(tls.contains("plain HTTP"), "{tls}");
+    let version = parse("version: 2\n").expect_err("another version");
+    assert!(format!("{version:#}").contains("must be 1"), "{version:#}");
+}
