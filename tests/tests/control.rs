@@ -91,6 +91,17 @@ impl Play {
         Ok(path.display().to_string())
     }
 
+    /// The plan of the recording as recorded.
+    fn plan(&self) -> Result<Value> {
+        let archive = self.scenario.archive().display().to_string();
+        let file = self.run_file(&format!("archive: {archive}\n"))?;
+        let (code, output) =
+            self.scenario
+                .twintap(&["replay", &file, "--dry-run", "--format", "json"])?;
+        ensure!(code == 0, "{output}");
+        Ok(serde_json::from_str(&output)?)
+    }
+
     fn create(&self, more: &str) -> Result<String> {
         let run = self.object(&["create", &self.run_file(more)?])?;
         ensure!(run["state"] == "created", "{run}");
@@ -156,6 +167,8 @@ fn a_run_is_paused_resumed_and_stopped() -> Result<()> {
         "a paused run went on: {paused} then {still}"
     );
 
+    // A pause is no moment that goes by: what is left keeps its spacing.
+    ensure!(still["position_ms"] == paused["position_ms"], "{still}");
     let run = play.object(&["resume", &id])?;
     ensure!(run["state"] == "running", "{run}");
     play.wait(&id, "firing again", |run| {
@@ -184,6 +197,73 @@ fn a_run_is_paused_resumed_and_stopped() -> Result<()> {
     for order in ["start", "pause", "resume", "stop"] {
         let refusal = play.refusal(&[order, &id])?;
         ensure!(refusal.contains(&id), "{order}: {refusal}");
+    }
+    for [order, value] in [["speed", "2"], ["seek", "1h"]] {
+        let refusal = play.refusal(&[order, &id, value])?;
+        ensure!(refusal.contains("stopped"), "{order}: {refusal}");
+    }
+    expect_success("the daemon", &mut play.daemon.process)
+}
+
+#[test]
+fn a_run_changes_speed_and_is_sought_forward() -> Result<()> {
+    let mut play = Play::new()?;
+    let id = play.create("speed: 0.25\n")?;
+    let refusal = play.refusal(&["speed", &id, "2"])?;
+    ensure!(refusal.contains("created"), "{refusal}");
+    play.object(&["start", &id])?;
+    let firing = play.wait(&id, "firing", |run| {
+        TWINS.iter().all(|twin| count(run, twin, "answered") > 0)
+    })?;
+    ensure!(firing["speed"] == 0.25, "{firing}");
+
+    // Where it can't go: nothing of the run changes.
+    let refusal = play.refusal(&["speed", &id, "1000"])?;
+    ensure!(refusal.contains("0.1 to 100"), "{refusal}");
+    play.object(&["pause", &id])?;
+    let paused = play.wait(&id, "quiet", |run| in_flight(run) == 0)?;
+    let refusal = play.refusal(&["seek", &id, "1ns"])?;
+    ensure!(refusal.contains("can't go back"), "{refusal}");
+
+    // Half of what is left is passed over, in the pause; the rest goes quickly.
+    let position = paused["position_ms"].as_f64().context("a position")?;
+    let plan = play.plan()?;
+    let due: Vec<f64> = plan["plan"]["requests"]
+        .as_array()
+        .context("requests")?
+        .iter()
+        .filter_map(|request| Some(request["due_ns"].as_f64()? / 1e6))
+        .collect();
+    let last = due.last().copied().context("a plan")?;
+    let middle = position + (last - position) / 2.0;
+    let to = format!("{:.0}ms", middle);
+    play.object(&["seek", &id, &to])?;
+    play.object(&["speed", &id, "50"])?;
+    let run = play.wait(&id, "sought", |run| {
+        run["position_ms"].as_f64() >= Some(middle.round())
+    })?;
+    ensure!(run["state"] == "paused" && run["speed"] == 50.0, "{run}");
+    ensure!(
+        TWINS
+            .iter()
+            .all(|twin| count(&run, twin, "answered") == count(&paused, twin, "answered")),
+        "a seek fired something: {paused} then {run}"
+    );
+    play.object(&["resume", &id])?;
+    let run = play.wait(&id, "finished", |run| run["state"] == "finished")?;
+    ensure_ledger_closes(&run)?;
+    let report = run["report_path"].as_str().context("a report")?;
+    let record = Path::new(report).with_file_name("run.json");
+    let record: Value = serde_json::from_str(&fs::read_to_string(record)?)?;
+    let between = |due: &&f64| **due > position && **due < middle.floor();
+    for twin in TWINS {
+        let skipped = &record["fired"][twin]["ledger"]["skipped"];
+        let seeked = skipped["seeked"].as_u64().unwrap_or(0);
+        let all = due.iter().filter(between).count() as u64;
+        ensure!(
+            0 < seeked && seeked <= all + 1,
+            "{skipped}, {all} lie between"
+        );
     }
     expect_success("the daemon", &mut play.daemon.process)
 }
@@ -260,11 +340,21 @@ fn entry(session: &Value) -> Result<(String, u64)> {
 #[test]
 fn what_cannot_be_run_is_refused_in_words() -> Result<()> {
     let play = Play::new()?;
-    for order in ["start", "pause", "resume", "stop", "get", "watch"] {
-        let refusal = play.refusal(&[order, "r-99"])?;
+    for order in [
+        &["start"][..],
+        &["pause"],
+        &["resume"],
+        &["stop"],
+        &["get"],
+        &["watch"],
+        &["speed", "2"],
+        &["seek", "1m"],
+    ] {
+        let args = [&order[..1], &["r-99"], &order[1..]].concat();
+        let refusal = play.refusal(&args)?;
         ensure!(
             refusal.contains("no run") && refusal.contains("r-99"),
-            "{order}: {refusal}"
+            "{order:?}: {refusal}"
         );
     }
     let refused = |text: &str, expected: &str| -> Result<()> {

@@ -690,6 +690,22 @@ pub struct RunRequest {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetRunSpeedRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// 2 is twice as fast as recorded.
+    #[prost(double, tag = "2")]
+    pub speed: f64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeekRunRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// From the plan's first request, in recorded time. It can't lie behind.
+    #[prost(message, optional, tag = "2")]
+    pub offset: ::core::option::Option<::prost_types::Duration>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRunsRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -697,7 +713,7 @@ pub struct ListRunsResponse {
     #[prost(message, repeated, tag = "1")]
     pub runs: ::prost::alloc::vec::Vec<Run>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Run {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -720,6 +736,12 @@ pub struct Run {
     /// Where the report lies on the daemon's machine, once finished.
     #[prost(string, tag = "9")]
     pub report_path: ::prost::alloc::string::String,
+    /// How many times faster than recorded it goes.
+    #[prost(double, tag = "10")]
+    pub speed: f64,
+    /// How much of the recording is gone through, from the plan's first request.
+    #[prost(message, optional, tag = "11")]
+    pub position: ::core::option::Option<::prost_types::Duration>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TwinProgress {
@@ -1012,6 +1034,52 @@ pub mod control_client {
                 .insert(GrpcMethod::new("twintap.v1.Control", "StopRun"));
             self.inner.unary(req, path, codec).await
         }
+        /// Sets how many times faster than recorded a run goes on, 0.1 to 100. What was
+        /// due stays due.
+        pub async fn set_run_speed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRunSpeedRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twintap.v1.Control/SetRunSpeed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twintap.v1.Control", "SetRunSpeed"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Goes on from a later place in the recording. What lies between is not fired,
+        /// and counts as skipped, seeked.
+        pub async fn seek_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SeekRunRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twintap.v1.Control/SeekRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twintap.v1.Control", "SeekRun"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn get_run(
             &mut self,
             request: impl tonic::IntoRequest<super::RunRequest>,
@@ -1163,6 +1231,18 @@ pub mod control_server {
         async fn stop_run(
             &self,
             request: tonic::Request<super::RunRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        /// Sets how many times faster than recorded a run goes on, 0.1 to 100. What was
+        /// due stays due.
+        async fn set_run_speed(
+            &self,
+            request: tonic::Request<super::SetRunSpeedRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        /// Goes on from a later place in the recording. What lies between is not fired,
+        /// and counts as skipped, seeked.
+        async fn seek_run(
+            &self,
+            request: tonic::Request<super::SeekRunRequest>,
         ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
         async fn get_run(
             &self,
@@ -1484,6 +1564,94 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StopRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twintap.v1.Control/SetRunSpeed" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRunSpeedSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::SetRunSpeedRequest>
+                    for SetRunSpeedSvc<T> {
+                        type Response = super::Run;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRunSpeedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::set_run_speed(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRunSpeedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twintap.v1.Control/SeekRun" => {
+                    #[allow(non_camel_case_types)]
+                    struct SeekRunSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::SeekRunRequest>
+                    for SeekRunSvc<T> {
+                        type Response = super::Run;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SeekRunRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::seek_run(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SeekRunSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
@@ -11,10 +12,11 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use twintap_proto::v1::control_client::ControlClient;
 use twintap_proto::v1::{
     Capture, CreateRunRequest, ListCapturesRequest, ListRunsRequest, ListSessionsRequest, Run,
-    RunRequest, RunState, Session, TwinProgress,
+    RunRequest, RunState, SeekRunRequest, Session, SetRunSpeedRequest, TwinProgress,
 };
 
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
+use crate::run::values::Span;
 use crate::serve::state_word;
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,8 @@ use crate::serve::state_word;
     twintap ctl captures\n  \
     twintap ctl create run.yaml\n  \
     twintap ctl start r-1 && twintap ctl watch r-1\n  \
+    twintap ctl speed r-1 10\n  \
+    twintap ctl seek r-1 15m\n  \
     twintap ctl --daemon https://twintap.internal:7310 --tls-ca ca.pem --tls-cert me.pem --tls-key me.key runs")]
 pub struct Args {
     /// The daemon.
@@ -71,6 +75,20 @@ enum Action {
         /// The run's id.
         id: String,
     },
+    /// Change how fast a run goes on; what was due stays due.
+    Speed {
+        /// The run's id.
+        id: String,
+        /// How many times faster than recorded, 0.1 to 100.
+        speed: f64,
+    },
+    /// Go on from a later place in the recording; what lies between is not fired.
+    Seek {
+        /// The run's id.
+        id: String,
+        /// From the plan's first request, in recorded time: `90s`, `15m`.
+        offset: Span,
+    },
     /// End a run early; what is left counts as refused.
     Stop {
         /// The run's id.
@@ -118,6 +136,16 @@ pub fn run(args: Args) -> Result<u8> {
             }
             Action::Resume { id } => {
                 print_run(format, &answer(client.resume_run(request(id)).await)?)?;
+            }
+            Action::Speed { id, speed } => {
+                let request = SetRunSpeedRequest { id, speed };
+                print_run(format, &answer(client.set_run_speed(request).await)?)?;
+            }
+            Action::Seek { id, offset } => {
+                let offset = offset.0.try_into().context("the offset")?;
+                let offset = Some(offset);
+                let request = SeekRunRequest { id, offset };
+                print_run(format, &answer(client.seek_run(request).await)?)?;
             }
             Action::Stop { id } => print_run(format, &answer(client.stop_run(request(id)).await)?)?,
             Action::Get { id } => print_run(format, &answer(client.get_run(request(id)).await)?)?,
@@ -230,8 +258,10 @@ fn print_run(format: Format, run: &Run) -> Result<()> {
             "skipped": twin.skipped, "in_flight": twin.in_flight,
         })
     };
+    let position = Duration::try_from(run.position.unwrap_or_default()).unwrap_or_default();
     let value = json!({
         "id": run.id, "state": state, "planned": run.planned,
+        "speed": run.speed, "position_ms": position.as_secs_f64() * 1000.0,
         "candidate": twin(&run.candidate), "baseline": twin(&run.baseline),
         "verdict": run.verdict, "error": run.error, "report_path": run.report_path,
     });

@@ -4,9 +4,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use twintap_verdict::observation::Twin;
 
 /// Steers one run. Clones steer the same run.
@@ -19,9 +21,39 @@ pub struct RunControl {
 struct Shared {
     state: AtomicU8,
     wake: OwnedFd,
+    /// The bits of the speed that was asked for; 0 is no speed, and none was.
+    speed: AtomicU64,
+    /// Recorded nanoseconds to go on from, at least; 0 before a seek.
+    seek_ns: AtomicU64,
+    /// Recorded nanoseconds from the plan's first request that are past.
+    position_ns: Counter,
     planned: Counter,
     twins: [Counters; 2],
 }
+
+/// Why a run is not steered as was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+pub enum SteerError {
+    /// No such speed.
+    #[error("speed must be from {least} to {most}, not {asked}", least = SPEEDS.0, most = SPEEDS.1)]
+    Speed {
+        /// The speed.
+        asked: f64,
+    },
+    /// It lies behind.
+    #[error(
+        "the run is at {position:?} of the recording and can't go back to {asked:?}: the twins keep what was done to them"
+    )]
+    Backward {
+        /// The place in the recording that was asked for.
+        asked: Duration,
+        /// Where the run is.
+        position: Duration,
+    },
+}
+
+/// The lowest and the highest speed.
+const SPEEDS: (f64, f64) = (0.1, 100.0);
 
 /// What a run was told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +121,9 @@ impl RunControl {
             shared: Arc::new(Shared {
                 state: AtomicU8::new(0),
                 wake,
+                speed: AtomicU64::new(0),
+                seek_ns: AtomicU64::new(0),
+                position_ns: Counter::default(),
                 planned: Counter::default(),
                 twins: Default::default(),
             }),
@@ -109,6 +144,51 @@ impl RunControl {
     pub fn stop(&self) {
         self.shared.state.store(2, Ordering::Release);
         self.wake();
+    }
+
+    /// From now on the recorded times go by `speed` times as fast as recorded, as
+    /// the run file's `speed` says at the start. What was due stays due.
+    ///
+    /// # Errors
+    /// When the speed is not within 0.1 to 100.
+    pub fn set_speed(&self, speed: f64) -> Result<(), SteerError> {
+        if !(SPEEDS.0..=SPEEDS.1).contains(&speed) {
+            return Err(SteerError::Speed { asked: speed });
+        }
+        self.shared.speed.store(speed.to_bits(), Ordering::Release);
+        self.wake();
+        Ok(())
+    }
+
+    /// Goes on from `offset` of the recording, counted from the plan's first
+    /// request. What is not due until there is not fired and counts as `seeked`.
+    ///
+    /// # Errors
+    /// When that is behind: the twins' state can't be taken back.
+    pub fn seek(&self, offset: Duration) -> Result<(), SteerError> {
+        let offset_ns = u64::try_from(offset.as_nanos()).unwrap_or(u64::MAX);
+        let to_ns = self.shared.seek_ns.load(Ordering::Acquire);
+        let position_ns = self.shared.position_ns.get().max(to_ns);
+        if offset_ns < position_ns {
+            return Err(SteerError::Backward {
+                asked: offset,
+                position: Duration::from_nanos(position_ns),
+            });
+        }
+        self.shared.seek_ns.fetch_max(offset_ns, Ordering::AcqRel);
+        self.wake();
+        Ok(())
+    }
+
+    /// How far the recording is gone through, from the plan's first request.
+    pub fn position(&self) -> Duration {
+        Duration::from_nanos(self.shared.position_ns.get())
+    }
+
+    /// The speed that was asked for last while it ran.
+    pub fn speed(&self) -> Option<f64> {
+        let speed = f64::from_bits(self.shared.speed.load(Ordering::Acquire));
+        (speed > 0.0).then_some(speed)
     }
 
     /// What the run was told last.
@@ -135,6 +215,15 @@ impl RunControl {
             skipped: counters.skipped.get(),
             in_flight: counters.in_flight.get(),
         }
+    }
+
+    /// Recorded nanoseconds to go on from.
+    pub(crate) fn seek_ns(&self) -> u64 {
+        self.shared.seek_ns.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_position(&self, recorded_ns: u64) {
+        self.shared.position_ns.set(recorded_ns);
     }
 
     pub(crate) fn set_planned(&self, planned: u64) {

@@ -11,6 +11,7 @@ use super::ledger::{FireSummary, Spread, thread_cpu_ns};
 use super::outcome::{RawOutcome, ValuesOf};
 use super::poll::{Poll, Ready};
 use super::source::{LoadedOrNot, ReadAhead};
+use super::tempo::Tempo;
 use super::twin::{Common, Now, TwinSide, from_token, nanos};
 
 /// The poll token of [`RunControl::wake`](super::RunControl::wake).
@@ -18,6 +19,8 @@ pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
 
 /// How soon to look again for a request that is due and not read yet.
 const LOADER_LOOK_NS: u64 = 200_000;
+/// How often a run that fires nothing tells how far it is.
+const POSITION_EVERY_NS: u64 = 100_000_000;
 /// Requests taken from the loader before anything else has its turn.
 const LOADS_AT_ONCE: usize = 256;
 /// With fewer requests here, more are taken from the loader; one by one, each
@@ -45,6 +48,9 @@ pub(crate) struct Engine<'a> {
     /// The next of the flows' openings.
     next_opening: usize,
     start_ns: u64,
+    tempo: Tempo,
+    /// Where the last seek went, in recorded nanoseconds.
+    sought_ns: u64,
     paused_ns: u64,
     /// Clock time at which the pause began.
     pause: Option<u64>,
@@ -76,6 +82,8 @@ impl<'a> Engine<'a> {
             next: 0,
             next_opening: 0,
             start_ns: 0,
+            tempo: Tempo::new(1.0),
+            sought_ns: 0,
             paused_ns: 0,
             pause: None,
             give_up_ns: None,
@@ -140,6 +148,11 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// When a request is due, in run time at the present speed.
+    fn due_ns(&self, position: u32) -> u64 {
+        self.tempo.run_ns(self.common.table.due_ns(position))
+    }
+
     /// The clock time of a moment of run time, while the run does not pause.
     fn clock_ns(&self, run_ns: u64) -> u64 {
         run_ns.saturating_add(self.start_ns + self.paused_ns)
@@ -156,6 +169,63 @@ impl<'a> Engine<'a> {
         }
         if self.common.control.steering() == Steering::Stop && self.give_up_ns.is_none() {
             self.stop();
+        }
+        if self.give_up_ns.is_none() {
+            self.steer_time();
+        }
+    }
+
+    /// Follows changes of speed and seeks, and tells how far the recording is.
+    fn steer_time(&mut self) {
+        let run_ns = self.now().run_ns();
+        let plan_speed = self.common.options.plan_speed;
+        if let Some(speed) = self.common.control.speed() {
+            let rate = speed / plan_speed;
+            if rate != self.tempo.rate() {
+                self.tempo.set_rate(run_ns, rate);
+            }
+        }
+        let seek_ns = self.common.control.seek_ns();
+        if seek_ns > self.sought_ns {
+            self.sought_ns = seek_ns;
+            let plan_ns = (seek_ns as f64 / plan_speed) as u64;
+            if plan_ns > self.tempo.plan_ns(run_ns) {
+                self.release();
+                self.seek(plan_ns);
+            }
+        }
+        let recorded_ns = self.tempo.plan_ns(run_ns) as f64 * plan_speed;
+        self.common.control.set_position(recorded_ns as u64);
+    }
+
+    /// Goes on from `plan_ns`: what is due before is not fired.
+    fn seek(&mut self, plan_ns: u64) {
+        let now = self.now();
+        self.tempo.seek(now.run_ns(), plan_ns);
+        while self.next < self.common.table.len() && self.common.table.due_ns(self.next) < plan_ns {
+            let position = self.next;
+            self.next += 1;
+            for twin in in_turn(position) {
+                let side = &mut self.twins[index(twin)];
+                match self.common.plan.requests[position as usize].skip {
+                    Some(reason) => side.skip(position, reason, now),
+                    None => side.pass_over(position, now),
+                }
+                let freed = self.window.used(position, twin);
+                self.read_ahead
+                    .held_bytes
+                    .fetch_sub(freed, Ordering::Relaxed);
+            }
+        }
+        self.read_ahead.first.store(self.next, Ordering::Relaxed);
+        // What still goes over flows whose first requests are passed over opens
+        // them when it is due.
+        let openings = self.common.flows.openings();
+        while openings
+            .get(self.next_opening)
+            .is_some_and(|&(_, first)| first < self.next)
+        {
+            self.next_opening += 1;
         }
     }
 
@@ -187,6 +257,13 @@ impl<'a> Engine<'a> {
                 return;
             }
             match self.loads.try_recv() {
+                // What a seek passed over comes too late.
+                Ok((position, loaded)) if position < self.next => {
+                    let freed = loaded.map_or(0, |loaded| loaded.held_bytes);
+                    self.read_ahead
+                        .held_bytes
+                        .fetch_sub(freed, Ordering::Relaxed);
+                }
                 Ok((position, loaded)) => self.window.put(position, loaded),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.is_loading = false,
             }
@@ -232,17 +309,14 @@ impl<'a> Engine<'a> {
             self.fire_ready();
             let now = self.now();
             // Before T0 run time stands at 0, so the comparison is on the clock.
-            if self.next >= self.common.table.len()
-                || self
-                    .common
-                    .table
-                    .due_ns(self.next)
-                    .saturating_add(now.origin_ns)
-                    > now.clock_ns
-            {
+            let position = self.next;
+            if position >= self.common.table.len() {
                 return;
             }
-            let position = self.next;
+            let due_ns = self.due_ns(position);
+            if due_ns.saturating_add(now.origin_ns) > now.clock_ns {
+                return;
+            }
             if let Some(reason) = self.common.plan.requests[position as usize].skip {
                 for twin in &mut self.twins {
                     twin.skip(position, reason, now);
@@ -252,7 +326,7 @@ impl<'a> Engine<'a> {
                 for twin in in_turn(position) {
                     let side = &mut self.twins[index(twin)];
                     if is_readable {
-                        side.schedule.handle_due(position);
+                        side.schedule.handle_due(position, due_ns);
                     } else {
                         side.refuse(position, "unreadable", now);
                         self.window.used(position, twin);
@@ -318,7 +392,7 @@ impl<'a> Engine<'a> {
         let flows = self.common.flows;
         while let Some(&(flow, position)) = flows.openings().get(self.next_opening) {
             let now = self.now();
-            let due_ns = self.common.table.due_ns(position);
+            let due_ns = self.due_ns(position);
             if due_ns.saturating_add(now.origin_ns) > now.clock_ns.saturating_add(ahead_ns) {
                 return;
             }
@@ -346,11 +420,12 @@ impl<'a> Engine<'a> {
     /// The clock time at which the next request is due and can be fired.
     fn next_due(&self) -> Option<u64> {
         let is_firing = self.pause.is_none() && self.next < self.common.table.len();
-        is_firing.then(|| self.clock_ns(self.common.table.due_ns(self.next)))
+        is_firing.then(|| self.clock_ns(self.due_ns(self.next)))
     }
 
     fn next_deadline(&mut self, due_ns: Option<u64>) -> Option<u64> {
         let now_ns = self.common.clock.now_ns();
+        let is_firing = self.pause.is_none();
         // What is due and still here waits for the loader.
         let due_ns = due_ns.map(|due| {
             if due <= now_ns {
@@ -359,8 +434,8 @@ impl<'a> Engine<'a> {
                 due
             }
         });
-        let is_firing = self.pause.is_none();
-        let mut deadlines = vec![due_ns, self.give_up_ns, self.outcomes_due_ns];
+        let position_ns = is_firing.then_some(now_ns + POSITION_EVERY_NS);
+        let mut deadlines = vec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
         for twin in 0..2 {
             deadlines.push(self.twins[twin].poll_timeout());
             if is_firing {
@@ -371,7 +446,7 @@ impl<'a> Engine<'a> {
         if let Some(&(_, position)) = self.common.flows.openings().get(self.next_opening)
             && is_firing
         {
-            let due_ns = self.clock_ns(self.common.table.due_ns(position));
+            let due_ns = self.clock_ns(self.due_ns(position));
             let ahead_ns = nanos(self.common.options.connect_ahead);
             deadlines.push(Some(due_ns.saturating_sub(ahead_ns)));
         }
@@ -423,6 +498,9 @@ struct Place {
 
 impl Window {
     fn put(&mut self, position: u32, loaded: LoadedOrNot) {
+        if self.places.is_empty() {
+            self.first = position;
+        }
         let Some(place) = position.checked_sub(self.first) else {
             return;
         };

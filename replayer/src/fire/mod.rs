@@ -21,6 +21,7 @@ pub mod rewrite;
 pub mod schedule;
 mod slots;
 pub mod source;
+mod tempo;
 #[cfg(test)]
 mod testing;
 mod twin;
@@ -35,7 +36,7 @@ use std::thread;
 use thiserror::Error;
 use twintap_plan::Plan;
 
-pub use control::{RunControl, Steering, TwinProgress};
+pub use control::{RunControl, SteerError, Steering, TwinProgress};
 pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};
 pub use options::{Options, Target};
 pub use outcome::{RawOutcome, RawResult, Witness};

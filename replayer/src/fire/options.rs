@@ -22,6 +22,11 @@ pub struct Options {
     pub targets: [Target; 2],
     /// What is changed in every request.
     pub rewrite: Rewrite,
+    /// How many times faster than recorded the plan's due times are already.
+    pub plan_speed: f64,
+    /// Requests that use values of one that was passed over are skipped as
+    /// `unbound`, not fired with the recorded ones.
+    pub skip_unbound: bool,
     /// The longest that a request waits for its dependencies after it is due.
     pub wait: Duration,
     /// From handing a request to its connection to the answer's last byte.
@@ -55,6 +60,8 @@ impl Options {
         Options {
             targets: [candidate, baseline],
             rewrite: Rewrite::default(),
+            plan_speed: 1.0,
+            skip_unbound: true,
             wait: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),

@@ -40,8 +40,9 @@ pub enum RawResult {
     /// A limit of the run kept the request back: `in_flight`, `connections`,
     /// `sockets`, `backlog`, `unreadable`, `unwritable` or `stopped`.
     Refused(String),
-    /// The plan says not to fire it.
-    Skipped(SkipReason),
+    /// It is not to be fired: the plan's reason ([`skip_word`]), [`SEEKED`], or
+    /// `unbound` where it uses values of a request that was not fired for that.
+    Skipped(&'static str),
 }
 
 /// Sees the outcomes of a run, on a thread of its own.
@@ -56,6 +57,9 @@ pub trait Witness {
     /// Called a few times a second, whether there are outcomes or not.
     fn tick(&mut self) {}
 }
+
+/// The word of the run ledger for what a seek passed over.
+pub const SEEKED: &str = "seeked";
 
 /// The word of the run ledger for a reason.
 pub fn skip_word(reason: SkipReason) -> &'static str {

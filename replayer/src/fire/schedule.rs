@@ -1,7 +1,8 @@
 //! When each request of one twin may go out: pure bookkeeping over run time.
 //!
 //! Run time counts in nanoseconds from T0 and stands still while the run pauses.
-//! Call [`Schedule::handle_due`] once for each request in the plan's order, then
+//! Call [`Schedule::handle_due`] once for each request in the plan's order, with
+//! the run time at which it was due at the speed of that moment, then
 //! [`Schedule::handle_outcome`] and [`Schedule::handle_values`] as its requests
 //! settle, [`Schedule::handle_timeout`] when [`Schedule::poll_timeout`] says, and
 //! [`Schedule::poll_ready`] until it is empty.
@@ -81,7 +82,7 @@ impl Timetable {
         self.due_ns.is_empty()
     }
 
-    /// When a request is due, in run time.
+    /// When a request is due, in the plan's time.
     pub fn due_ns(&self, position: u32) -> u64 {
         self.due_ns[position as usize]
     }
@@ -107,6 +108,8 @@ impl Timetable {
 pub struct Release {
     /// Position in the plan.
     pub position: u32,
+    /// When it was due, in run time.
+    pub due_ns: u64,
     /// The later of due and the moment its dependencies were met (or given up).
     pub ready_ns: u64,
     /// True when the bounded wait for a dependency ran out.
@@ -120,6 +123,8 @@ pub struct Schedule {
     max_wait_ns: u64,
     unmet: Vec<u32>,
     met_ns: Vec<u64>,
+    /// In run time, of what has become due.
+    due_ns: Vec<u64>,
     stage: Vec<Stage>,
     /// In the order of due times, which is that of their deadlines.
     waiting: VecDeque<u32>,
@@ -140,6 +145,7 @@ impl Schedule {
         Schedule {
             unmet: table.waits.clone(),
             met_ns: vec![0; count],
+            due_ns: vec![0; count],
             stage: vec![Stage::NotDue; count],
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
@@ -148,8 +154,9 @@ impl Schedule {
         }
     }
 
-    /// The request's due time has come.
-    pub fn handle_due(&mut self, position: u32) {
+    /// The request's due time has come: it was due at `due_ns` of run time.
+    pub fn handle_due(&mut self, position: u32, due_ns: u64) {
+        self.due_ns[position as usize] = due_ns;
         if self.unmet[position as usize] == 0 {
             self.release(position, false);
         } else {
@@ -235,15 +242,17 @@ impl Schedule {
 
     fn release(&mut self, position: u32, wait_expired: bool) {
         self.stage[position as usize] = Stage::Released;
+        let due_ns = self.due_ns[position as usize];
         self.ready.push_back(Release {
             position,
-            ready_ns: self.met_ns[position as usize].max(self.table.due_ns(position)),
+            due_ns,
+            ready_ns: self.met_ns[position as usize].max(due_ns),
             wait_expired,
         });
     }
 
     fn deadline_ns(&self, position: u32) -> u64 {
-        self.table.due_ns(position).saturating_add(self.max_wait_ns)
+        self.due_ns[position as usize].saturating_add(self.max_wait_ns)
     }
 }
 
@@ -264,6 +273,12 @@ mod tests {
             .collect()
     }
 
+    /// The recorded speed: run time is the plan's.
+    fn due(schedule: &mut Schedule, position: u32) {
+        let due_ns = schedule.table.due_ns(position);
+        schedule.handle_due(position, due_ns);
+    }
+
     fn wait(request: u32) -> Wait {
         Wait {
             request,
@@ -274,8 +289,8 @@ mod tests {
     #[test]
     fn what_waits_for_nothing_is_ready_when_due() {
         let mut schedule = schedule(&plan(&[10, 20]));
-        schedule.handle_due(0);
-        schedule.handle_due(1);
+        due(&mut schedule, 0);
+        due(&mut schedule, 1);
         assert_eq!(ready(&mut schedule), [(0, 10, false), (1, 20, false)]);
         assert_eq!(schedule.poll_timeout(), None);
     }
@@ -286,12 +301,12 @@ mod tests {
         plan.requests[1].waits = vec![wait(0)];
         plan.requests[2].waits = vec![wait(0)];
         let mut schedule = schedule(&plan);
-        schedule.handle_due(0);
-        schedule.handle_due(1);
+        due(&mut schedule, 0);
+        due(&mut schedule, 1);
         assert_eq!(ready(&mut schedule), [(0, 10, false)]);
         schedule.handle_outcome(0, 25, false);
         assert_eq!(ready(&mut schedule), [(1, 25, false)]);
-        schedule.handle_due(2);
+        due(&mut schedule, 2);
         assert_eq!(ready(&mut schedule), [(2, 30, false)]);
     }
 
@@ -303,7 +318,7 @@ mod tests {
         plan.requests[2].waits = vec![wait(0)];
         let mut schedule = schedule(&plan);
         for position in 0..3 {
-            schedule.handle_due(position);
+            due(&mut schedule, position);
         }
         ready(&mut schedule);
         schedule.handle_outcome(0, 30, true);
@@ -317,8 +332,8 @@ mod tests {
         let mut plan = plan(&[10, 20]);
         plan.requests[1].bindings = vec![binding(0, "json./id")];
         let mut schedule = schedule(&plan);
-        schedule.handle_due(0);
-        schedule.handle_due(1);
+        due(&mut schedule, 0);
+        due(&mut schedule, 1);
         schedule.handle_outcome(0, 30, false);
         assert_eq!(ready(&mut schedule), [(0, 10, false), (1, 30, false)]);
     }
@@ -330,7 +345,7 @@ mod tests {
         plan.requests[2].waits = vec![wait(1)];
         let mut schedule = schedule(&plan);
         for position in 0..3 {
-            schedule.handle_due(position);
+            due(&mut schedule, position);
         }
         ready(&mut schedule);
         assert_eq!(schedule.poll_timeout(), Some(1020));
@@ -351,8 +366,8 @@ mod tests {
         let mut plan = plan(&[10, 20, 30]);
         plan.requests[1].waits = vec![wait(0)];
         let mut schedule = schedule(&plan);
-        schedule.handle_due(0);
-        schedule.handle_due(1);
+        due(&mut schedule, 0);
+        due(&mut schedule, 1);
         assert_eq!(schedule.drain(), [0, 1]);
         schedule.handle_outcome(0, 50, false);
         assert!(schedule.drain().is_empty());

@@ -1,6 +1,6 @@
 //! Reading requests shortly before they are due.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(crate) type LoadedOrNot = Result<Box<Loaded>, String>;
 pub(crate) struct ReadAhead {
     pub(crate) held_bytes: AtomicUsize,
     pub(crate) stop: AtomicBool,
+    /// What comes before is needed no more.
+    pub(crate) first: AtomicU32,
 }
 
 /// How long the loader rests when it is far enough ahead.
@@ -57,6 +59,9 @@ pub(crate) fn read_ahead(
                 return;
             }
             std::thread::sleep(REST);
+        }
+        if position < shared.first.load(Ordering::Relaxed) {
+            continue;
         }
         if shared.stop.load(Ordering::Relaxed) {
             return;

@@ -1,6 +1,6 @@
 //! What a twin's answers gave for later requests to use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -15,6 +15,8 @@ pub(crate) struct ValueStore {
     /// For each producer in the order of the plan's `produces`.
     values: HashMap<u32, Vec<Option<Bytes>>>,
     users_left: Vec<u32>,
+    /// Producers that were passed over, each until its last user is settled.
+    lost: HashSet<u32>,
 }
 
 impl ValueStore {
@@ -24,12 +26,26 @@ impl ValueStore {
             users_left: (0..table.len())
                 .map(|position| table.value_users(position))
                 .collect(),
+            lost: HashSet::new(),
         }
     }
 
     /// True when some request that is not out yet uses values of this one.
     pub(crate) fn has_users(&self, producer: u32) -> bool {
         self.users_left[producer as usize] > 0
+    }
+
+    /// The request is not fired, so that nobody gets values of it.
+    pub(crate) fn lose(&mut self, producer: u32) {
+        if self.has_users(producer) {
+            self.lost.insert(producer);
+        }
+    }
+
+    /// Whether a request uses values of one that was passed over.
+    pub(crate) fn has_lost(&self, plan: &Plan, position: u32) -> bool {
+        let bindings = &plan.requests[position as usize].bindings;
+        !self.lost.is_empty() && bindings.iter().any(|b| self.lost.contains(&b.producer))
     }
 
     /// Takes the values of an answer.
@@ -74,6 +90,7 @@ impl ValueStore {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.values.remove(&producer);
+                self.lost.remove(&producer);
             }
         }
     }

@@ -97,10 +97,7 @@ impl<'a> Comparison<'a> {
                 (outcome, None)
             }
             RawResult::Refused(limit) => (Outcome::Refused(limit), None),
-            RawResult::Skipped(reason) => {
-                let word = crate::fire::outcome::skip_word(reason);
-                (Outcome::Skipped(word.to_owned()), None)
-            }
+            RawResult::Skipped(reason) => (Outcome::Skipped(reason.to_owned()), None),
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use twintap_archive::Reader;
-use twintap_plan::PlanSummary;
+use twintap_plan::{PlanSummary, UnboundRule};
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Report, Twin, html};
 
@@ -169,6 +169,8 @@ fn options(file: &RunFile, targets: [Target; 2], prepared: &Prepared) -> Options
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
         rewrite: file.rewrite(),
+        plan_speed: file.settings.speed.0,
+        skip_unbound: file.settings.unbound == UnboundRule::Skip,
         wait: timeouts.wait.0,
         response_timeout: timeouts.response.0,
         connect_timeout: timeouts.connect.0,

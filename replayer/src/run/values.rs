@@ -61,14 +61,20 @@ pub struct Span(pub Duration);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
         let span: Option<jiff::SignedDuration> = text.parse().ok();
         let span = span.and_then(|span| Duration::try_from(span).ok());
-        span.map(Span).ok_or_else(|| {
-            D::Error::custom(format!(
-                "{text:?} is no span of time; write `500ms`, `30s` or `5m`"
-            ))
-        })
+        span.map(Span)
+            .ok_or_else(|| format!("{text:?} is no span of time; write `500ms`, `30s` or `5m`"))
     }
 }
 

@@ -13,7 +13,8 @@ use twintap_archive::{CaptureSource, Reader};
 use twintap_proto::v1::control_server::Control;
 use twintap_proto::v1::{
     Capture, CreateRunRequest, ListCapturesRequest, ListCapturesResponse, ListRunsRequest,
-    ListRunsResponse, ListSessionsRequest, Run, RunRequest, RunState, Session,
+    ListRunsResponse, ListSessionsRequest, Run, RunRequest, RunState, SeekRunRequest, Session,
+    SetRunSpeedRequest,
 };
 use twintap_stream::Timestamp;
 
@@ -77,6 +78,22 @@ impl Control for ControlService {
 
     async fn stop_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
         answer(self.runs.stop(&request.into_inner().id))
+    }
+
+    async fn set_run_speed(
+        &self,
+        request: Request<SetRunSpeedRequest>,
+    ) -> Result<Response<Run>, Status> {
+        let SetRunSpeedRequest { id, speed } = request.into_inner();
+        answer(self.runs.set_speed(&id, speed))
+    }
+
+    async fn seek_run(&self, request: Request<SeekRunRequest>) -> Result<Response<Run>, Status> {
+        let SeekRunRequest { id, offset } = request.into_inner();
+        let offset = offset.unwrap_or_default().try_into().map_err(|_| {
+            Status::invalid_argument("offset must not lie before the plan's first request")
+        })?;
+        answer(self.runs.seek(&id, offset))
     }
 
     async fn get_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use tracing::{error, info};
 use twintap_proto::v1::{Run, RunState, TwinProgress};
 use twintap_verdict::{Report, Twin};
 
-use crate::fire::RunControl;
+use crate::fire::{RunControl, SteerError};
 use crate::run::{RunFile, check, execute};
 
 /// All runs since the daemon started.
@@ -133,6 +133,16 @@ impl Runs {
         Ok(entry.run())
     }
 
+    /// Makes a run go on at another speed.
+    pub fn set_speed(&self, id: &str, speed: f64) -> Result<Run> {
+        self.steer_time(id, |control| control.set_speed(speed))
+    }
+
+    /// Makes a run go on from a later place in the recording.
+    pub fn seek(&self, id: &str, offset: Duration) -> Result<Run> {
+        self.steer_time(id, |control| control.seek(offset))
+    }
+
     /// The state of a run.
     pub fn get(&self, id: &str) -> Result<Run> {
         Ok(self.entry(id)?.run())
@@ -190,6 +200,23 @@ impl Runs {
         Ok(entry.run())
     }
 
+    fn steer_time(
+        &self,
+        id: &str,
+        act: impl FnOnce(&RunControl) -> Result<(), SteerError>,
+    ) -> Result<Run> {
+        let entry = self.entry(id)?;
+        let state = lock(&entry.state);
+        if !matches!(state.state, RunState::Running | RunState::Paused) {
+            let word = state_word(state.state);
+            bail!("run {id} is {word}, and neither running nor paused");
+        }
+        act(&entry.control).with_context(|| format!("steering run {id}"))?;
+        drop(state);
+        entry.changed();
+        Ok(entry.run())
+    }
+
     fn entry(&self, id: &str) -> Result<Arc<Entry>> {
         lock(&self.entries)
             .values()
@@ -239,6 +266,9 @@ impl Entry {
             verdict: state.verdict.clone(),
             error: state.error.clone(),
             report_path: state.report_path.clone(),
+            speed: self.control.speed().unwrap_or(self.file.settings.speed.0),
+            // A span of no 300 years always fits.
+            position: self.control.position().try_into().ok(),
         }
     }
 }

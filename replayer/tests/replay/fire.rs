@@ -333,7 +333,7 @@ fn a_stopped_run_refuses_the_rest() {
         "200",
         "200",
         "refused stopped",
-        "skipped Filtered",
+        "skipped filtered",
         "refused stopped",
     ];
     assert_eq!(run.candidate(), expected);

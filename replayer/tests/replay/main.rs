@@ -4,4 +4,5 @@ mod fire;
 mod recording;
 mod run;
 mod script;
+mod steer;
 mod twins;

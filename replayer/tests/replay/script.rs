@@ -16,7 +16,7 @@ use twintap_replayer::fire::{
 use twintap_scrub::{Encoding, LinkTag, Part};
 use twintap_stream::message::Framing;
 use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, Timestamp};
-use twintap_verdict::observation::Twin;
+use twintap_verdict::observation::{Timing, Twin};
 
 use crate::twins::TwinServer;
 
@@ -31,9 +31,15 @@ pub struct Script {
 pub struct Run {
     pub summary: FireSummary,
     outcomes: HashMap<(u32, Twin), String>,
+    timings: HashMap<(u32, Twin), Timing>,
 }
 
 impl Run {
+    /// When a request went out.
+    pub fn timing(&self, position: u32, twin: Twin) -> Timing {
+        self.timings[&(position, twin)]
+    }
+
     pub fn summaries(&self) -> [&TwinSummary; 2] {
         [&self.summary.candidate, &self.summary.baseline]
     }
@@ -102,6 +108,7 @@ impl Script {
         change(&mut options);
         let mut collector = Collector {
             outcomes: HashMap::new(),
+            timings: HashMap::new(),
             produces: plan
                 .requests
                 .iter()
@@ -122,6 +129,7 @@ impl Script {
         Run {
             summary,
             outcomes: collector.outcomes,
+            timings: collector.timings,
         }
     }
 
@@ -158,6 +166,7 @@ impl RequestSource for Prepared {
 /// Notes outcomes, and takes values from the field `X-Values`.
 struct Collector {
     outcomes: HashMap<(u32, Twin), String>,
+    timings: HashMap<(u32, Twin), Timing>,
     produces: Vec<usize>,
 }
 
@@ -181,12 +190,14 @@ impl Witness for Collector {
             RawResult::Answered(answer) => answer.head.status.to_string(),
             RawResult::Errored { kind, .. } => (*kind).to_owned(),
             RawResult::Refused(limit) => format!("refused {limit}"),
-            RawResult::Skipped(reason) => format!("skipped {reason:?}"),
+            RawResult::Skipped(reason) => format!("skipped {reason}"),
         };
         if let Some(timing) = outcome.timing {
             assert!(timing.due_ns <= timing.ready_ns);
             assert!(timing.ready_ns <= timing.released_ns);
             assert!(timing.released_ns <= timing.last_byte_ns);
+            let place = (outcome.position, outcome.twin);
+            self.timings.insert(place, timing);
         }
         let before = self.outcomes.insert((outcome.position, outcome.twin), word);
         assert_eq!(before, None, "a second outcome of {}", outcome.position);

@@ -19,7 +19,7 @@ use super::control::{RunControl, index};
 use super::flows::Flows;
 use super::ledger::{self, Spread, TwinSummary};
 use super::options::Options;
-use super::outcome::{RawOutcome, RawResult, skip_word};
+use super::outcome::{RawOutcome, RawResult, SEEKED, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
 use super::schedule::{Release, Schedule, Timetable};
 use super::slots::{Key, Slots};
@@ -128,7 +128,22 @@ impl<'a> TwinSide<'a> {
     /// The plan says not to fire it.
     pub(crate) fn skip(&mut self, position: u32, reason: SkipReason, now: Now) {
         self.values.used(self.common.plan, position);
-        self.settle(position, RawResult::Skipped(reason), None, now);
+        let result = RawResult::Skipped(skip_word(reason));
+        self.settle(position, result, None, now);
+    }
+
+    /// A seek passes it over.
+    pub(crate) fn pass_over(&mut self, position: u32, now: Now) {
+        self.leave_out(position, SEEKED, now);
+    }
+
+    /// It will not be fired, nor what uses its values, since the twin does not make
+    /// them.
+    fn leave_out(&mut self, position: u32, word: &'static str, now: Now) {
+        self.values.used(self.common.plan, position);
+        self.values.lose(position);
+        self.settle(position, RawResult::Skipped(word), None, now);
+        self.flow_has_one_less(position);
     }
 
     /// A limit of the run keeps it back.
@@ -147,6 +162,9 @@ impl<'a> TwinSide<'a> {
     /// Hands a request to its flow's connection.
     pub(crate) fn fire(&mut self, release: Release, loaded: &Loaded, now: Now) {
         let position = release.position;
+        if self.common.options.skip_unbound && self.values.has_lost(self.common.plan, position) {
+            return self.leave_out(position, skip_word(SkipReason::Unbound), now);
+        }
         if self.in_flight >= self.common.options.max_in_flight {
             return self.refuse(position, "in_flight", now);
         }
@@ -157,8 +175,7 @@ impl<'a> TwinSide<'a> {
             return self.refuse(position, "unwritable", now);
         };
         self.values.used(self.common.plan, position);
-        let due_ns = self.common.table.due_ns(position);
-        let late_ns = release.ready_ns.saturating_sub(due_ns);
+        let late_ns = release.ready_ns.saturating_sub(release.due_ns);
         self.lateness.saturating_record(late_ns);
         self.summary.wait_expired += u64::from(release.wait_expired);
 
@@ -251,7 +268,7 @@ impl<'a> TwinSide<'a> {
         let run_ns = |clock_ns: u64| clock_ns.saturating_sub(request.origin_ns);
         let is_answer = matches!(result, RawResult::Answered(_));
         let timing = (request.released_ns > 0).then(|| Timing {
-            due_ns: self.common.table.due_ns(position),
+            due_ns: request.release.due_ns,
             ready_ns: request.release.ready_ns,
             released_ns: run_ns(request.released_ns),
             first_byte_ns: run_ns(if is_answer {
@@ -288,7 +305,7 @@ impl<'a> TwinSide<'a> {
                 counters.refused.increment();
             }
             RawResult::Skipped(reason) => {
-                ledger::count(&mut ledger.skipped, skip_word(*reason));
+                ledger::count(&mut ledger.skipped, reason);
                 counters.skipped.increment();
             }
         }
