@@ -1,25 +1,35 @@
 //! Names of irregularities of messages.
 
-/// Names of irregularities, each once.
+/// Names of irregularities, each once. Mostly there are none, and then it takes one word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags(Vec<&'static str>);
+pub(crate) struct Flags(
+    #[expect(
+        clippy::box_collection,
+        reason = "idle flows have several of these, and a Vec is three words"
+    )]
+    Option<Box<Vec<&'static str>>>,
+);
 
 impl Flags {
     pub fn set(&mut self, flag: &'static str) {
-        if !self.0.contains(&flag) {
-            self.0.push(flag);
+        let names = self.0.get_or_insert_default();
+        if !names.contains(&flag) {
+            names.push(flag);
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     pub fn merge(&mut self, other: Flags) {
-        other.0.into_iter().for_each(|flag| self.set(flag));
+        for flag in other.0.into_iter().flat_map(|names| *names) {
+            self.set(flag);
+        }
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|flag| (*flag).to_owned()).collect()
+        let names = self.0.iter().flat_map(|names| names.iter());
+        names.map(|flag| (*flag).to_owned()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A number that may be absent, in no more memory than the number.
+//! Numbers that may be absent, in no more memory than the numbers.
 
 /// For fields that every idle flow has. The largest number stands for absence: no offset gets
 /// there.
@@ -28,5 +28,29 @@ impl From<u64> for Maybe {
 impl From<Option<u64>> for Maybe {
     fn from(number: Option<u64>) -> Maybe {
         number.map_or(Maybe::NONE, Maybe)
+    }
+}
+
+/// Like [`Maybe`], for numbers below 2^32 - 1; the largest one counts as that less one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Maybe32(u32);
+
+impl Maybe32 {
+    pub const NONE: Maybe32 = Maybe32(u32::MAX);
+
+    pub fn get(self) -> Option<u32> {
+        (self != Maybe32::NONE).then_some(self.0)
+    }
+}
+
+impl From<u32> for Maybe32 {
+    fn from(number: u32) -> Maybe32 {
+        Maybe32(number.min(u32::MAX - 1))
+    }
+}
+
+impl From<Option<u32>> for Maybe32 {
+    fn from(number: Option<u32>) -> Maybe32 {
+        number.map_or(Maybe32::NONE, Maybe32::from)
     }
 }

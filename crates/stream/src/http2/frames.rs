@@ -4,10 +4,11 @@ use super::Http2;
 use super::frame::{self, Header};
 use super::receive::wanted;
 use super::settings::MAX_WINDOW;
-use super::side::State;
+use super::side::{Passed, State};
 use super::stream::Open;
 use super::streams::Standing;
 use crate::flags::Flags;
+use crate::maybe::Maybe32;
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -43,11 +44,11 @@ impl Http2 {
                     if header.kind == frame::SETTINGS {
                         self.settings(direction, header, &[]);
                     }
-                    self.skip(direction, header.length, None);
+                    self.skip(direction, header.length, Passed::Framing);
                 }
                 None => {
                     self.flag(direction, header.stream, "bad_frame_size");
-                    self.skip(direction, header.length, None);
+                    self.skip(direction, header.length, Passed::Framing);
                 }
             },
         }
@@ -75,7 +76,7 @@ impl Http2 {
             let padding = payload.first().copied().unwrap_or(0);
             return self.padded_data(direction, left, u32::from(padding), sink);
         }
-        self.skip(direction, left, None);
+        self.skip(direction, left, Passed::Framing);
         match (header.kind, payload) {
             (frame::SETTINGS, _) => self.settings(direction, header, payload),
             (frame::RST_STREAM, [a, b, c, d]) => {
@@ -115,12 +116,12 @@ impl Http2 {
     fn begin_data(&mut self, direction: Direction, piece: &Piece, sink: &mut Sink<'_>) {
         let Header { length, stream, .. } = self.side(direction).frame;
         if !self.expects_data(direction, stream, sink) {
-            let cause = match self.streams.standing(stream, self.is_whole) {
-                _ if stream == 0 => "malformed",
-                Standing::Idle => "malformed",
-                _ => "closed_stream",
+            let as_what = match self.streams.standing(stream) {
+                _ if stream == 0 => Passed::Malformed,
+                Standing::Idle => Passed::Malformed,
+                _ => Passed::ClosedStream,
             };
-            return self.skip(direction, length, Some(cause));
+            return self.skip(direction, length, as_what);
         }
         self.count_window(direction, stream, length, piece.after);
         match self.side(direction).frame.has(frame::PADDED) {
@@ -142,9 +143,9 @@ impl Http2 {
             return false;
         }
         if self.streams.get(stream).is_none() {
-            match self.streams.standing(stream, self.is_whole) {
+            match self.streams.standing(stream) {
                 Standing::Closed => return false,
-                Standing::Idle if self.is_whole => {
+                Standing::Idle if self.streams.is_whole() => {
                     self.side(direction).faults.set("data_on_idle_stream");
                     return false;
                 }
@@ -155,7 +156,7 @@ impl Http2 {
                 }
             }
         }
-        let is_whole = self.is_whole;
+        let is_whole = self.streams.is_whole();
         let Some(open) = self.streams.get(stream) else {
             return false;
         };
@@ -186,7 +187,7 @@ impl Http2 {
             self.side(direction).state = State::Data { left, padding };
             return;
         }
-        self.skip(direction, padding, None);
+        self.skip(direction, padding, Passed::Framing);
         self.end_data(direction, sink);
     }
 
@@ -209,7 +210,8 @@ impl Http2 {
         let is_known = after.is_some_and(|after| after <= other.consumed);
         let initial = other.announced.largest_window();
         let side = self.side(direction);
-        side.window = side.window.saturating_sub(i64::from(length));
+        let window = i64::from(side.window) - i64::from(length);
+        side.window = i32::try_from(window).unwrap_or(i32::MIN);
         let mut is_exceeded = side.window < 0;
         let Some(open) = self.streams.get(stream) else {
             return;
@@ -220,7 +222,7 @@ impl Http2 {
             let window = i64::from(initial).saturating_add(progress.credit);
             is_exceeded |= i64::try_from(progress.sent).is_ok_and(|sent| sent > window);
         }
-        if is_exceeded && is_known && initial.is_some() && self.is_whole {
+        if is_exceeded && is_known && initial.is_some() && self.streams.is_whole() {
             self.flag(direction, stream, "window_exceeded");
         }
     }
@@ -230,15 +232,17 @@ impl Http2 {
         if bytes == 0 {
             self.flag(direction, stream, "zero_window_update");
         }
-        let credit = match stream {
-            0 => &mut self.side(direction.opposite()).window,
-            _ => match self.streams.get(stream) {
-                Some(open) => &mut open.progress_mut(direction.opposite()).credit,
-                None => return,
-            },
-        };
-        *credit = credit.saturating_add(i64::from(bytes));
-        if *credit > MAX_WINDOW && stream == 0 && self.is_whole {
+        if stream != 0 {
+            if let Some(open) = self.streams.get(stream) {
+                let credit = &mut open.progress_mut(direction.opposite()).credit;
+                *credit = credit.saturating_add(i64::from(bytes));
+            }
+            return;
+        }
+        let side = self.side(direction.opposite());
+        let window = i64::from(side.window) + i64::from(bytes);
+        side.window = i32::try_from(window).unwrap_or(i32::MAX);
+        if window > MAX_WINDOW && self.streams.is_whole() {
             self.flag(direction, stream, "window_overflow");
         }
     }
@@ -256,10 +260,8 @@ impl Http2 {
         }
         let announced = &mut self.side(direction.opposite()).announced;
         let settings = announced.acknowledge();
-        if announced.largest_table().is_some()
-            && let Ok(size) = usize::try_from(settings.table_bytes)
-        {
-            self.side(direction).decoder.allow(size);
+        if announced.largest_table().is_some() {
+            self.side(direction).decoder.allow(settings.table_bytes);
         }
     }
 
@@ -270,8 +272,8 @@ impl Http2 {
     /// The sender will not answer streams of the other side above `last` (section 6.8).
     fn go_away(&mut self, direction: Direction, last: u32, sink: &mut Sink<'_>) {
         let side = self.side(direction);
-        let before = side.goaway.unwrap_or(u32::MAX);
-        side.goaway = Some(last.min(before));
+        let before = side.goaway.get().unwrap_or(u32::MAX);
+        side.goaway = Maybe32::from(last.min(before));
         let like = u32::from(direction == Direction::Server);
         // Those above the last one that was named before are refused already.
         for stream in self.streams.ids_within(last, before, like) {

@@ -4,7 +4,7 @@ use super::Http2;
 use super::frame::{self, Header};
 use super::head::{self, Kind};
 use super::hpack::Block;
-use super::side::OpenBlock;
+use super::side::{OpenBlock, Passed};
 use super::stream::Open;
 use super::streams::Standing;
 use crate::event::EventKind;
@@ -27,13 +27,13 @@ impl Http2 {
         if header.kind == frame::CONTINUATION && held.is_none() {
             side.faults.set("stray_continuation");
             side.decoder.forget();
-            return self.skip(direction, header.length, Some("malformed"));
+            return self.skip(direction, header.length, Passed::Malformed);
         }
         let is_refused = side.block.as_ref().is_some_and(|block| block.is_refused);
         if is_refused || held.unwrap_or(0) + u64::from(header.length) > sink.limits.max_head_bytes {
             return self.refuse_block(direction, header, sink);
         }
-        self.wait_for(direction, header.length as usize, piece, sink);
+        self.wait_for(direction, header.length, piece, sink);
     }
 
     /// A header block is too large to be held.
@@ -45,9 +45,9 @@ impl Http2 {
         self.side(direction).decoder.forget();
         match header.has(frame::END_HEADERS) {
             true => self.lose_head(direction, &block, "head_too_large", sink),
-            false => self.side(direction).block = Some(block),
+            false => self.side(direction).block = Some(Box::new(block)),
         }
-        self.skip(direction, header.length, Some("head_too_large"));
+        self.skip(direction, header.length, Passed::HeadTooLarge);
     }
 
     /// The open block, or a new one that the frame begins.
@@ -58,7 +58,8 @@ impl Http2 {
         promised: Option<u32>,
     ) -> OpenBlock {
         let side = self.side(direction);
-        side.block.take().unwrap_or_else(|| OpenBlock {
+        let block = side.block.take().map(|block| *block);
+        block.unwrap_or_else(|| OpenBlock {
             stream: header.stream,
             promised,
             ends_stream: header.kind == frame::HEADERS && header.has(frame::END_STREAM),
@@ -88,7 +89,7 @@ impl Http2 {
         let mut block = self.take_block(direction, header, promised);
         if !header.has(frame::END_HEADERS) {
             block.bytes.extend_from_slice(fragment);
-            self.side(direction).block = Some(block);
+            self.side(direction).block = Some(Box::new(block));
         } else if block.bytes.is_empty() {
             self.end_block(direction, &block, fragment, time, sink);
         } else {
@@ -147,13 +148,13 @@ impl Http2 {
             return false;
         }
         if self.streams.get(stream).is_none() {
-            let standing = self.streams.standing(stream, self.is_whole);
+            let standing = self.streams.standing(stream);
             if standing == Standing::Closed {
                 return false;
             }
             let from_server = direction == Direction::Server;
             let mut open = Open::new(sink.exchange_id(block.offset, from_server));
-            if from_server && self.is_whole {
+            if from_server && self.streams.is_whole() {
                 open.flag(direction, "unrequested");
             }
             if !from_server && stream.is_multiple_of(2) {
@@ -207,7 +208,7 @@ impl Http2 {
             return false;
         }
         let stream = block.stream;
-        let is_whole = self.is_whole;
+        let is_whole = self.streams.is_whole();
         self.streams.hold(stream, decoded.bytes);
         let Some(open) = self.streams.get(stream) else {
             return false;
@@ -237,7 +238,7 @@ impl Http2 {
         if block.ends_stream {
             self.finish(stream, direction, sink);
         }
-        let last = self.server.goaway;
+        let last = self.server.goaway.get();
         if direction == Direction::Client && last.is_some_and(|last| stream > last) {
             self.refuse(stream, sink);
         }
@@ -255,7 +256,7 @@ impl Http2 {
     ) -> bool {
         let is_new = promised != 0
             && self.streams.get(promised).is_none()
-            && self.streams.standing(promised, self.is_whole) != Standing::Closed;
+            && self.streams.standing(promised) != Standing::Closed;
         if direction == Direction::Client || !is_new || !promised.is_multiple_of(2) {
             self.side(direction).faults.set("bad_promise");
             return false;

@@ -4,7 +4,7 @@ use super::Http2;
 use super::frame;
 use super::probe;
 use super::receive::take;
-use super::side::{OpenBlock, State};
+use super::side::{OpenBlock, Passed, State};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -34,12 +34,12 @@ impl Http2 {
                 if left > padding {
                     self.side(direction).state = State::Data { left, padding };
                 } else {
-                    self.skip(direction, left, None);
+                    self.skip(direction, left, Passed::Framing);
                     self.end_data(direction, sink);
                 }
             }
-            State::Skip { left, cause } if missing <= left => {
-                self.skip(direction, left - missing, cause);
+            State::Skip { left, as_what } if missing <= left => {
+                self.skip(direction, left - missing, as_what);
             }
             State::Payload { .. } if u64::from(frame.length) >= side.held.len() as u64 + bytes => {
                 let left = frame.length - side.held.len() as u32 - missing;
@@ -61,18 +61,18 @@ impl Http2 {
         );
         if !is_of_block {
             sink.discard("gap_in_framing", held);
-            self.skip(direction, left, Some("gap_in_framing"));
+            self.skip(direction, left, Passed::GapInFraming);
             match frame.kind {
                 frame::SETTINGS => self.side(direction).announced.forget(),
                 frame::DATA => self.flag(direction, frame.stream, "bad_padding"),
                 _ => {}
             }
             // What was said of windows, resets and refusals is unknown.
-            self.is_whole = false;
+            self.streams.doubt();
             return;
         }
         sink.discard("gap_in_head", held);
-        self.skip(direction, left, Some("gap_in_head"));
+        self.skip(direction, left, Passed::GapInHead);
         let side = self.side(direction);
         side.decoder.forget();
         let block = OpenBlock {
@@ -93,14 +93,14 @@ impl Http2 {
             Some(before) => OpenBlock {
                 bytes: Vec::new(),
                 is_refused: true,
-                ..before
+                ..*before
             },
             None => block,
         };
         match frame.has(frame::END_HEADERS) {
             true => self.lose_head(direction, &block, "gap_in_head", sink),
             // What continues it can't be decoded either.
-            false => self.side(direction).block = Some(block),
+            false => self.side(direction).block = Some(Box::new(block)),
         }
     }
 
@@ -110,29 +110,27 @@ impl Http2 {
         let held = self.side(direction).drop_held();
         sink.discard(cause, held);
         self.break_block(direction, "gap_in_head", "gap_in_head", sink);
-        self.is_whole = false;
+        self.streams.doubt();
         let allowed = self.side(direction.opposite()).announced.largest_table();
         let side = self.side(direction);
         side.state = State::Lost;
-        side.breaks += 1;
+        side.breaks = side.breaks.wrapping_add(1);
         side.announced.forget();
         side.decoder.forget();
         side.decoder.bound(allowed);
         self.side(direction.opposite()).decoder.bound(None);
-        self.doubt.get_or_insert(sink.now);
+        self.streams.doubt_open_ones(sink.now);
     }
 
     /// Gives up streams whose end may be among what is missing, when nothing was seen of them for
     /// long: else they would stay for as long as the connection does.
     pub(super) fn settle_doubts(&mut self, sink: &mut Sink<'_>) {
         let patience = sink.limits.idle_ns / STREAM_IDLE;
-        if self
-            .doubt
-            .is_none_or(|since| sink.now.since_ns(since) < patience)
-        {
+        let is_over = |since| sink.now.since_ns(since) >= patience;
+        if !self.streams.doubted_since().is_some_and(is_over) {
             return;
         }
-        self.doubt = None;
+        self.streams.settle_doubt();
         let breaks = [self.client.breaks, self.server.breaks];
         for stream in self.streams.ids() {
             let Some(open) = self.streams.get(stream) else {
@@ -149,7 +147,7 @@ impl Http2 {
             if is_doubtful && sink.now.since_ns(last) >= patience {
                 self.break_off(stream, "end_unknown", sink);
             } else if is_doubtful {
-                self.doubt = Some(sink.now);
+                self.streams.doubt_open_ones(sink.now);
             }
         }
     }
@@ -188,7 +186,7 @@ impl Http2 {
             && self.side(direction).block.is_none()
         {
             let side = self.side(direction);
-            side.block = Some(OpenBlock {
+            side.block = Some(Box::new(OpenBlock {
                 stream: frame.stream,
                 promised: None,
                 ends_stream: false,
@@ -196,7 +194,7 @@ impl Http2 {
                 is_refused: true,
                 offset: side.frame_offset,
                 first_byte: side.frame_time,
-            });
+            }));
         }
         self.break_block(direction, cause, "unfinished_head", sink);
         self.side(direction).state = State::Lost;

@@ -47,14 +47,10 @@ struct Http2 {
     client: Side,
     server: Side,
     streams: Streams,
-    /// The begin of both directions was seen, and nothing missed since.
-    is_whole: bool,
     has_preface: bool,
     /// The request of stream 1 is still with HTTP/1.
     awaits_request: bool,
     is_closed: bool,
-    /// Since then streams are open whose end may be missing.
-    doubt: Option<Timestamp>,
 }
 
 impl Parser for Http2 {
@@ -130,15 +126,17 @@ impl Http2 {
                 false => Side::mid_stream(consumed, state),
             }
         };
+        let mut streams = Streams::new(start.first_index);
+        if !start.begins || start.client_is_lost || start.server_is_lost {
+            streams.doubt();
+        }
         Http2 {
             client: side(start.from.client, start.client_is_lost, State::Start),
             server: side(start.from.server, start.server_is_lost, State::Header),
-            streams: Streams::new(start.first_index),
-            is_whole: start.begins && !start.client_is_lost && !start.server_is_lost,
+            streams,
             has_preface: false,
             awaits_request: false,
             is_closed: false,
-            doubt: None,
         }
     }
 
@@ -166,7 +164,7 @@ impl Http2 {
     /// The message of the stream in `direction` is over with what was seen last.
     fn finish(&mut self, stream: u32, direction: Direction, sink: &mut Sink<'_>) {
         let breaks = self.side(direction).breaks;
-        let (breaks_of_client, is_whole) = (self.client.breaks, self.is_whole);
+        let (breaks_of_client, is_whole) = (self.client.breaks, self.streams.is_whole());
         let Some(open) = self.streams.get(stream) else {
             return;
         };

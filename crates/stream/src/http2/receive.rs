@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Http2;
 use super::frame::{self, HEADER_BYTES, Header, PREFACE};
-use super::side::State;
+use super::side::{Passed, State};
 use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
@@ -23,14 +23,14 @@ impl Http2 {
                 State::Lost => self.look_for_frames(direction, &mut piece, is_start, sink),
                 State::Start => self.preface(direction, &mut piece, sink),
                 State::Header => self.header(direction, &mut piece, sink),
-                State::Payload { want } => self.payload(direction, want, &mut piece, sink),
+                State::Payload { want } => self.payload(direction, want as usize, &mut piece, sink),
                 State::Data { left, padding } => {
                     self.data(direction, left, padding, &mut piece, sink);
                 }
-                State::Skip { left, cause } => {
+                State::Skip { left, as_what } => {
                     let bytes = take(&mut piece, left as usize).len();
-                    account(cause, bytes, sink);
-                    self.skipped(direction, left, cause, bytes as u32);
+                    account(as_what, bytes, sink);
+                    self.skipped(direction, left, as_what, bytes as u32);
                 }
             }
             is_start = false;
@@ -45,10 +45,10 @@ impl Http2 {
         }
         let missing = PREFACE.len().saturating_sub(side.held.len());
         let bytes = take(piece, missing);
-        side.held.extend_from_slice(&bytes);
+        side.held.push(&bytes);
         if !side.holds_preface() {
             // A connection that goes on; what is held are frames.
-            let held = std::mem::take(&mut side.held);
+            let held = side.held.take();
             side.next_frame();
             piece.bytes = Bytes::from([&held[..], &piece.bytes].concat());
             piece.offset = side.frame_offset;
@@ -57,7 +57,7 @@ impl Http2 {
         if side.held.len() < PREFACE.len() {
             return;
         }
-        side.held = Vec::new();
+        side.held.take();
         side.consumed = piece.offset;
         side.next_frame();
         sink.framing(PREFACE.len());
@@ -67,7 +67,7 @@ impl Http2 {
     /// The preface of the client was seen.
     fn begin_connection(&mut self) {
         self.has_preface = true;
-        if !self.is_whole {
+        if !self.streams.is_whole() {
             self.client.freshen();
             self.freshen_server();
         }
@@ -77,11 +77,14 @@ impl Http2 {
     /// begin of its direction was seen.
     pub(super) fn freshen_server(&mut self) {
         let begins = self.server.opened_with_settings.unwrap_or(true);
-        if self.has_preface && !self.is_whole && begins && !self.server.has_decoded {
+        if self.has_preface && !self.streams.is_whole() && begins && !self.server.has_decoded {
             self.server.freshen();
-            self.is_whole = self.server.opened_with_settings.is_some()
+            if self.server.opened_with_settings.is_some()
                 && self.client.breaks == 0
-                && self.server.breaks == 0;
+                && self.server.breaks == 0
+            {
+                self.streams.trust();
+            }
         }
     }
 
@@ -95,12 +98,12 @@ impl Http2 {
         let header = match <&[u8; HEADER_BYTES]>::try_from(&bytes[..]) {
             Ok(whole) => Header::parse(whole),
             Err(_) => {
-                side.held.extend_from_slice(&bytes);
-                let Ok(whole) = <&[u8; HEADER_BYTES]>::try_from(&side.held[..]) else {
+                side.held.push(&bytes);
+                let Ok(whole) = <&[u8; HEADER_BYTES]>::try_from(side.held.bytes()) else {
                     return;
                 };
                 let header = Header::parse(whole);
-                side.held.clear();
+                side.held.take();
                 header
             }
         };
@@ -122,11 +125,11 @@ impl Http2 {
         let payload = match side.held.is_empty() && bytes.len() == want {
             true => bytes,
             false => {
-                side.held.extend_from_slice(&bytes);
+                side.held.push(&bytes);
                 if side.held.len() < want {
                     return;
                 }
-                Bytes::from(std::mem::take(&mut side.held))
+                Bytes::from(side.held.take())
             }
         };
         side.consumed = piece.offset;
@@ -151,7 +154,7 @@ impl Http2 {
             true => State::Data { left, padding },
             false => State::Skip {
                 left: padding,
-                cause: None,
+                as_what: Passed::Framing,
             },
         };
         let is_over = left == 0;
@@ -173,32 +176,26 @@ impl Http2 {
     }
 
     /// `bytes` of the payload that is passed over are behind.
-    pub(super) fn skipped(
-        &mut self,
-        direction: Direction,
-        left: u32,
-        cause: Option<&'static str>,
-        bytes: u32,
-    ) {
+    pub(super) fn skipped(&mut self, direction: Direction, left: u32, as_what: Passed, bytes: u32) {
         let side = self.side(direction);
         side.consumed += u64::from(bytes);
         let left = left.saturating_sub(bytes);
         side.state = match left {
             0 => State::Header,
-            _ => State::Skip { left, cause },
+            _ => State::Skip { left, as_what },
         };
     }
 
     /// Passes over what is left of the frame's payload.
-    pub(super) fn skip(&mut self, direction: Direction, left: u32, cause: Option<&'static str>) {
-        self.skipped(direction, left, cause, 0);
+    pub(super) fn skip(&mut self, direction: Direction, left: u32, as_what: Passed) {
+        self.skipped(direction, left, as_what, 0);
     }
 
     /// Waits for so many bytes of the frame's payload.
     pub(super) fn wait_for(
         &mut self,
         direction: Direction,
-        want: usize,
+        want: u32,
         piece: &Piece,
         sink: &mut Sink<'_>,
     ) {
@@ -217,16 +214,16 @@ pub(super) fn take(piece: &mut Piece, limit: usize) -> Bytes {
 }
 
 /// Accounts for bytes that are passed over.
-pub(super) fn account(cause: Option<&'static str>, bytes: usize, sink: &mut Sink<'_>) {
-    match cause {
+fn account(as_what: Passed, bytes: usize, sink: &mut Sink<'_>) {
+    match as_what.cause() {
         None => sink.framing(bytes),
         Some(cause) => sink.discard(cause, bytes),
     }
 }
 
 /// How many bytes of a frame's payload are needed together; None when its length is wrong.
-pub(super) fn wanted(header: Header) -> Option<usize> {
-    let length = header.length as usize;
+pub(super) fn wanted(header: Header) -> Option<u32> {
+    let length = header.length;
     match header.kind {
         frame::SETTINGS if header.has(frame::ACK) => (length == 0).then_some(0),
         frame::SETTINGS => (length.is_multiple_of(6) && length <= MAX_SETTINGS).then_some(length),
@@ -239,4 +236,4 @@ pub(super) fn wanted(header: Header) -> Option<usize> {
 }
 
 /// No peer needs more settings in one frame.
-const MAX_SETTINGS: usize = 6 * 512;
+const MAX_SETTINGS: u32 = 6 * 512;

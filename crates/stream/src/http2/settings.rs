@@ -47,7 +47,8 @@ impl Settings {
 #[derive(Debug)]
 pub(super) struct Announced {
     in_force: Settings,
-    pending: VecDeque<Settings>,
+    /// None of them, mostly: then it takes one word.
+    pending: Option<Box<VecDeque<Settings>>>,
     /// None of them was missed.
     is_known: bool,
 }
@@ -56,7 +57,7 @@ impl Announced {
     pub fn new(is_known: bool) -> Announced {
         Announced {
             in_force: Settings::INITIAL,
-            pending: VecDeque::new(),
+            pending: None,
             is_known,
         }
     }
@@ -68,31 +69,33 @@ impl Announced {
 
     /// Takes a payload of a SETTINGS frame.
     pub fn announce(&mut self, payload: &[u8], flags: &mut Flags) {
-        let mut next = self.pending.back().copied().unwrap_or(self.in_force);
+        let pending = self.pending.get_or_insert_default();
+        let mut next = pending.back().copied().unwrap_or(self.in_force);
         next.apply(payload, flags);
-        if self.pending.len() >= MAX_PENDING {
+        if pending.len() >= MAX_PENDING {
             flags.set("settings_unacknowledged");
             self.is_known = false;
-            self.pending.pop_front();
+            pending.pop_front();
         }
-        self.pending.push_back(next);
+        pending.push_back(next);
     }
 
     /// The other endpoint acknowledged the oldest.
     pub fn acknowledge(&mut self) -> Settings {
-        if let Some(next) = self.pending.pop_front() {
-            self.in_force = next;
-            if self.pending.is_empty() {
-                self.pending = VecDeque::new();
+        if let Some(pending) = &mut self.pending {
+            if let Some(next) = pending.pop_front() {
+                self.in_force = next;
+            }
+            if pending.is_empty() {
+                self.pending = None;
             }
         }
         self.in_force
     }
 
     /// The other endpoint may have acknowledged all of them.
-    pub fn largest_table(&self) -> Option<usize> {
+    pub fn largest_table(&self) -> Option<u32> {
         self.largest(|settings| settings.table_bytes)
-            .and_then(|size| usize::try_from(size).ok())
     }
 
     pub fn largest_frame(&self) -> Option<u32> {
@@ -105,7 +108,10 @@ impl Announced {
 
     /// The largest value that the other endpoint may go by now; None when it is unknown.
     fn largest(&self, of: impl Fn(&Settings) -> u32) -> Option<u32> {
-        let pending = self.pending.iter().map(&of);
+        let pending = self
+            .pending
+            .iter()
+            .flat_map(|pending| pending.iter().map(&of));
         self.is_known
             .then(|| pending.fold(of(&self.in_force), u32::max))
     }

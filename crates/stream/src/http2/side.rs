@@ -4,13 +4,14 @@ use super::frame::{self, Header};
 use super::hpack::Decoder;
 use super::settings::Announced;
 use crate::flags::Flags;
+use crate::maybe::Maybe32;
 use crate::time::Timestamp;
 
 /// The largest header table that is held, in each direction.
-const TABLE_HOLD: usize = 64 << 10;
+const TABLE_HOLD: u32 = 64 << 10;
 
 /// The window of a new connection (RFC 9113, section 6.9.2).
-const INITIAL_WINDOW: i64 = 65_535;
+const INITIAL_WINDOW: i32 = 65_535;
 
 /// What the next byte is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +23,36 @@ pub(super) enum State {
     /// The header of a frame.
     Header,
     /// So many first bytes of a payload, which are needed together.
-    Payload { want: usize },
+    Payload { want: u32 },
     /// What is left of the payload of a DATA frame, of which the last bytes are padding.
     Data { left: u32, padding: u32 },
     /// What is left of a payload that is passed over: as framing, or discarded for a cause.
-    Skip {
-        left: u32,
-        cause: Option<&'static str>,
-    },
+    Skip { left: u32, as_what: Passed },
+}
+
+/// As what bytes that are passed over count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    Framing,
+    Malformed,
+    ClosedStream,
+    GapInFraming,
+    GapInHead,
+    HeadTooLarge,
+}
+
+impl Passed {
+    /// The cause for which they are discarded; None for framing.
+    pub fn cause(self) -> Option<&'static str> {
+        match self {
+            Passed::Framing => None,
+            Passed::Malformed => Some("malformed"),
+            Passed::ClosedStream => Some("closed_stream"),
+            Passed::GapInFraming => Some("gap_in_framing"),
+            Passed::GapInHead => Some("gap_in_head"),
+            Passed::HeadTooLarge => Some("head_too_large"),
+        }
+    }
 }
 
 /// A header block whose end was not seen yet.
@@ -48,6 +71,40 @@ pub(super) struct OpenBlock {
     pub first_byte: Timestamp,
 }
 
+/// Bytes that wait for others. Mostly there are none, and then it takes one word.
+#[derive(Debug, Default)]
+pub(super) struct Held(
+    #[expect(
+        clippy::box_collection,
+        reason = "an idle connection has two of these, and a Vec is three words"
+    )]
+    Option<Box<Vec<u8>>>,
+);
+
+impl Held {
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().extend_from_slice(bytes);
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<u8> {
+        self.0.take().map_or_else(Vec::new, |bytes| *bytes)
+    }
+}
+
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -55,8 +112,8 @@ pub(super) struct Side {
     /// The frame that is being received.
     pub frame: Header,
     /// The part of a header or payload that was seen.
-    pub held: Vec<u8>,
-    pub block: Option<OpenBlock>,
+    pub held: Held,
+    pub block: Option<Box<OpenBlock>>,
     /// Everything below is accounted for, but what is held.
     pub consumed: u64,
     /// Where the frame starts.
@@ -69,13 +126,13 @@ pub(super) struct Side {
     pub has_decoded: bool,
     pub announced: Announced,
     /// What the other side still allows to be sent on the connection.
-    pub window: i64,
+    pub window: i32,
     /// What is wrong with the connection.
     pub faults: Flags,
     /// How often frames may have been missed.
-    pub breaks: u64,
+    pub breaks: u32,
     /// The last stream that its sender will answer.
-    pub goaway: Option<u32>,
+    pub goaway: Maybe32,
 }
 
 impl Side {
@@ -84,7 +141,7 @@ impl Side {
         Side {
             state,
             frame: Header::default(),
-            held: Vec::new(),
+            held: Held::default(),
             block: None,
             consumed,
             frame_offset: consumed,
@@ -96,7 +153,7 @@ impl Side {
             window: INITIAL_WINDOW,
             faults: Flags::default(),
             breaks: 0,
-            goaway: None,
+            goaway: Maybe32::NONE,
         }
     }
 
@@ -127,7 +184,7 @@ impl Side {
 
     /// Forgets what is held; counts it.
     pub fn drop_held(&mut self) -> usize {
-        std::mem::take(&mut self.held).len()
+        self.held.take().len()
     }
 
     /// Where reading would go on without loss.
@@ -154,6 +211,6 @@ impl Side {
 
     /// True while the bytes held are a begin of the preface.
     pub fn holds_preface(&self) -> bool {
-        frame::PREFACE.starts_with(&self.held)
+        frame::PREFACE.starts_with(self.held.bytes())
     }
 }

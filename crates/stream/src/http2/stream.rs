@@ -26,7 +26,7 @@ pub(super) struct Progress {
     /// A byte of it was seen.
     pub is_begun: bool,
     /// How often its direction had been broken when it began.
-    pub breaks: u64,
+    pub breaks: u32,
     /// The length that its head announces.
     pub length: Option<u64>,
     /// Bytes of DATA frames that count against the window, and by how much it was widened.
@@ -34,7 +34,7 @@ pub(super) struct Progress {
     pub credit: i64,
     /// What cuts its body, where that has parts, and as of which break.
     parts: Option<Box<Parts>>,
-    parts_breaks: u64,
+    parts_breaks: u32,
 }
 
 /// One exchange.
@@ -118,7 +118,7 @@ impl Open {
         direction: Direction,
         chunk: Bytes,
         time: Timestamp,
-        breaks: u64,
+        breaks: u32,
         sink: &mut Sink<'_>,
     ) {
         self.add_body(direction, chunk.len(), time);
@@ -174,7 +174,7 @@ impl Open {
 
     /// The last byte of the message was seen: it is complete, if none was missed before, which
     /// `breaks` tells.
-    pub fn finish(&mut self, direction: Direction, breaks: u64) {
+    pub fn finish(&mut self, direction: Direction, breaks: u32) {
         if self.progress(direction).is_done {
             return;
         }

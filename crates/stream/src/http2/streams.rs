@@ -61,24 +61,42 @@ pub(super) enum Standing {
     Unknown,
 }
 
-/// All streams that are not over.
+/// What there is only while streams are open.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
-    /// Boxed: the map of a connection whose streams are over keeps room for some.
+struct Busy {
     open: BTreeMap<u32, Box<Open>>,
     /// Where the open ones begin in each direction.
     begun: [BTreeSet<(u64, u32)>; 2],
     /// Streams that are over, of which parts lie after what open ones need.
     places: Vec<Places>,
+    cost: u64,
+}
+
+/// What is known of streams where something of the connection was missed.
+#[derive(Debug)]
+struct Doubt {
+    /// The highest numbers, as in [`Streams`], when nothing had been missed yet: those up to them
+    /// that are not open are over.
+    sure: [u32; 2],
     /// Numbers of streams that were over lately.
     over: VecDeque<u32>,
+    /// Since then streams are open whose end may be missing.
+    open_since: Option<Timestamp>,
+}
+
+/// All streams of a connection. An idle connection takes little memory: most of what there is
+/// to know is kept while it is needed.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    busy: Option<Box<Busy>>,
+    doubt: Option<Box<Doubt>>,
     /// The highest numbers of streams begun by clients, and by servers.
     highest: [u32; 2],
-    cost: u64,
     pub next_index: u32,
 }
 
 impl Streams {
+    /// None yet, of a connection whose begin was seen.
     pub fn new(next_index: u32) -> Streams {
         Streams {
             next_index,
@@ -87,47 +105,94 @@ impl Streams {
     }
 
     pub fn len(&self) -> u64 {
-        self.open.len() as u64
+        self.busy.as_ref().map_or(0, |busy| busy.open.len() as u64)
     }
 
     /// What they cost in memory.
     pub fn cost(&self) -> u64 {
-        self.cost
+        self.busy.as_ref().map_or(0, |busy| busy.cost)
     }
 
     pub fn get(&mut self, stream: u32) -> Option<&mut Open> {
-        self.open.get_mut(&stream).map(|open| &mut **open)
+        let busy = self.busy.as_mut()?;
+        busy.open.get_mut(&stream).map(|open| &mut **open)
     }
 
     pub fn ids(&self) -> Vec<u32> {
-        self.open.keys().copied().collect()
+        let busy = self.busy.iter();
+        busy.flat_map(|busy| busy.open.keys().copied()).collect()
     }
 
     /// Those of the parity of `like` above `last`, up to `end`.
     pub fn ids_within(&self, last: u32, end: u32, like: u32) -> Vec<u32> {
-        self.open
-            .range(last.saturating_add(1)..=end.max(last.saturating_add(1)))
+        let first = last.saturating_add(1);
+        let busy = self.busy.iter();
+        busy.flat_map(|busy| busy.open.range(first..=end.max(first)))
             .map(|(stream, _)| *stream)
             .filter(|stream| stream % 2 == like)
             .collect()
     }
 
-    /// What a stream that is not open is, where all of the connection was seen or not.
-    pub fn standing(&self, stream: u32, is_whole: bool) -> Standing {
+    /// The begin of both directions was seen, and nothing missed since.
+    pub fn is_whole(&self) -> bool {
+        self.doubt.is_none()
+    }
+
+    /// Something of the connection was missed.
+    pub fn doubt(&mut self) {
+        self.doubts();
+    }
+
+    fn doubts(&mut self) -> &mut Doubt {
+        let sure = self.highest;
+        self.doubt.get_or_insert_with(|| {
+            Box::new(Doubt {
+                sure,
+                over: VecDeque::new(),
+                open_since: None,
+            })
+        })
+    }
+
+    /// The ends of those that are open may be among what was missed until `now`.
+    pub fn doubt_open_ones(&mut self, now: Timestamp) {
+        self.doubts().open_since.get_or_insert(now);
+    }
+
+    /// Since when the ends of those that are open may have been missed.
+    pub fn doubted_since(&self) -> Option<Timestamp> {
+        self.doubt.as_ref()?.open_since
+    }
+
+    /// No end of those that are open was missed.
+    pub fn settle_doubt(&mut self) {
+        if let Some(doubt) = &mut self.doubt {
+            doubt.open_since = None;
+        }
+    }
+
+    /// Nothing was missed after all.
+    pub fn trust(&mut self) {
+        self.doubt = None;
+    }
+
+    /// What a stream that is not open is.
+    pub fn standing(&self, stream: u32) -> Standing {
         if stream > self.highest[parity(stream)] {
             return Standing::Idle;
         }
-        match is_whole || self.over.contains(&stream) {
-            true => Standing::Closed,
-            false => Standing::Unknown,
+        match &self.doubt {
+            Some(doubt) if !doubt.knows(stream) => Standing::Unknown,
+            _ => Standing::Closed,
         }
     }
 
     pub fn insert(&mut self, stream: u32, open: Open) {
         let highest = &mut self.highest[parity(stream)];
         *highest = stream.max(*highest);
-        self.cost += open.cost();
-        self.open.insert(stream, Box::new(open));
+        let busy = self.busy.get_or_insert_default();
+        busy.cost += open.cost();
+        busy.open.insert(stream, Box::new(open));
     }
 
     /// A byte of the stream is at `offset`; it is the first of its message in `direction` when
@@ -138,9 +203,9 @@ impl Streams {
         direction: Direction,
         offset: u64,
         time: Timestamp,
-        breaks: u64,
+        breaks: u32,
     ) {
-        let Some(open) = self.open.get_mut(&stream) else {
+        let Some(open) = self.get(stream) else {
             return;
         };
         if !open.progress(direction).is_begun {
@@ -152,7 +217,10 @@ impl Streams {
 
     /// The stream needs what is at `offset`.
     pub fn touch(&mut self, stream: u32, direction: Direction, offset: u64) {
-        let Some(open) = self.open.get_mut(&stream) else {
+        let Some(busy) = &mut self.busy else {
+            return;
+        };
+        let Some(open) = busy.open.get_mut(&stream) else {
             return;
         };
         match direction {
@@ -161,26 +229,62 @@ impl Streams {
         }
         if open.begun[direction as usize].is_none() {
             open.begun[direction as usize] = Some(offset);
-            self.begun[direction as usize].insert((offset, stream));
+            busy.begun[direction as usize].insert((offset, stream));
         }
     }
 
     /// Counts what fields of the stream hold.
     pub fn hold(&mut self, stream: u32, bytes: usize) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(busy) = &mut self.busy
+            && let Some(open) = busy.open.get_mut(&stream)
+        {
             open.head_bytes += bytes as u64;
-            self.cost += bytes as u64;
+            busy.cost += bytes as u64;
         }
     }
 
     /// Emits the stream if it is over; `faults` are those of each direction.
     pub fn settle(&mut self, stream: u32, faults: [&Flags; 2], sink: &mut Sink<'_>) {
-        if !self.open.get(&stream).is_some_and(|open| open.is_over()) {
-            return;
-        }
-        let Some(open) = self.open.remove(&stream) else {
+        let Some(busy) = &mut self.busy else {
             return;
         };
+        let Some(open) = busy.take_over(stream) else {
+            return;
+        };
+        if busy.open.is_empty() {
+            self.busy = None;
+        }
+        if let Some(doubt) = &mut self.doubt {
+            doubt.note(stream);
+        }
+        let exchange = open.into_exchange(self.next_index, faults, sink);
+        self.next_index += 1;
+        sink.event(EventKind::Exchange(Box::new(exchange)));
+    }
+
+    /// The oldest stream, where all of them cost more than `limit`.
+    pub fn oldest_above(&self, limit: u64) -> Option<u32> {
+        let busy = self.busy.as_ref().filter(|busy| busy.cost > limit)?;
+        busy.open.first_key_value().map(|(stream, _)| *stream)
+    }
+
+    /// The least offsets that open streams need, and with them the streams of which a part comes
+    /// again from there.
+    pub fn watermark(&self, sides: Watermark) -> Watermark {
+        match &self.busy {
+            Some(busy) => busy.watermark(sides),
+            None => sides,
+        }
+    }
+}
+
+impl Busy {
+    /// Takes the stream out if it is over, and keeps its places where they are needed.
+    fn take_over(&mut self, stream: u32) -> Option<Box<Open>> {
+        if !self.open.get(&stream)?.is_over() {
+            return None;
+        }
+        let open = self.open.remove(&stream)?;
         self.cost -= open.cost();
         for (begun, set) in open.begun.iter().zip(&mut self.begun) {
             if let Some(offset) = begun {
@@ -188,13 +292,7 @@ impl Streams {
             }
         }
         self.keep_places(Places::of(&open));
-        if self.over.len() >= MAX_OVER {
-            self.over.pop_front();
-        }
-        self.over.push_back(stream);
-        let exchange = open.into_exchange(self.next_index, faults, sink);
-        self.next_index += 1;
-        sink.event(EventKind::Exchange(Box::new(exchange)));
+        Some(open)
     }
 
     /// Keeps what the watermark needs of a stream that is over, in bounded memory: where it is
@@ -220,17 +318,7 @@ impl Streams {
         }
     }
 
-    /// The oldest stream, where all of them cost more than `limit`.
-    pub fn oldest_above(&self, limit: u64) -> Option<u32> {
-        match self.cost > limit {
-            true => self.open.first_key_value().map(|(stream, _)| *stream),
-            false => None,
-        }
-    }
-
-    /// The least offsets that open streams need, and with them the streams of which a part comes
-    /// again from there.
-    pub fn watermark(&self, sides: Watermark) -> Watermark {
+    fn watermark(&self, sides: Watermark) -> Watermark {
         let least = |direction: Direction, side: u64| {
             let first = self.begun[direction as usize].first();
             first.map_or(side, |(offset, _)| side.min(*offset))
@@ -253,6 +341,20 @@ impl Streams {
             }
         }
         mark
+    }
+}
+
+impl Doubt {
+    /// True when a stream that is not open is over.
+    fn knows(&self, stream: u32) -> bool {
+        stream <= self.sure[parity(stream)] || self.over.contains(&stream)
+    }
+
+    fn note(&mut self, stream: u32) {
+        if self.over.len() >= MAX_OVER {
+            self.over.pop_front();
+        }
+        self.over.push_back(stream);
     }
 }
 

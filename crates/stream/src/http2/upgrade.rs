@@ -32,11 +32,9 @@ impl Http2 {
             server: Side::fresh(switch.from.server, State::Header),
             // The exchange that it takes over is counted again.
             streams: Streams::new(switch.first_index.saturating_sub(1)),
-            is_whole: true,
             has_preface: false,
             awaits_request: true,
             is_closed: false,
-            doubt: None,
         };
         let mut open = Open::new(switch.exchange.clone());
         if !http2.take_settings(switch.request) {
@@ -71,9 +69,7 @@ impl Http2 {
         let mut flags = Flags::default();
         self.client.announced.announce(&payload, &mut flags);
         let settings = self.client.announced.acknowledge();
-        if let Ok(size) = usize::try_from(settings.table_bytes) {
-            self.server.decoder.allow(size);
-        }
+        self.server.decoder.allow(settings.table_bytes);
         payload.len().is_multiple_of(6) && flags == Flags::default()
     }
 

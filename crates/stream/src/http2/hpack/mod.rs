@@ -11,6 +11,7 @@ use bytes::Bytes;
 use self::read::Input;
 use self::table::{ENTRY_OVERHEAD, Entry, Found, Table};
 use crate::flags::Flags;
+use crate::maybe::Maybe32;
 use crate::message::Field;
 
 /// What is wrong with a header block: it can't be decoded further.
@@ -65,44 +66,41 @@ pub(crate) struct Block {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     table: Table,
-    /// The next block has to set a size no larger than this.
-    expected_size: Option<usize>,
 }
 
 impl Decoder {
     /// For the begin of a connection; `hold` is the largest table that is held.
-    pub fn new(hold: usize) -> Decoder {
+    pub fn new(hold: u32) -> Decoder {
         Decoder {
             table: Table::new(hold),
-            expected_size: None,
         }
     }
 
     /// For a connection whose begin was not seen.
-    pub fn mid_stream(hold: usize) -> Decoder {
+    pub fn mid_stream(hold: u32) -> Decoder {
         let mut decoder = Decoder::new(hold);
         decoder.table.forget();
-        decoder.table.allowed = None;
+        decoder.table.allowed = Maybe32::NONE;
         decoder
     }
 
     /// A header block was missed.
     pub fn forget(&mut self) {
         self.table.forget();
-        self.expected_size = None;
+        self.table.expected = Maybe32::NONE;
     }
 
     /// Whatever was missed, the table is no larger than this; None when that is unknown too.
-    pub fn bound(&mut self, size: Option<usize>) {
-        self.table.allowed = size;
+    pub fn bound(&mut self, size: Option<u32>) {
+        self.table.allowed = Maybe32::from(size);
     }
 
     /// The encoder acknowledged this size as the largest (RFC 7541, section 4.2).
-    pub fn allow(&mut self, size: usize) {
-        self.table.allowed = Some(size);
+    pub fn allow(&mut self, size: u32) {
+        self.table.allowed = Maybe32::from(size);
         if self.table.size().is_some_and(|current| current > size) {
-            let expected = self.expected_size.unwrap_or(size);
-            self.expected_size = Some(expected.min(size));
+            let expected = self.table.expected.get().unwrap_or(size);
+            self.table.expected = Maybe32::from(expected.min(size));
         }
     }
 
@@ -113,7 +111,7 @@ impl Decoder {
 
     /// Decodes a whole header block, and holds no more than `max_bytes` of its fields.
     /// `allowed` is the largest size that the table may be set to, where it is known.
-    pub fn decode(&mut self, bytes: &[u8], allowed: Option<usize>, max_bytes: usize) -> Block {
+    pub fn decode(&mut self, bytes: &[u8], allowed: Option<u32>, max_bytes: usize) -> Block {
         let mut block = Block::default();
         let mut input = Input(bytes);
         let mut scratch = Vec::new();
@@ -123,7 +121,8 @@ impl Decoder {
                 0x20..=0x3f if !is_first => Err(Fault::LateResize),
                 0x20..=0x3f => self.resize(&mut input, allowed, &mut block),
                 _ => {
-                    if std::mem::take(&mut is_first) && self.expected_size.take().is_some() {
+                    if std::mem::take(&mut is_first) && self.table.expected != Maybe32::NONE {
+                        self.table.expected = Maybe32::NONE;
                         block.flags.set("missing_table_resize");
                     }
                     self.field(octet, &mut input, &mut scratch, max_bytes, &mut block)
@@ -142,16 +141,21 @@ impl Decoder {
     fn resize(
         &mut self,
         input: &mut Input<'_>,
-        allowed: Option<usize>,
+        allowed: Option<u32>,
         block: &mut Block,
     ) -> Result<(), Fault> {
-        let size = input.integer(5)?;
+        let size = u32::try_from(input.integer(5)?).unwrap_or(u32::MAX);
         if allowed.is_some_and(|allowed| size > allowed) {
             block.flags.set("table_too_large");
         }
         self.table.resize(size);
-        if self.expected_size.is_some_and(|expected| size <= expected) {
-            self.expected_size = None;
+        if self
+            .table
+            .expected
+            .get()
+            .is_some_and(|expected| size <= expected)
+        {
+            self.table.expected = Maybe32::NONE;
         }
         Ok(())
     }

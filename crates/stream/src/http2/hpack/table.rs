@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Fault;
+use crate::maybe::Maybe32;
 
 /// Appendix A, from index 1.
 pub(super) const STATIC: [(&str, &str); 61] = [
@@ -75,7 +76,7 @@ pub(super) const STATIC: [(&str, &str); 61] = [
 pub(super) const ENTRY_OVERHEAD: usize = 32;
 
 /// The size that a table has at first (RFC 9113, section 6.5.2).
-pub(super) const INITIAL_SIZE: usize = 4096;
+pub(super) const INITIAL_SIZE: u32 = 4096;
 
 /// An entry of the dynamic table.
 #[derive(Clone, Debug)]
@@ -87,8 +88,9 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Its size, or the least that it can be.
-    fn size(&self) -> usize {
-        self.name.as_ref().map_or(0, Bytes::len) + self.value.len() + ENTRY_OVERHEAD
+    fn size(&self) -> u32 {
+        let octets = self.name.as_ref().map_or(0, Bytes::len) + self.value.len();
+        u32::try_from(octets + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
     }
 }
 
@@ -108,27 +110,30 @@ pub(super) enum Found {
 /// larger than it may be: an encoder does not refer to what it evicted.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The newest first.
-    entries: VecDeque<Entry>,
+    /// The newest first. An empty table takes one word for them.
+    entries: Option<Box<VecDeque<Entry>>>,
     /// Their sizes, or the least that those can be.
-    bytes: usize,
+    bytes: u32,
     /// The size that the encoder set; None when that may have been missed.
-    size: Option<usize>,
+    size: Maybe32,
     /// The largest size that the encoder may set; None when that was missed.
-    pub allowed: Option<usize>,
+    pub allowed: Maybe32,
+    /// The next block has to set a size no larger than this.
+    pub expected: Maybe32,
     /// Entries may exist beyond those that are held.
     has_unknown: bool,
     /// No more than this is held, whatever size the peers agreed on.
-    hold: usize,
+    hold: u32,
 }
 
 impl Table {
-    pub fn new(hold: usize) -> Table {
+    pub fn new(hold: u32) -> Table {
         Table {
-            entries: VecDeque::new(),
+            entries: None,
             bytes: 0,
-            size: Some(INITIAL_SIZE),
-            allowed: Some(INITIAL_SIZE),
+            size: Maybe32::from(INITIAL_SIZE),
+            allowed: Maybe32::from(INITIAL_SIZE),
+            expected: Maybe32::NONE,
             has_unknown: false,
             hold,
         }
@@ -136,19 +141,19 @@ impl Table {
 
     /// Some of what made the table was missed.
     pub fn forget(&mut self) {
-        self.entries = VecDeque::new();
+        self.entries = None;
         self.bytes = 0;
-        self.size = None;
+        self.size = Maybe32::NONE;
         self.has_unknown = true;
     }
 
     /// What holding it costs in bytes.
     pub fn cost(&self) -> usize {
-        self.bytes
+        self.bytes as usize
     }
 
-    pub fn size(&self) -> Option<usize> {
-        self.size
+    pub fn size(&self) -> Option<u32> {
+        self.size.get()
     }
 
     pub fn find(&self, index: usize) -> Result<Found, Fault> {
@@ -157,7 +162,8 @@ impl Table {
             let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
             return Ok(Found::Known(bytes(name), bytes(value)));
         }
-        match self.entries.get(place - STATIC.len()) {
+        let entries = self.entries.as_ref();
+        match entries.and_then(|entries| entries.get(place - STATIC.len())) {
             Some(entry) => Ok(match &entry.name {
                 Some(name) => Found::Known(name.clone(), entry.value.clone()),
                 None => Found::Nameless,
@@ -168,8 +174,8 @@ impl Table {
     }
 
     /// The encoder sets the size.
-    pub fn resize(&mut self, size: usize) {
-        self.size = Some(size);
+    pub fn resize(&mut self, size: u32) {
+        self.size = Maybe32::from(size);
         self.evict(0);
         self.settle();
     }
@@ -179,33 +185,37 @@ impl Table {
         self.evict(size);
         if size <= self.limit() {
             self.bytes += size;
-            self.entries.push_front(entry);
+            self.entries.get_or_insert_default().push_front(entry);
         }
         self.settle();
     }
 
     /// The most that the table can have by what the peers agreed on.
-    fn bound(&self) -> Option<usize> {
-        self.size.or(self.allowed)
+    fn bound(&self) -> Option<u32> {
+        self.size.get().or(self.allowed.get())
     }
 
-    fn limit(&self) -> usize {
+    fn limit(&self) -> u32 {
         self.bound().map_or(self.hold, |bound| bound.min(self.hold))
     }
 
-    fn evict(&mut self, room: usize) {
+    fn evict(&mut self, room: u32) {
         let limit = self.limit();
         let is_cut = self.bound().is_none_or(|bound| bound > self.hold);
         while self.bytes.saturating_add(room) > limit
-            && let Some(entry) = self.entries.pop_back()
+            && let Some(entry) = self.entries.as_mut().and_then(|entries| entries.pop_back())
         {
             self.bytes -= entry.size();
             // The peers may still have it.
             self.has_unknown |= is_cut;
         }
         self.has_unknown |= is_cut && room > limit;
-        if self.entries.is_empty() {
-            self.entries = VecDeque::new();
+        if self
+            .entries
+            .as_ref()
+            .is_some_and(|entries| entries.is_empty())
+        {
+            self.entries = None;
         }
     }
 
@@ -213,7 +223,7 @@ impl Table {
     fn settle(&mut self) {
         if let Some(bound) = self.bound()
             && bound <= self.hold
-            && self.bytes + ENTRY_OVERHEAD > bound
+            && self.bytes.saturating_add(ENTRY_OVERHEAD as u32) > bound
         {
             self.has_unknown = false;
         }
