@@ -206,6 +206,7 @@ impl Mysql {
             sequence: frames.sequence,
         };
         side.begun_in_frame = 0;
+        side.frame_offset = offset;
         side.frame_bytes = frames.bytes() as u64;
         if side.current.is_none() && !side.awaits_packet {
             self.begin(direction, place, sink);
@@ -308,8 +309,8 @@ impl Mysql {
         }
     }
 
-    /// A further message of a frame begins. A command's place is one after that of the command
-    /// before it, so that each has its own.
+    /// A further message of a frame begins. Its place is one after that of the message before it,
+    /// so that each has its own.
     fn begin_in_frame(
         &mut self,
         direction: Direction,
@@ -320,12 +321,8 @@ impl Mysql {
             self.finish_reply();
         }
         let side = self.side(direction);
-        let base = match &side.frame_exchange {
-            Some(exchange) if direction == Direction::Client => exchange.offset,
-            _ => piece.offset,
-        };
         let place = Place {
-            offset: base + side.begun_in_frame,
+            offset: side.frame_offset + side.begun_in_frame,
             time: piece.time,
             after: piece.after,
             sequence: side.packets.sequence,

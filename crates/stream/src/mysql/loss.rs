@@ -209,7 +209,11 @@ impl Mysql {
     /// The client sends frames from here on, and so does the server where its place is lost.
     pub(super) fn begin_frames(&mut self) {
         self.session.is_framed = true;
-        self.client.frames.get_or_insert_default();
+        if self.client.frames.is_none() {
+            // What is held of a packet's header is of a frame's.
+            let held = self.client.packets.take_held();
+            self.client.frames.insert(Frames::default()).header(&held);
+        }
         if self.server.lost.is_some() {
             self.server.frames.get_or_insert_default();
         }

@@ -78,7 +78,8 @@ struct Side {
     current: Option<ExchangeId>,
     /// The bytes of the frame in progress are given to this exchange.
     frame_exchange: Option<ExchangeId>,
-    /// How long the frame in progress is.
+    /// Where the frame in progress begins, and how long it is.
+    frame_offset: u64,
     frame_bytes: u64,
     /// Commands of the frame in progress that were begun in it.
     begun_in_frame: u64,

@@ -134,6 +134,13 @@ impl Packets {
         self.header.get(..self.have).unwrap_or_default()
     }
 
+    /// The bytes of a header that are held, which are held elsewhere from here on.
+    pub fn take_held(&mut self) -> Vec<u8> {
+        let held = self.held().to_vec();
+        self.have = 0;
+        held
+    }
+
     /// Passes over missing bytes, if they are all of the current payload and its head is known to
     /// begin.
     pub fn skip(&mut self, bytes: u64) -> bool {

@@ -165,3 +165,12 @@ fn check(streams: &mut Streams, emitted: &mut Vec<String>) {
     streams.held_marks(&mut |_, _| marks += 1);
     assert!(marks > 0 || ledger.pending_bytes == 0, "{ledger:?}");
 }
+
+/// What once broke a rule above.
+#[test]
+fn found_by_fuzzing() {
+    // The client holds the begin of a packet's header as the server begins to compress.
+    mysql(b"\xf8\xf8\0\0\0\0\0\x31\x3e\x01\0\0\0\x01\x42\xbd\xe2\xbd\x21\xbd\x0d");
+    // A command that one frame begins and the next one ends, with more commands after it.
+    mysql(b"\xdc\xe4\0\x0a\0\x01\xdd\xc7\x10\x0c\x0a\x06\x01\0\0\0\0");
+}
