@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::collect::{Collected, Item, Names, Span, Use};
+use crate::collect::{Collected, Item, Names, Offer, Span, Use};
+use crate::model::KeptReason;
 use crate::shape::Shape;
 
 /// The collected exchanges, in the order of their requests' first bytes.
@@ -17,6 +18,8 @@ pub(crate) struct Capture {
     /// For each of `uses` its value.
     use_values: Vec<Value>,
     made: Vec<Made>,
+    offers: Vec<Offer>,
+    passed_over: Vec<(u32, KeptReason)>,
     /// For each value its link tag.
     pub tags: Vec<u64>,
     /// For each value what kind it is.
@@ -40,6 +43,8 @@ impl Capture {
             items,
             uses,
             products,
+            offers,
+            passed_over,
             names,
             flows,
             ..
@@ -76,6 +81,8 @@ impl Capture {
             uses,
             use_values,
             made,
+            offers,
+            passed_over,
             tags,
             shapes,
         }
@@ -92,6 +99,16 @@ impl Capture {
     /// The response leaves of an item whose values requests show.
     pub fn made(&self, position: usize) -> &[Made] {
         self.items[position].products.of(&self.made)
+    }
+
+    /// The response leaves of an item that rules name as producers.
+    pub fn offers(&self, position: usize) -> &[Offer] {
+        self.items[position].offers.of(&self.offers)
+    }
+
+    /// The request leaves of an item that are never looked at, with the reasons.
+    pub fn passed_over(&self, position: usize) -> &[(u32, KeptReason)] {
+        self.items[position].passed_over.of(&self.passed_over)
     }
 }
 

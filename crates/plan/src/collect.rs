@@ -9,8 +9,10 @@ use twintap_scrub::{BodyFate, Encoding, ExchangeRecord, Leaf, Part};
 use twintap_stream::message::{Field, MessageState, Protocol, field_values};
 use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 
+use crate::model::KeptReason;
 use crate::names::{NameFacts, facts_of};
-use crate::options::Filter;
+use crate::options::PlanOptions;
+use crate::rules::BindingRule;
 use crate::shape::{LEAST_CHARS, Shape};
 
 /// Most characters of a response's value that a request may use: longer ones are
@@ -25,6 +27,11 @@ pub(crate) struct Collected {
     pub uses: Vec<Use>,
     /// Response leaves of all items; an item has a range of them.
     pub products: Vec<Product>,
+    /// Response leaves that a rule names as producers; an item has a range of them.
+    pub offers: Vec<Offer>,
+    /// Where reasons are asked for: request leaves that are never looked at; an
+    /// item has a range of them.
+    pub passed_over: Vec<(u32, KeptReason)>,
     pub names: Names,
     pub flows: Interner<(Arc<str>, u64, FlowId)>,
     pub servers: Interner<SocketAddr>,
@@ -51,6 +58,8 @@ pub(crate) struct Item {
     pub round_trip_ns: Option<u64>,
     pub uses: Span,
     pub products: Span,
+    pub offers: Span,
+    pub passed_over: Span,
     pub response: MessageState,
     /// The request can be sent again as it was.
     pub fireable: bool,
@@ -95,6 +104,18 @@ pub(crate) struct Use {
     pub len: u32,
     pub shape: Shape,
     pub encoding: Encoding,
+    /// The first rule about it, from 1; 0 without one.
+    pub rule: u8,
+}
+
+/// A leaf of a response that a rule names as producer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    /// The rule, from 1.
+    pub rule: u8,
+    pub tag: u64,
+    /// Index in [`Collected::names`].
+    pub path: u32,
 }
 
 /// A leaf of a response.
@@ -108,7 +129,7 @@ pub(crate) struct Product {
 
 impl Collected {
     /// Keeps what the plan needs of `record`.
-    pub fn add(&mut self, record: &ExchangeRecord, body_replayable: bool, filter: &Filter) {
+    pub fn add(&mut self, record: &ExchangeRecord, body_replayable: bool, options: &PlanOptions) {
         let exchange = &record.exchange;
         let (request, response) = (&exchange.request, &exchange.response);
         let seen_request = request.state != MessageState::Absent && !exchange.id.from_response;
@@ -125,14 +146,17 @@ impl Collected {
         // What is recorded of other protocols is compared and looked at, not fired.
         let filtered = exchange.protocol != Protocol::Http1
             || match head {
-                Some(head) => !filter.takes(&head.method, &head.target, start),
-                None => !filter.takes_headless(start),
+                Some(head) => !options.filter.takes(&head.method, &head.target, start),
+                None => !options.filter.takes_headless(start),
             };
         let status = response.head.as_ref().map(|head| head.status);
         let fireable = seen_request
             && request.state == MessageState::Complete
             && body_replayable
             && head.is_some_and(|head| !leaves_http(head, status));
+        let passed_over = self.passed_over.len();
+        let uses = self.keep_uses(&record.request.leaves, head, options);
+        let passed_over = Span::between(passed_over, self.passed_over.len());
         let item = Item {
             id: exchange.id.clone(),
             client: exchange.endpoints.client,
@@ -149,7 +173,9 @@ impl Collected {
             },
             end_ns,
             round_trip_ns: exchange.round_trip_ns,
-            uses: self.keep_uses(&record.request.leaves, head),
+            uses,
+            passed_over,
+            offers: self.keep_offers(&record.response.leaves, head, options),
             products: self.keep_products(&record.response.leaves, response.head.as_ref()),
             response: response.state,
             fireable,
@@ -174,11 +200,27 @@ impl Collected {
         }
     }
 
-    fn keep_uses(&mut self, leaves: &[Leaf], head: Option<&RequestHead>) -> Span {
+    fn keep_uses(
+        &mut self,
+        leaves: &[Leaf],
+        head: Option<&RequestHead>,
+        options: &PlanOptions,
+    ) -> Span {
         let start = self.uses.len();
+        let rules = rules_where(options, |rule| rule.consumer.is_of(head));
         for leaf in leaves {
             let path = self.names.intern(&leaf.path);
-            if !self.names.keeps_use(path, leaf) {
+            let is_about =
+                |&&(_, rule): &&(u8, &BindingRule)| rule.consumer.leaf.matches(&leaf.path);
+            let rule = rules.iter().find(is_about).map_or(0, |(number, _)| *number);
+            if rule == 0 && !self.names.keeps_use(path, leaf) {
+                if options.explain {
+                    let reason = match self.names.facts(path).uses {
+                        true => KeptReason::Short,
+                        false => KeptReason::Protocol,
+                    };
+                    self.passed_over.push((path, reason));
+                }
                 continue;
             }
             let text = head.and_then(|head| match leaf.part {
@@ -194,9 +236,37 @@ impl Collected {
                 len: leaf.len,
                 shape: Shape::of(leaf, text),
                 encoding: leaf.encoding,
+                rule,
             });
         }
         Span::between(start, self.uses.len())
+    }
+
+    fn keep_offers(
+        &mut self,
+        leaves: &[Leaf],
+        request: Option<&RequestHead>,
+        options: &PlanOptions,
+    ) -> Span {
+        let start = self.offers.len();
+        let names_producer = |rule: &BindingRule| {
+            let producer = rule.producer.as_ref();
+            producer.is_some_and(|place| place.is_of(request))
+        };
+        for (rule, place) in rules_where(options, names_producer)
+            .into_iter()
+            .filter_map(|(number, rule)| Some((number, rule.producer.as_ref()?)))
+        {
+            for leaf in leaves.iter().filter(|leaf| place.leaf.matches(&leaf.path)) {
+                let path = self.names.intern(&leaf.path);
+                self.offers.push(Offer {
+                    rule,
+                    tag: leaf.tag.0,
+                    path,
+                });
+            }
+        }
+        Span::between(start, self.offers.len())
     }
 
     fn keep_products(&mut self, leaves: &[Leaf], head: Option<&ResponseHead>) -> Span {
@@ -232,6 +302,17 @@ impl Collected {
         }
         Span::between(start, self.products.len())
     }
+}
+
+/// The rules that hold somewhere, with their numbers from 1.
+fn rules_where(
+    options: &PlanOptions,
+    holds: impl Fn(&BindingRule) -> bool,
+) -> Vec<(u8, &BindingRule)> {
+    (1..=u8::MAX)
+        .zip(&options.bindings)
+        .filter(|(_, rule)| holds(rule))
+        .collect()
 }
 
 fn spelling<'a>(text: &'a [u8], leaf: &Leaf) -> Option<&'a [u8]> {

@@ -17,6 +17,7 @@
 use std::collections::HashMap;
 
 use crate::capture::{Capture, Made, Value};
+use crate::model::{BindReason, KeptReason};
 
 /// Producers so far, by session and everywhere.
 #[derive(Debug)]
@@ -36,11 +37,11 @@ pub(crate) struct Producer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// It takes the value from there.
-    Producer(Producer),
+    Producer(Producer, BindReason),
     /// Only requests that are not fired produced it.
     SkippedProducer,
-    /// Nothing produced it.
-    Nothing,
+    /// Nothing produced it that it could be bound to.
+    Nothing(KeptReason),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,21 +118,28 @@ impl Producers {
     /// Looks for the producer of a value that a request of `session` uses; `token`
     /// when it stands where servers' tokens do.
     pub fn find(&mut self, capture: &Capture, value: Value, session: u32, token: bool) -> Found {
-        if !capture.shapes[value as usize].bindable() {
-            return Found::Nothing;
+        let shape = capture.shapes[value as usize];
+        if !shape.bindable() {
+            let reason = if shape.words() {
+                KeptReason::Words
+            } else {
+                KeptReason::Short
+            };
+            return Found::Nothing(reason);
         }
         let here = self.in_session.entry((session, value)).or_default();
         if here.made_by_client {
-            return Found::Nothing;
+            return Found::Nothing(KeptReason::ClientMade);
         }
-        let mut found = here.best.found();
-        if !matches!(found, Found::Producer(_)) {
+        let mut found = here.best.found(BindReason::SameSession);
+        if !matches!(found, Found::Producer(..)) {
             let elsewhere = self.anywhere[value as usize].found(session, token);
-            if elsewhere != Found::Nothing {
+            let is_nothing = matches!(elsewhere, Found::Nothing(_));
+            if !is_nothing || matches!(found, Found::Nothing(_)) {
                 found = elsewhere;
             }
         }
-        if found == Found::Nothing {
+        if matches!(found, Found::Nothing(_)) {
             here.made_by_client = true;
             let anywhere = &mut self.anywhere[value as usize];
             anywhere.sent_first |= anywhere.session.is_none();
@@ -159,11 +167,11 @@ impl Best {
         }
     }
 
-    fn found(&self) -> Found {
+    fn found(&self, reason: BindReason) -> Found {
         match self.fired {
-            Some(producer) => Found::Producer(producer),
+            Some(producer) => Found::Producer(producer, reason),
             None if self.skipped => Found::SkippedProducer,
-            None => Found::Nothing,
+            None => Found::Nothing(KeptReason::NoProducer),
         }
     }
 }
@@ -171,15 +179,16 @@ impl Best {
 impl Anywhere {
     fn found(&self, session: u32, token: bool) -> Found {
         if self.sent_first && !token {
-            return Found::Nothing;
+            return Found::Nothing(KeptReason::ClientMade);
         }
         let one_other = !self.several && self.session.is_some_and(|only| only != session);
-        match (self.newest.found(), self.born) {
-            (Found::Producer(producer), _) if one_other => Found::Producer(producer),
-            (_, Some((producer, true))) => Found::Producer(producer),
+        match (self.newest.fired, self.born) {
+            (Some(producer), _) if one_other => Found::Producer(producer, BindReason::OnlySession),
+            (_, Some((producer, true))) => Found::Producer(producer, BindReason::MadeThere),
             (_, Some((_, false))) => Found::SkippedProducer,
-            (newest, None) if token => newest,
-            (_, None) => Found::Nothing,
+            (_, None) if token => self.newest.found(BindReason::NewestToken),
+            (_, None) if self.several => Found::Nothing(KeptReason::Ambiguous),
+            (_, None) => Found::Nothing(KeptReason::NoProducer),
         }
     }
 }

@@ -3,10 +3,11 @@
 //! [`Planner`] takes the recorded exchanges and makes a [`Plan`]. In this order:
 //! which exchanges are internal (`entry`), which values tell clients apart
 //! (`identity`), which exchanges are one session (`session`), which response made
-//! what a request uses (`correlate`), and what is fired when and after what
+//! what a request uses (`correlate`, `bind`), and what is fired when and after what
 //! (`schedule`). Nothing here reads a clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod bind;
 mod capture;
 mod collect;
 mod correlate;
@@ -21,11 +22,14 @@ mod union;
 
 pub mod model;
 pub mod options;
+pub mod rules;
 pub mod summary;
 
 pub use model::{
-    Binding, Identity, Plan, PlannedRequest, Produced, SessionInfo, SkipReason, Wait, WaitReason,
+    BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, SessionInfo,
+    SkipReason, Wait, WaitReason,
 };
 pub use options::{EntryRule, Filter, PlanOptions, UnboundRule};
 pub use planner::Planner;
+pub use rules::{BindingRule, Place, RuleAction};
 pub use summary::PlanSummary;

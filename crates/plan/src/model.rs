@@ -45,6 +45,10 @@ pub struct PlannedRequest {
     /// True when its flow is internal: between captured workloads.
     #[serde(default)]
     pub internal: bool,
+    /// The values that are sent as recorded, with the reasons, where
+    /// [`PlanOptions::explain`](crate::PlanOptions::explain) asked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
 }
 
 /// A response leaf that some later request uses.
@@ -94,6 +98,107 @@ pub struct Binding {
     pub len: u32,
     /// How the value is written there.
     pub encoding: Encoding,
+    /// Why it takes the value from there.
+    #[serde(default)]
+    pub reason: BindReason,
+}
+
+/// Why a value is bound to the response that it is bound to.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum BindReason {
+    /// A response of the same session had it.
+    #[default]
+    SameSession,
+    /// Exactly one other session's responses had it.
+    OnlySession,
+    /// Several sessions had it; the first response that did answered a request that
+    /// makes things.
+    MadeThere,
+    /// A token that several sessions had: the newest response that did.
+    NewestToken,
+    /// The bindings file says so, of a value that the response had too.
+    Pinned,
+    /// The bindings file says so, whatever the recorded value was.
+    Added,
+}
+
+impl BindReason {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            BindReason::SameSession => "same_session",
+            BindReason::OnlySession => "only_session",
+            BindReason::MadeThere => "made_there",
+            BindReason::NewestToken => "newest_token",
+            BindReason::Pinned => "pinned",
+            BindReason::Added => "added",
+        }
+    }
+}
+
+/// A value of a request that is sent as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The leaf's path.
+    pub path: String,
+    /// Why.
+    pub reason: KeptReason,
+}
+
+/// Why a value of a request is sent as it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptReason {
+    /// Its name says that it is the protocol's business.
+    Protocol,
+    /// It is so short that it could be equal by chance.
+    Short,
+    /// It is words, which are equal by chance.
+    Words,
+    /// The client sent it before any response had it.
+    ClientMade,
+    /// No earlier response had it.
+    NoProducer,
+    /// Several other sessions' responses had it, and none is known to have made it.
+    Ambiguous,
+    /// Only requests that are not fired have it in their responses: the request is
+    /// unbound.
+    ProducerNotFired,
+    /// A token that a response before the capture, or a lost one, must have had:
+    /// the request is unbound.
+    BeforeCapture,
+    /// It lies inside of a value that is bound.
+    WithinBound,
+    /// The bindings file forbids it.
+    Forbidden,
+    /// The bindings file pins it to a response that there is not: the request is
+    /// unbound.
+    PinUnmet,
+    /// The bindings file adds a binding to a response that there is not.
+    AddUnmet,
+}
+
+impl KeptReason {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            KeptReason::Protocol => "protocol",
+            KeptReason::Short => "short",
+            KeptReason::Words => "words",
+            KeptReason::ClientMade => "client_made",
+            KeptReason::NoProducer => "no_producer",
+            KeptReason::Ambiguous => "ambiguous",
+            KeptReason::ProducerNotFired => "producer_not_fired",
+            KeptReason::BeforeCapture => "before_capture",
+            KeptReason::WithinBound => "within_bound",
+            KeptReason::Forbidden => "forbidden",
+            KeptReason::PinUnmet => "pin_unmet",
+            KeptReason::AddUnmet => "add_unmet",
+        }
+    }
 }
 
 /// Why a planned request is not fired.

@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use twintap_stream::Timestamp;
 
+use crate::rules::BindingRule;
+
 /// What a plan is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,13 @@ pub struct PlanOptions {
     /// How many [`ClientHad`](crate::WaitReason::ClientHad) waits one request
     /// has at most; the answers that came last are kept.
     pub max_client_had: usize,
+    /// False sends every value as it was recorded.
+    pub correlate: bool,
+    /// What a bindings file says; the first rule about a leaf decides.
+    pub bindings: Vec<BindingRule>,
+    /// Says of every value that is not bound why, in
+    /// [`PlannedRequest::kept`](crate::PlannedRequest::kept).
+    pub explain: bool,
 }
 
 impl Default for PlanOptions {
@@ -39,6 +48,9 @@ impl Default for PlanOptions {
             assumed_round_trip_ns: 200_000_000,
             unbound: UnboundRule::default(),
             max_client_had: 8,
+            correlate: true,
+            bindings: Vec::new(),
+            explain: false,
         }
     }
 }
@@ -133,7 +145,7 @@ pub enum UnboundRule {
 }
 
 /// The path of a target in origin or absolute form (RFC 9112, section 3.2).
-fn path_of(target: &[u8]) -> &[u8] {
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
     if target.starts_with(b"/") {
         return target;
     }

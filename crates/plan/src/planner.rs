@@ -50,7 +50,7 @@ impl Planner {
             return;
         }
         self.collected
-            .add(record, request_body_replayable, &self.options.filter);
+            .add(record, request_body_replayable, &self.options);
     }
 
     /// Makes the plan.

@@ -22,11 +22,12 @@ use twintap_scrub::LinkTag;
 use twintap_stream::Timestamp;
 use twintap_stream::message::MessageState;
 
-use crate::capture::{Capture, Value};
-use crate::collect::{Item, Use};
-use crate::correlate::{Found, Producer, Producers};
+use crate::bind::{Binder, Bound};
+use crate::capture::Capture;
+use crate::collect::Item;
+use crate::correlate::Producer;
 use crate::model::{Binding, Plan, PlannedRequest, Produced, SkipReason, Wait, WaitReason};
-use crate::options::{PlanOptions, UnboundRule};
+use crate::options::PlanOptions;
 use crate::session::Sessions;
 
 /// Makes the plan; `shared` tells of each value whether it is an identity's that
@@ -47,14 +48,14 @@ pub(crate) fn schedule(
         mut produced,
         ..
     } = sweep;
-    produced.sort_unstable_by_key(|(producer, value)| {
-        (producer.position, capture.names.text(producer.path), *value)
+    produced.sort_unstable_by_key(|(producer, tag)| {
+        (producer.position, capture.names.text(producer.path), *tag)
     });
     produced.dedup();
-    for (Producer { position, path }, value) in produced {
+    for (Producer { position, path }, tag) in produced {
         requests[position as usize].produces.push(Produced {
             path: capture.names.text(path).to_owned(),
-            tag: LinkTag(capture.tags[value as usize]),
+            tag: LinkTag(tag),
         });
     }
     let first_fired = requests.iter().position(|request| request.skip.is_none());
@@ -81,11 +82,11 @@ pub(crate) fn schedule(
 struct Sweep<'a> {
     capture: &'a Capture,
     sessions: &'a Sessions,
-    shared: &'a [bool],
     options: &'a PlanOptions,
     requests: Vec<PlannedRequest>,
-    producers: Producers,
-    produced: Vec<(Producer, Value)>,
+    binder: Binder<'a>,
+    /// Producers that are used, and the tags of what they produce.
+    produced: Vec<(Producer, u64)>,
     /// Positions by the end of the response, and how many of them are past.
     ends: Timeline,
     /// Positions by the time at which the client had the response.
@@ -177,10 +178,9 @@ impl<'a> Sweep<'a> {
         Sweep {
             capture,
             sessions,
-            shared,
             options,
             requests: Vec::with_capacity(capture.items.len()),
-            producers: Producers::new(capture),
+            binder: Binder::new(capture, shared, options),
             produced: Vec::new(),
             ends: Timeline::of(ends),
             had: Timeline::of(had),
@@ -200,7 +200,7 @@ impl<'a> Sweep<'a> {
             if !self.capture.internal[position as usize] {
                 let session = self.sessions.of[position as usize];
                 let fired = self.requests[position as usize].skip.is_none();
-                self.producers.add(self.capture, position, session, fired);
+                self.binder.pass(position, session, fired);
             }
         }
         while let Some((had_ns, position)) = self.had.next_before(now_ns) {
@@ -239,19 +239,20 @@ impl<'a> Sweep<'a> {
             None
         };
         let mut missing = None;
-        let mut bound = Vec::new();
+        let mut bound = Bound::default();
         let mut bindings = Vec::new();
         if !internal {
-            let found = self.bind(position, session, &mut bound);
-            if skip.is_none() && found.is_some() {
+            let is_lossy = self.lossy[session as usize];
+            bound = self.binder.bind(position, session, is_lossy);
+            if skip.is_none() && bound.missing.is_some() {
                 skip = Some(SkipReason::Unbound);
-                missing = found;
+                missing = bound.missing.take();
             }
             self.lossy[session as usize] |= item.lossy;
         }
         let mut waits = Vec::new();
         if skip.is_none() {
-            for (binding, product) in outermost(bound) {
+            for (binding, product) in bound.bindings {
                 bindings.push(binding);
                 self.produced.push(product);
             }
@@ -270,42 +271,8 @@ impl<'a> Sweep<'a> {
             skip,
             missing,
             internal,
+            kept: bound.kept,
         });
-    }
-
-    /// Binds what can be bound; gives the first leaf that must be bound and can't.
-    fn bind(
-        &mut self,
-        position: u32,
-        session: u32,
-        bound: &mut Vec<(Binding, (Producer, Value))>,
-    ) -> Option<String> {
-        let capture = self.capture;
-        let mut missing = None;
-        for (used, value) in capture.uses(position as usize) {
-            let facts = capture.names.facts(used.path);
-            if !facts.uses {
-                continue;
-            }
-            let found = self.producers.find(capture, value, session, facts.token);
-            let lacks = match found {
-                Found::Producer(producer) => {
-                    bound.push((binding(capture, used, producer), (producer, value)));
-                    false
-                }
-                Found::SkippedProducer => true,
-                Found::Nothing => {
-                    facts.token
-                        && capture.shapes[value as usize].token()
-                        && !self.shared[value as usize]
-                        && self.lossy[session as usize]
-                }
-            };
-            if lacks && self.options.unbound == UnboundRule::Skip && missing.is_none() {
-                missing = Some(capture.names.text(used.path).to_owned());
-            }
-        }
-        missing
     }
 
     fn waits(&self, position: u32, session: u32, item: &Item, bindings: &[Binding]) -> Vec<Wait> {
@@ -345,38 +312,4 @@ impl<'a> Sweep<'a> {
         waits.sort_unstable_by_key(|wait| wait.request);
         waits
     }
-}
-
-fn binding(capture: &Capture, used: &Use, producer: Producer) -> Binding {
-    Binding {
-        producer: producer.position,
-        producer_path: capture.names.text(producer.path).to_owned(),
-        part: used.part,
-        path: capture.names.text(used.path).to_owned(),
-        start: used.start,
-        len: used.len,
-        encoding: used.encoding,
-    }
-}
-
-/// Of spans that overlap (a token, and a claim inside it) the longest, since only
-/// one of them can be replaced.
-fn outermost<T>(bound: Vec<(Binding, T)>) -> Vec<(Binding, T)> {
-    let mut kept: Vec<(Binding, T)> = Vec::with_capacity(bound.len());
-    for (new, product) in bound {
-        let overlaps = |old: &Binding| {
-            old.part == new.part
-                && old.start < new.start.saturating_add(new.len)
-                && new.start < old.start.saturating_add(old.len)
-        };
-        if kept
-            .iter()
-            .any(|(old, _)| overlaps(old) && old.len >= new.len)
-        {
-            continue;
-        }
-        kept.retain(|(old, _)| !overlaps(old));
-        kept.push((new, product));
-    }
-    kept
 }

@@ -29,7 +29,7 @@ pub use encoding::{encode, splice};
 pub use extract::extract;
 pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
-pub use policy::{Policy, PolicyError};
+pub use policy::{Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};

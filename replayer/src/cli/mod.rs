@@ -6,6 +6,7 @@ mod exchanges;
 mod import;
 mod logging;
 mod output;
+mod plan;
 mod replay;
 mod report;
 mod serve;
@@ -34,6 +35,7 @@ pub const EXIT_ERROR: u8 = 3;
     after_help = "Examples:\n  \
         twintap import capture.pcap --archive ./archive\n  \
         twintap exchanges ./archive --format jsonl | head\n  \
+        twintap plan run.yaml\n  \
         twintap replay run.yaml --dry-run\n  \
         twintap replay run.yaml\n  \
         twintap serve --archive /var/lib/twintap/archive\n\n\
@@ -60,6 +62,8 @@ enum Command {
     Exchanges(exchanges::Args),
     /// List the sessions of an archive.
     Sessions(sessions::Args),
+    /// Show what a run would fire: sessions, waits, bindings with their reasons.
+    Plan(plan::Args),
     /// Replay an archive at candidate and baseline, as a run file says.
     Replay(replay::Args),
     /// Show the report of a run.
@@ -84,6 +88,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Import(args) => import::run(&args).map(|()| EXIT_PASS),
         Command::Exchanges(args) => exchanges::run(&args).map(|()| EXIT_PASS),
         Command::Sessions(args) => sessions::run(&args).map(|()| EXIT_PASS),
+        Command::Plan(args) => plan::run(&args).map(|()| EXIT_PASS),
         Command::Replay(args) => replay::run(&args),
         Command::Report(args) => report::run(&args).map(|()| EXIT_PASS),
         Command::Ctl(args) => ctl::run(args),

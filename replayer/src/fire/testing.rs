@@ -29,6 +29,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             skip: None,
             missing: None,
             internal: false,
+            kept: Vec::new(),
         }
     });
     let requests: Vec<PlannedRequest> = requests.collect();
@@ -55,5 +56,6 @@ pub(crate) fn binding(producer: u32, path: &str) -> Binding {
         start: 0,
         len: 1,
         encoding: Encoding::Plain,
+        reason: Default::default(),
     }
 }

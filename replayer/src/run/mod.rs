@@ -1,5 +1,6 @@
 //! A run: run file, hooks, plan, firing, verdict, report.
 
+pub mod bindings;
 mod compare;
 mod dry;
 mod facts;
@@ -18,7 +19,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use twintap_archive::Reader;
-use twintap_plan::{PlanSummary, UnboundRule};
+use twintap_plan::{Plan, PlanOptions, PlanSummary, UnboundRule};
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Report, Twin, html};
 
@@ -150,6 +151,7 @@ pub fn check(file: &RunFile) -> Result<()> {
         .context("reading the checkpoint")?;
     keys::load_policy(&file.policy)?;
     keys::load_key(&file.key)?;
+    file.binding_rules()?;
     targets::check(file, &targets::Captured::new(checkpoint.as_ref()))?;
     Ok(())
 }
@@ -162,6 +164,20 @@ pub fn dry_run(file: &RunFile) -> Result<DryRun> {
     let prepared = Prepared::new(file)?;
     let targets = targets::check(file, &prepared.captured)?;
     Ok(DryRun::new(file, &targets, prepared.plan))
+}
+
+/// Plans as the run file says, with the reason of every decision.
+///
+/// # Errors
+/// As [`execute`], as far as it concerns archive, policy, key and bindings file.
+pub fn plan_run(file: &RunFile) -> Result<(Reader, Plan)> {
+    let prepared = Prepared::explained(file)?;
+    Ok((prepared.reader, prepared.plan))
+}
+
+/// Plans what an archive has, without a run file.
+pub fn plan_archive(reader: &Reader, options: PlanOptions) -> Plan {
+    prepare::plan(reader, options)
 }
 
 fn options(file: &RunFile, targets: [Target; 2], prepared: &Prepared) -> Options {

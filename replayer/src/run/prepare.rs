@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use twintap_archive::{Checkpoint, Reader, StoredExchange};
-use twintap_plan::{Plan, Planner};
+use twintap_plan::{Plan, PlanOptions, Planner};
 use twintap_scrub::{Action, BodyFate, Encoding, ExchangeRecord, Part, Scrubber};
 
 use super::file::RunFile;
@@ -37,6 +37,23 @@ impl Prepared {
     /// # Errors
     /// When one of these can't be read, or does not belong to the others.
     pub fn new(file: &RunFile) -> Result<Prepared> {
+        Prepared::with(file, false)
+    }
+
+    /// Likewise, with the reason of every decision in the plan.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn explained(file: &RunFile) -> Result<Prepared> {
+        Prepared::with(file, true)
+    }
+
+    fn with(file: &RunFile, explain: bool) -> Result<Prepared> {
+        let options = PlanOptions {
+            bindings: file.binding_rules()?,
+            explain,
+            ..file.plan_options()
+        };
         let reader = Reader::open(&file.archive)
             .with_context(|| format!("opening the archive {}", file.archive.display()))?;
         let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
@@ -51,7 +68,7 @@ impl Prepared {
             loss: BTreeMap::new(),
             key_samples: KEY_SAMPLES,
         };
-        let plan = preparation.plan(&reader)?;
+        let plan = preparation.plan(&reader, options)?;
         let Preparation { captured, loss, .. } = preparation;
         Ok(Prepared {
             reader,
@@ -64,6 +81,19 @@ impl Prepared {
     }
 }
 
+/// The plan of all that an archive has.
+pub fn plan(reader: &Reader, options: PlanOptions) -> Plan {
+    let mut planner = Planner::new(options);
+    for stored in reader.exchanges().flatten() {
+        planner.note_request(&stored.record);
+    }
+    for stored in reader.exchanges().flatten() {
+        let dropped = matches!(stored.record.request.body, BodyFate::Dropped(_));
+        planner.add(&stored.record, !dropped);
+    }
+    planner.finish()
+}
+
 struct Preparation<'a> {
     file: &'a RunFile,
     scrubber: &'a Scrubber,
@@ -73,8 +103,8 @@ struct Preparation<'a> {
 }
 
 impl Preparation<'_> {
-    fn plan(&mut self, reader: &Reader) -> Result<Plan> {
-        let mut planner = Planner::new(self.file.plan_options());
+    fn plan(&mut self, reader: &Reader, options: PlanOptions) -> Result<Plan> {
+        let mut planner = Planner::new(options);
         for stored in reader.exchanges().flatten() {
             self.check(&stored)?;
             planner.note_request(&stored.record);

@@ -131,6 +131,17 @@ fn shop_in_archive() -> TempDir {
 }
 
 #[test]
+fn without_correlation_the_shop_visibly_fails() {
+    let directory = shop_in_archive();
+    let twins = [shop("cand", 5), shop("base", 5)];
+    let file = run_file(directory.path(), &twins, "correlate: false\n");
+    let report = run(&file).expect("a run");
+    assert_ne!(report.verdict, Verdict::Pass);
+    // The logins alone answer as production did.
+    assert!(report.fidelity < 0.5, "{:?}", report.fidelity_detail);
+}
+
+#[test]
 fn twins_alike_pass() {
     let directory = shop_in_archive();
     let twins = [shop("cand", 5), shop("base", 5)];

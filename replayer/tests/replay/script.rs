@@ -224,6 +224,7 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         skip: None,
         missing: None,
         internal: false,
+        kept: Vec::new(),
     }
 }
 
@@ -275,5 +276,6 @@ pub fn binding(
         start: span.start,
         len: span.end - span.start,
         encoding,
+        reason: Default::default(),
     }
 }

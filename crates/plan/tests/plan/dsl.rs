@@ -139,6 +139,27 @@ pub fn render(plan: &Plan) -> String {
     out
 }
 
+/// For each request what its values are bound to, and why the others are kept.
+pub fn render_reasons(plan: &Plan) -> String {
+    let mut out = String::new();
+    for (request, position) in plan.requests.iter().zip(0..) {
+        write!(out, "{position}").expect("a String takes all");
+        if let Some(skip) = request.skip {
+            write!(out, " {}", format!("{skip:?}").to_lowercase()).expect("a String takes all");
+        }
+        for binding in &request.bindings {
+            let (path, producer) = (&binding.path, binding.producer);
+            write!(out, " {path}<-{producer} {}", binding.reason.word())
+                .expect("a String takes all");
+        }
+        for kept in &request.kept {
+            write!(out, " {}={}", kept.path, kept.reason.word()).expect("a String takes all");
+        }
+        out.push('\n');
+    }
+    out
+}
+
 #[track_caller]
 fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
     let (request, response) = match line.split_once("->") {

@@ -4,5 +4,6 @@ mod bindings;
 mod dsl;
 mod entry;
 mod properties;
+mod reasons;
 mod schedule;
 mod sessions;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// `?` for any one character but `/`; everything else stands for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Glob(String);
+pub struct Glob(String);
 
 impl TryFrom<String> for Glob {
     type Error = String;
@@ -29,7 +29,9 @@ impl From<Glob> for String {
 }
 
 impl Glob {
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    /// True when the pattern stands for all of `text`.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
         matches(self.0.as_bytes(), text.as_bytes())
     }
 }

@@ -6,7 +6,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub(crate) use self::glob::Glob;
+pub use self::glob::Glob;
 pub(crate) use self::view::{Decision, Route, View, Views};
 use crate::class::Class;
 use crate::record::PolicyHash;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use twintap_plan::{EntryRule, Filter, PlanOptions, UnboundRule};
+use twintap_plan::{BindingRule, EntryRule, Filter, PlanOptions, UnboundRule};
 
 pub use limits::{Limits, Timeouts};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
@@ -31,6 +31,8 @@ pub struct RunFile {
     pub policy: String,
     /// The file with the pseudonym key.
     pub key: PathBuf,
+    /// The bindings file.
+    pub bindings: Option<PathBuf>,
     /// Where report and summaries go.
     pub output: PathBuf,
     /// What the file itself says.
@@ -84,6 +86,12 @@ pub struct Settings {
     /// What becomes of requests that use a value from before the capture.
     #[serde(default)]
     pub unbound: UnboundRule,
+    /// False sends every value as it was recorded.
+    #[serde(default = "yes")]
+    pub correlate: bool,
+    /// Rules about bindings: a file of its own.
+    #[serde(default)]
+    pub bindings: Option<PathBuf>,
     /// How much the run may take.
     #[serde(default)]
     pub limits: Limits,
@@ -166,8 +174,18 @@ impl RunFile {
                 to: filter.to.map(|instant| instant.0),
             },
             unbound: self.settings.unbound,
+            correlate: self.settings.correlate,
             ..PlanOptions::default()
         }
+    }
+
+    /// What the bindings file says; nothing without one.
+    ///
+    /// # Errors
+    /// When it can't be read, or says what no bindings file may.
+    pub fn binding_rules(&self) -> Result<Vec<BindingRule>> {
+        let file = self.bindings.as_deref();
+        file.map_or_else(|| Ok(Vec::new()), super::bindings::read)
     }
 
     /// What is changed in each request.
@@ -228,10 +246,15 @@ impl Settings {
                 Some(key) => base.join(key),
                 None => keys::default_key_file(&archive),
             },
+            bindings: self.bindings.as_ref().map(|file| base.join(file)),
             archive,
             output,
             settings: self,
             reproduce,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }

@@ -1,0 +1,239 @@
+//! What becomes of each value of a request: which response it is bound to, or why
+//! it is sent as it was recorded.
+//!
+//! Rules of a bindings file go before everything; without one, `correlate` finds
+//! the producer. A value that stands inside of a bound one is not bound beside it.
+
+use std::collections::HashMap;
+
+use crate::capture::{Capture, Value};
+use crate::collect::Use;
+use crate::correlate::{Found, Producer, Producers};
+use crate::model::{BindReason, Binding, Kept, KeptReason};
+use crate::options::{PlanOptions, UnboundRule};
+use crate::rules::{BindingRule, RuleAction};
+
+/// Binds the requests of a capture, which is gone through in time.
+pub(crate) struct Binder<'a> {
+    capture: &'a Capture,
+    /// For each value, whether it is an identity's that several clients have.
+    shared: &'a [bool],
+    options: &'a PlanOptions,
+    producers: Producers,
+    offers: Offers,
+}
+
+/// What became of a request's values.
+#[derive(Default)]
+pub(crate) struct Bound {
+    /// With each binding its producer and the tag of what that produces.
+    pub bindings: Vec<(Binding, (Producer, u64))>,
+    /// The first leaf that must be bound and can't.
+    pub missing: Option<String>,
+    /// The others, where reasons are asked for.
+    pub kept: Vec<Kept>,
+}
+
+/// Where a leaf takes its value from, or why from nowhere.
+enum Decision {
+    From(Producer, u64, BindReason),
+    Kept(KeptReason),
+}
+
+impl<'a> Binder<'a> {
+    /// Nothing is passed yet.
+    pub fn new(capture: &'a Capture, shared: &'a [bool], options: &'a PlanOptions) -> Binder<'a> {
+        Binder {
+            capture,
+            shared,
+            options,
+            producers: Producers::new(capture),
+            offers: Offers::default(),
+        }
+    }
+
+    /// Takes up what the response at `position` has.
+    pub fn pass(&mut self, position: u32, session: u32, fired: bool) {
+        self.producers.add(self.capture, position, session, fired);
+        if !fired {
+            return;
+        }
+        for offer in self.capture.offers(position as usize) {
+            let path = offer.path;
+            let producer = Producer { position, path };
+            self.offers.add(offer.rule, session, offer.tag, producer);
+        }
+    }
+
+    /// Binds what can be bound; `lossy` says that a response of the session was
+    /// lost, or came before the capture.
+    pub fn bind(&mut self, position: u32, session: u32, lossy: bool) -> Bound {
+        let mut bound = Bound::default();
+        if !self.options.correlate {
+            return bound;
+        }
+        let capture = self.capture;
+        for (used, value) in capture.uses(position as usize) {
+            match self.decide(used, value, session, lossy) {
+                Decision::From(producer, tag, reason) => {
+                    let binding = binding(capture, used, producer, reason);
+                    bound.bindings.push((binding, (producer, tag)));
+                }
+                Decision::Kept(reason) => {
+                    let path = capture.names.text(used.path);
+                    if self.is_lack(reason) && bound.missing.is_none() {
+                        bound.missing = Some(path.to_owned());
+                    }
+                    self.keep(&mut bound, path, reason);
+                }
+            }
+        }
+        for within in leave_outermost(&mut bound.bindings) {
+            self.keep(&mut bound, &within, KeptReason::WithinBound);
+        }
+        for (path, reason) in capture.passed_over(position as usize) {
+            self.keep(&mut bound, capture.names.text(*path), *reason);
+        }
+        bound
+    }
+
+    fn decide(&mut self, used: &Use, value: Value, session: u32, lossy: bool) -> Decision {
+        let capture = self.capture;
+        let rule = usize::from(used.rule)
+            .checked_sub(1)
+            .and_then(|index| self.options.bindings.get(index));
+        match rule {
+            Some(rule) if rule.action != RuleAction::Forbid => {
+                return self.by_rule(rule, used, session);
+            }
+            Some(BindingRule { producer: None, .. }) => {
+                return Decision::Kept(KeptReason::Forbidden);
+            }
+            _ => (),
+        }
+        let facts = capture.names.facts(used.path);
+        if !facts.uses {
+            return Decision::Kept(KeptReason::Protocol);
+        }
+        let found = self.producers.find(capture, value, session, facts.token);
+        match found {
+            Found::Producer(producer, _) if self.is_forbidden(used, producer) => {
+                Decision::Kept(KeptReason::Forbidden)
+            }
+            Found::Producer(producer, reason) => {
+                Decision::From(producer, capture.tags[value as usize], reason)
+            }
+            Found::SkippedProducer => Decision::Kept(KeptReason::ProducerNotFired),
+            Found::Nothing(reason) => {
+                let is_lost = facts.token
+                    && capture.shapes[value as usize].token()
+                    && !self.shared[value as usize]
+                    && lossy;
+                Decision::Kept(if is_lost {
+                    KeptReason::BeforeCapture
+                } else {
+                    reason
+                })
+            }
+        }
+    }
+
+    fn by_rule(&self, rule: &BindingRule, used: &Use, session: u32) -> Decision {
+        let (tag, reason, unmet) = match rule.action {
+            RuleAction::Pin => (Some(used.tag), BindReason::Pinned, KeptReason::PinUnmet),
+            _ => (None, BindReason::Added, KeptReason::AddUnmet),
+        };
+        match self.offers.find(used.rule, session, tag) {
+            Some((producer, tag)) => Decision::From(producer, tag, reason),
+            None => Decision::Kept(unmet),
+        }
+    }
+
+    /// True when the rule about a leaf forbids this producer.
+    fn is_forbidden(&self, used: &Use, producer: Producer) -> bool {
+        let offers = self.capture.offers(producer.position as usize);
+        let is_it = |rule: u8, path: u32| rule == used.rule && path == producer.path;
+        offers.iter().any(|offer| is_it(offer.rule, offer.path))
+    }
+
+    /// True when a request that lacks a value for this reason is unbound.
+    fn is_lack(&self, reason: KeptReason) -> bool {
+        let must = matches!(
+            reason,
+            KeptReason::ProducerNotFired | KeptReason::BeforeCapture | KeptReason::PinUnmet
+        );
+        must && self.options.unbound == UnboundRule::Skip
+    }
+
+    fn keep(&self, bound: &mut Bound, path: &str, reason: KeptReason) {
+        if self.options.explain {
+            bound.kept.push(Kept {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+    }
+}
+
+/// The newest responses that rules name as producers, with the tags of what they
+/// produce.
+#[derive(Debug, Default)]
+struct Offers(HashMap<Wanted, (Producer, u64)>);
+
+/// A rule, a session (or any), and a value (or any).
+type Wanted = (u8, Option<u32>, Option<u64>);
+
+impl Offers {
+    fn add(&mut self, rule: u8, session: u32, tag: u64, producer: Producer) {
+        for session in [Some(session), None] {
+            for value in [Some(tag), None] {
+                self.0.insert((rule, session, value), (producer, tag));
+            }
+        }
+    }
+
+    /// The newest of the session, else of any.
+    fn find(&self, rule: u8, session: u32, tag: Option<u64>) -> Option<(Producer, u64)> {
+        let here = self.0.get(&(rule, Some(session), tag));
+        here.or_else(|| self.0.get(&(rule, None, tag))).copied()
+    }
+}
+
+fn binding(capture: &Capture, used: &Use, producer: Producer, reason: BindReason) -> Binding {
+    Binding {
+        producer: producer.position,
+        producer_path: capture.names.text(producer.path).to_owned(),
+        part: used.part,
+        path: capture.names.text(used.path).to_owned(),
+        start: used.start,
+        len: used.len,
+        encoding: used.encoding,
+        reason,
+    }
+}
+
+/// Of spans that overlap (a token, and a claim inside it) leaves the longest, since
+/// only one of them can be replaced; gives the paths of the others.
+fn leave_outermost<T>(bound: &mut Vec<(Binding, T)>) -> Vec<String> {
+    let mut kept: Vec<(Binding, T)> = Vec::with_capacity(bound.len());
+    let mut within = Vec::new();
+    for (new, product) in bound.drain(..) {
+        let overlaps = |old: &Binding| {
+            old.part == new.part
+                && old.start < new.start.saturating_add(new.len)
+                && new.start < old.start.saturating_add(old.len)
+        };
+        if kept
+            .iter()
+            .any(|(old, _)| overlaps(old) && old.len >= new.len)
+        {
+            within.push(new.path);
+            continue;
+        }
+        let inner = kept.extract_if(.., |(old, _)| overlaps(old));
+        within.extend(inner.map(|(old, _)| old.path));
+        kept.push((new, product));
+    }
+    *bound = kept;
+    within
+}

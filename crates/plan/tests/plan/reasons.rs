@@ -1,0 +1,192 @@
+//! Why a value is bound or kept, and what rules of a bindings file change.
+
+use expect_test::{Expect, expect};
+use twintap_plan::{BindingRule, PlanOptions};
+
+use crate::dsl::{capture, plan_of, render_reasons};
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    check_with(PlanOptions::default(), text, expected);
+}
+
+#[track_caller]
+fn check_with(options: PlanOptions, text: &str, expected: Expect) {
+    let text = text
+        .replace("$A", "a1b2c3d4e5f60718293a4b5c6d7e8f90")
+        .replace("$T", "q8Zr2LmX7vKc0PdW5nJt")
+        .replace("$ID", "ord_5d41402abc4b2a76");
+    let options = PlanOptions {
+        explain: true,
+        ..options
+    };
+    expected.assert_eq(&render_reasons(&plan_of(&capture(&text), &options)));
+}
+
+/// Rules as JSON, which is YAML too.
+#[track_caller]
+fn rules(json: &str) -> PlanOptions {
+    let bindings: Vec<BindingRule> = serde_json::from_str(json).expect("sound rules");
+    PlanOptions {
+        bindings,
+        ..PlanOptions::default()
+    }
+}
+
+#[test]
+fn every_decision_has_its_reason() {
+    check(
+        "0 f1 POST /login json./user=somebody1@example.org -> 2 set-cookie.sid=$A json./id=$ID
+         10 f1 GET /checkout?q=checkout&n=7 cookie.sid=$A header.accept=application/json -> 12
+         20 f1 POST /again json./user=somebody1@example.org -> 22",
+        expect![[r#"
+            0 json./user=no_producer path.0=short
+            1 cookie.sid<-0 same_session path.0=words query.q=words query.n=short header.accept=protocol
+            2 json./user=client_made path.0=short
+        "#]],
+    );
+}
+
+#[test]
+fn bindings_across_sessions_say_how_they_were_found() {
+    check(
+        "0 f1 POST /orders -> 2 json./id=$ID
+         10 f2 GET /orders/$ID -> 12
+         20 f3 GET /orders -> 22 json./0/id=$ID
+         30 f4 GET /orders/$ID -> 32",
+        expect![[r#"
+            0 path.0=words
+            1 path.1<-0 only_session path.0=words
+            2 path.0=words
+            3 path.1<-0 made_there path.0=words
+        "#]],
+    );
+    check(
+        "0 f1 GET /list -> 2 json./0/id=$ID
+         10 f2 GET /list -> 12 json./0/id=$ID
+         20 f3 GET /orders/$ID -> 22",
+        expect![[r#"
+            0 path.0=short
+            1 path.0=short
+            2 path.0=words path.1=ambiguous
+        "#]],
+    );
+}
+
+#[test]
+fn what_makes_a_request_unbound_is_said() {
+    check(
+        "0 f1 !began POST /orders cookie.sid=$A -> 2 json./id=$ID
+         10 f1 GET /orders/$ID -> 12",
+        expect![[r#"
+            0 unbound path.0=words cookie.sid=before_capture
+            1 unbound path.0=words path.1=producer_not_fired
+        "#]],
+    );
+}
+
+#[test]
+fn without_correlation_all_is_sent_as_recorded() {
+    let options = PlanOptions {
+        correlate: false,
+        ..PlanOptions::default()
+    };
+    check_with(
+        options,
+        "0 f1 POST /orders cookie.sid=$A -> 2 json./id=$ID
+         10 f1 GET /orders/$ID -> 12",
+        expect![[r#"
+            0
+            1
+        "#]],
+    );
+}
+
+#[test]
+fn a_leaf_can_be_forbidden() {
+    let text = "0 f1 POST /orders -> 2 json./id=$ID
+                10 f1 GET /orders/$ID -> 12
+                20 f1 GET /parts/$ID -> 22";
+    check_with(
+        rules(r#"[{"action": "forbid", "consumer": {"path": "/orders/*", "leaf": "path.*"}}]"#),
+        text,
+        expect![[r#"
+            0 path.0=words
+            1 path.0=forbidden path.1=forbidden
+            2 path.1<-0 same_session path.0=short
+        "#]],
+    );
+    // Only what comes from there.
+    check_with(
+        rules(
+            r#"[{"action": "forbid", "consumer": {"leaf": "path.1"},
+                 "producer": {"method": "POST", "path": "/orders", "leaf": "json./id"}}]"#,
+        ),
+        text,
+        expect![[r#"
+            0 path.0=words
+            1 path.0=words path.1=forbidden
+            2 path.1=forbidden path.0=short
+        "#]],
+    );
+    check_with(
+        rules(
+            r#"[{"action": "forbid", "consumer": {"leaf": "path.1"},
+                 "producer": {"method": "PUT", "leaf": "json./id"}}]"#,
+        ),
+        text,
+        expect![[r#"
+            0 path.0=words
+            1 path.1<-0 same_session path.0=words
+            2 path.1<-0 same_session path.0=short
+        "#]],
+    );
+}
+
+#[test]
+fn a_leaf_can_be_pinned() {
+    let pin = r#"[{"action": "pin", "consumer": {"method": "GET", "path": "/items/*", "leaf": "path.1"},
+                   "producer": {"path": "/new", "leaf": "json./nr"}}]"#;
+    check_with(
+        rules(pin),
+        "0 f1 POST /new -> 2 json./nr=#41
+         10 f1 POST /new -> 12 json./nr=#42
+         20 f1 GET /items/41?page=2 -> 22 json./nr=#41
+         30 f1 GET /items/42 -> 32",
+        expect![[r#"
+            0 path.0=short
+            1 path.0=short
+            2 path.1<-0 pinned path.0=short query.page=short
+            3 path.1<-1 pinned path.0=short
+        "#]],
+    );
+    check_with(
+        rules(pin),
+        "0 f1 POST /new -> 2 json./nr=#41
+         10 f1 GET /items/43 -> 12",
+        expect![[r#"
+            0 path.0=short
+            1 unbound path.1=pin_unmet path.0=short
+        "#]],
+    );
+}
+
+#[test]
+fn a_binding_can_be_added() {
+    check_with(
+        rules(
+            r#"[{"action": "add", "consumer": {"path": "/pay", "leaf": "header.x-proof"},
+                 "producer": {"path": "/challenge", "leaf": "json./nonce"}}]"#,
+        ),
+        "0 f1 GET /challenge -> 2 json./nonce=abc
+         5 f2 GET /challenge -> 7 json./nonce=def
+         10 f1 POST /pay header.x-proof=anything -> 12
+         20 f3 POST /pay header.x-proof=anything -> 22",
+        expect![[r#"
+            0 path.0=words
+            1 path.0=words
+            2 header.x-proof<-0 added path.0=short
+            3 header.x-proof<-1 added path.0=short
+        "#]],
+    );
+}
