@@ -1,14 +1,10 @@
 //! Names of irregularities of messages.
 
+use crate::maybe::Rare;
+
 /// Names of irregularities, each once. Mostly there are none, and then it takes one word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags(
-    #[expect(
-        clippy::box_collection,
-        reason = "idle flows have several of these, and a Vec is three words"
-    )]
-    Option<Box<Vec<&'static str>>>,
-);
+pub(crate) struct Flags(Rare<Vec<&'static str>>);
 
 impl Flags {
     pub fn set(&mut self, flag: &'static str) {

@@ -1,4 +1,4 @@
-//! Numbers that may be absent, in no more memory than the numbers.
+//! Things that may be absent, in little memory where they are.
 
 /// For fields that every idle flow has. The largest number stands for absence: no offset gets
 /// there.
@@ -54,3 +54,6 @@ impl From<Option<u32>> for Maybe32 {
         number.map_or(Maybe32::NONE, Maybe32::from)
     }
 }
+
+/// What is mostly absent, and takes one word then: a collection alone takes three or four.
+pub(crate) type Rare<T> = Option<Box<T>>;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::frame::MIN_MAX_FRAME;
 use crate::flags::Flags;
+use crate::maybe::Rare;
 
 /// More settings than this are never waited for: a peer that does not acknowledge them is broken.
 const MAX_PENDING: usize = 16;
@@ -48,7 +49,7 @@ impl Settings {
 pub(super) struct Announced {
     in_force: Settings,
     /// None of them, mostly: then it takes one word.
-    pending: Option<Box<VecDeque<Settings>>>,
+    pending: Rare<VecDeque<Settings>>,
     /// None of them was missed.
     is_known: bool,
 }

@@ -4,7 +4,7 @@ use super::frame::{self, Header};
 use super::hpack::Decoder;
 use super::settings::Announced;
 use crate::flags::Flags;
-use crate::maybe::Maybe32;
+use crate::maybe::{Maybe32, Rare};
 use crate::time::Timestamp;
 
 /// The largest header table that is held, in each direction.
@@ -73,13 +73,7 @@ pub(super) struct OpenBlock {
 
 /// Bytes that wait for others. Mostly there are none, and then it takes one word.
 #[derive(Debug, Default)]
-pub(super) struct Held(
-    #[expect(
-        clippy::box_collection,
-        reason = "an idle connection has two of these, and a Vec is three words"
-    )]
-    Option<Box<Vec<u8>>>,
-);
+pub(super) struct Held(Rare<Vec<u8>>);
 
 impl Held {
     pub fn bytes(&self) -> &[u8] {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Fault;
-use crate::maybe::Maybe32;
+use crate::maybe::{Maybe32, Rare};
 
 /// Appendix A, from index 1.
 pub(super) const STATIC: [(&str, &str); 61] = [
@@ -111,7 +111,7 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Table {
     /// The newest first. An empty table takes one word for them.
-    entries: Option<Box<VecDeque<Entry>>>,
+    entries: Rare<VecDeque<Entry>>,
     /// Their sizes, or the least that those can be.
     bytes: u32,
     /// The size that the encoder set; None when that may have been missed.
