@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::collect::{Collected, Item, Names, Offer, Span, Use};
 use crate::model::KeptReason;
+use crate::resource::{Derivation, Touch};
 use crate::shape::Shape;
 
 /// The collected exchanges, in the order of their requests' first bytes.
@@ -24,6 +25,7 @@ pub(crate) struct Capture {
     pub tags: Vec<u64>,
     /// For each value what kind it is.
     pub shapes: Vec<Shape>,
+    resources: Derivation,
 }
 
 /// A value that some request shows: an index that link tags are sorted by.
@@ -47,6 +49,7 @@ impl Capture {
             passed_over,
             names,
             flows,
+            resources,
             ..
         } = collected;
         let mut tags: Vec<u64> = uses.iter().map(|used| used.tag).collect();
@@ -85,7 +88,18 @@ impl Capture {
             passed_over,
             tags,
             shapes,
+            resources,
         }
+    }
+
+    /// The resources that an item touches.
+    pub fn touches(&self, position: usize) -> &[Touch] {
+        self.items[position].touches.of(&self.resources.touches)
+    }
+
+    /// The name of a resource for people, by [`Touch::name`].
+    pub fn resource_name(&self, name: u32) -> &str {
+        self.resources.names.get(name)
     }
 
     /// The request leaves of an item, with their values.

@@ -12,6 +12,7 @@ use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 use crate::model::KeptReason;
 use crate::names::{NameFacts, facts_of};
 use crate::options::PlanOptions;
+use crate::resource::Derivation;
 use crate::rules::BindingRule;
 use crate::shape::{LEAST_CHARS, Shape};
 
@@ -35,6 +36,8 @@ pub(crate) struct Collected {
     pub names: Names,
     pub flows: Interner<(Arc<str>, u64, FlowId)>,
     pub servers: Interner<SocketAddr>,
+    /// The resources that items touch; an item has a range of them.
+    pub resources: Derivation,
     /// The values that requests use, where they were noted beforehand.
     noted: Option<HashSet<u64>>,
 }
@@ -60,6 +63,7 @@ pub(crate) struct Item {
     pub products: Span,
     pub offers: Span,
     pub passed_over: Span,
+    pub touches: Span,
     pub response: MessageState,
     /// The request can be sent again as it was.
     pub fireable: bool,
@@ -177,6 +181,7 @@ impl Collected {
             passed_over,
             offers: self.keep_offers(&record.response.leaves, head, options),
             products: self.keep_products(&record.response.leaves, response.head.as_ref()),
+            touches: self.resources.add(record),
             response: response.state,
             fireable,
             filtered,
@@ -371,6 +376,15 @@ impl<T> Default for Interner<T> {
         Interner {
             indexes: HashMap::new(),
             values: Vec::new(),
+        }
+    }
+}
+
+impl Interner<Arc<str>> {
+    pub fn intern_str(&mut self, text: &str) -> u32 {
+        match self.indexes.get(text) {
+            Some(known) => *known,
+            None => self.intern(Arc::from(text)),
         }
     }
 }

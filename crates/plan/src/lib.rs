@@ -3,8 +3,9 @@
 //! [`Planner`] takes the recorded exchanges and makes a [`Plan`]. In this order:
 //! which exchanges are internal (`entry`), which values tell clients apart
 //! (`identity`), which exchanges are one session (`session`), which response made
-//! what a request uses (`correlate`, `bind`), and what is fired when and after what
-//! (`schedule`). Nothing here reads a clock or does I/O.
+//! what a request uses (`correlate`, `bind`), which exchanges touch one resource
+//! (`resource`), and what is fired when and after what (`schedule`). Nothing here reads
+//! a clock or does I/O.
 #![forbid(unsafe_code)]
 
 mod bind;
@@ -15,6 +16,7 @@ mod entry;
 mod identity;
 mod names;
 mod planner;
+mod resource;
 mod schedule;
 mod session;
 mod shape;
@@ -26,10 +28,10 @@ pub mod rules;
 pub mod summary;
 
 pub use model::{
-    BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, SessionInfo,
-    SkipReason, Wait, WaitReason,
+    BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, Race,
+    SessionInfo, SkipReason, Wait, WaitReason,
 };
-pub use options::{EntryRule, Filter, PlanOptions, UnboundRule};
+pub use options::{EntryRule, Filter, OrderRule, PlanOptions, UnboundRule};
 pub use planner::Planner;
 pub use rules::{BindingRule, Place, RuleAction};
 pub use summary::PlanSummary;

@@ -33,6 +33,10 @@ pub struct PlannedRequest {
     pub send_ns: u64,
     /// Earlier requests whose outcome it waits for.
     pub waits: Vec<Wait>,
+    /// Requests against which the recording leaves its order open, though it could
+    /// see what they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub races: Vec<Race>,
     /// Values that the twin's own answers replace.
     pub bindings: Vec<Binding>,
     /// Response leaves of this exchange (by path) that later requests use.
@@ -69,6 +73,17 @@ pub struct Wait {
     pub reason: WaitReason,
 }
 
+/// A request that writes what another one touches, at the same time: which of them
+/// the service took first is not known, and need not be the same at a twin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Race {
+    /// Position in [`Plan::requests`] of the one that writes: one that overlapped the
+    /// racing request, or one of several before it that overlapped each other.
+    pub request: u32,
+    /// What both touch, for people: `order/*`, `/orders`.
+    pub resource: String,
+}
+
 /// Why a request waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +94,9 @@ pub enum WaitReason {
     Connection,
     /// The client provably had the other's response.
     ClientHad,
+    /// Both touch one resource, one of them writes, and the other had ended before
+    /// this one began.
+    Resource,
 }
 
 /// One value of a request that an earlier response produced.

@@ -36,6 +36,11 @@ pub struct PlanOptions {
     /// Says of every value that is not bound why, in
     /// [`PlannedRequest::kept`](crate::PlannedRequest::kept).
     pub explain: bool,
+    /// Which recorded order a run keeps, beyond that of values and connections.
+    pub order: OrderRule,
+    /// How many [`Resource`](crate::WaitReason::Resource) waits one request has at
+    /// most; those that ended last are kept.
+    pub max_resource: usize,
 }
 
 impl Default for PlanOptions {
@@ -51,6 +56,8 @@ impl Default for PlanOptions {
             correlate: true,
             bindings: Vec::new(),
             explain: false,
+            order: OrderRule::default(),
+            max_resource: 8,
         }
     }
 }
@@ -142,6 +149,21 @@ pub enum UnboundRule {
     /// It is fired as it was recorded: right where the twins' state holds the
     /// sessions that were open when the capture began.
     Fire,
+}
+
+/// Which recorded order a run keeps. Values are waited for, and requests of one
+/// connection follow each other, in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderRule {
+    /// What a session's client provably had, and across sessions what touches one
+    /// resource of which one of the two writes.
+    #[default]
+    Resource,
+    /// What a session's client provably had.
+    Session,
+    /// No other.
+    None,
 }
 
 /// The path of a target in origin or absolute form (RFC 9112, section 3.2).

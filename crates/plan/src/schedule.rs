@@ -1,7 +1,7 @@
 //! What is fired, when, and after what.
 //!
 //! Requests and the ends of responses are gone through in time. A request has
-//! three kinds of waits:
+//! four kinds of waits:
 //! - for each producer that it binds to;
 //! - for the last request before it on its flow, unless it was sent before that
 //!   one's response had ended (pipelined);
@@ -12,6 +12,9 @@
 //!   several boots, by more than their clocks' uncertainty. Of these only such as no other of them waited for: a response is
 //!   left out when another exchange in the set began after the client had it, since
 //!   that one waited for it. What remains is what was under way side by side.
+//!
+//! - where sessions are ordered by resource, for what touched a resource of its before
+//!   it began (`resource`), unless it waits for that anyway, through others.
 //!
 //! Requests that are not fired wait for nothing, and nothing waits for them.
 
@@ -26,9 +29,13 @@ use crate::bind::{Binder, Bound};
 use crate::capture::Capture;
 use crate::collect::Item;
 use crate::correlate::Producer;
-use crate::model::{Binding, Plan, PlannedRequest, Produced, SkipReason, Wait, WaitReason};
-use crate::options::PlanOptions;
+use crate::model::{Binding, Plan, PlannedRequest, Produced, Race, SkipReason, Wait, WaitReason};
+use crate::options::{OrderRule, PlanOptions};
+use crate::resource::Resources;
 use crate::session::Sessions;
+
+/// How many waits are followed to see whether one is needed.
+const MOST_LOOKED_AT: usize = 32;
 
 /// Makes the plan; `shared` tells of each value whether it is an identity's that
 /// several clients have.
@@ -94,6 +101,9 @@ struct Sweep<'a> {
     /// For each flow the last request on it that is fired.
     last_on_flow: Vec<Option<u32>>,
     fronts: Vec<Front>,
+    resources: Resources,
+    /// For each item, true once its session's client provably had its response.
+    was_had: Vec<bool>,
     /// For each session: a response that was lost may have made what is missing.
     lossy: Vec<bool>,
 }
@@ -186,6 +196,13 @@ impl<'a> Sweep<'a> {
             had: Timeline::of(had),
             last_on_flow: vec![None; capture.flows],
             fronts: sessions.infos.iter().map(|_| Front::default()).collect(),
+            resources: Resources::new(
+                capture,
+                sessions,
+                options.max_resource,
+                options.clock_uncertainty_ns,
+            ),
+            was_had: vec![false; capture.items.len()],
             lossy: sessions
                 .infos
                 .iter()
@@ -199,14 +216,20 @@ impl<'a> Sweep<'a> {
         while let Some((_, position)) = self.ends.next_before(now_ns) {
             if !self.capture.internal[position as usize] {
                 let session = self.sessions.of[position as usize];
-                let fired = self.requests[position as usize].skip.is_none();
+                let request = &mut self.requests[position as usize];
+                let fired = request.skip.is_none();
                 self.binder.pass(position, session, fired);
+                if fired {
+                    self.resources
+                        .end(self.capture, position, &mut request.races);
+                }
             }
         }
         while let Some((had_ns, position)) = self.had.next_before(now_ns) {
             if self.requests[position as usize].skip.is_some() {
                 continue;
             }
+            self.was_had[position as usize] = true;
             let start_ns = self.capture.items[position as usize].start_ns;
             let front = &mut self.fronts[self.sessions.of[position as usize] as usize];
             front.latest_start_ns = front.latest_start_ns.max(start_ns);
@@ -251,12 +274,14 @@ impl<'a> Sweep<'a> {
             self.lossy[session as usize] |= item.lossy;
         }
         let mut waits = Vec::new();
+        let mut races = Vec::new();
         if skip.is_none() {
             for (binding, product) in bound.bindings {
                 bindings.push(binding);
                 self.produced.push(product);
             }
             waits = self.waits(position, session, item, &bindings);
+            self.order(position, &mut waits, &mut races);
             self.last_on_flow[item.flow as usize] = Some(position);
         }
         self.requests.push(PlannedRequest {
@@ -266,6 +291,7 @@ impl<'a> Sweep<'a> {
             due_ns: 0,
             send_ns: item.send_ns,
             waits,
+            races,
             bindings,
             produces: Vec::new(),
             skip,
@@ -297,6 +323,9 @@ impl<'a> Sweep<'a> {
                 add(&mut waits, previous, WaitReason::Connection);
             }
         }
+        if self.options.order == OrderRule::None {
+            return waits;
+        }
         let front = &self.fronts[session as usize];
         let had = front
             .had
@@ -309,7 +338,52 @@ impl<'a> Sweep<'a> {
             debug_assert!(*had < position, "what the client had began before");
             add(&mut waits, *had, WaitReason::ClientHad);
         }
-        waits.sort_unstable_by_key(|wait| wait.request);
         waits
+    }
+
+    /// Adds waits for what touched a resource before, and what the request races with.
+    fn order(&mut self, position: u32, waits: &mut Vec<Wait>, races: &mut Vec<Race>) {
+        let before = self.resources.begin(self.capture, position, races);
+        if self.options.order == OrderRule::Resource {
+            let mut room = self.options.max_resource;
+            for request in before {
+                if room == 0 {
+                    break;
+                }
+                if !self.is_waited_for(position, request, waits) {
+                    let reason = WaitReason::Resource;
+                    waits.push(Wait { request, reason });
+                    room -= 1;
+                }
+            }
+        }
+        waits.sort_unstable_by_key(|wait| wait.request);
+    }
+
+    /// Whether the request at `position` waits for `other` already: on its connection,
+    /// as what its client had, or through those for which it waits.
+    fn is_waited_for(&self, position: u32, other: u32, waits: &[Wait]) -> bool {
+        let of = |position: u32| {
+            let item = &self.capture.items[position as usize];
+            (item.flow, self.sessions.of[position as usize])
+        };
+        let ((flow, session), (other_flow, other_session)) = (of(position), of(other));
+        if flow == other_flow || session == other_session && self.was_had[other as usize] {
+            return true;
+        }
+        let mut looked_at = 0;
+        let mut ahead: Vec<u32> = waits.iter().map(|wait| wait.request).collect();
+        while let Some(next) = ahead.pop() {
+            if next == other {
+                return true;
+            }
+            looked_at += 1;
+            // Edges point back, so that what is earlier leads to no `other`.
+            if next > other && looked_at <= MOST_LOOKED_AT {
+                let waits = &self.requests[next as usize].waits;
+                ahead.extend(waits.iter().map(|wait| wait.request));
+            }
+        }
+        false
     }
 }

@@ -30,6 +30,8 @@ pub struct PlanSummary {
     pub bindings: u64,
     /// Those of them whose producer is in another session.
     pub cross_session_bindings: u64,
+    /// Requests whose order against another the recording leaves open.
+    pub racing: u64,
     /// Waits by reason.
     pub waits: BTreeMap<WaitReason, u64>,
     /// Due time of the last request that is fired, in nanoseconds from T0.
@@ -64,6 +66,7 @@ impl Plan {
                 let producer = &self.requests[binding.producer as usize];
                 summary.cross_session_bindings += u64::from(producer.session != request.session);
             }
+            summary.racing += u64::from(!request.races.is_empty());
             for wait in &request.waits {
                 *summary.waits.entry(wait.reason).or_default() += 1;
             }

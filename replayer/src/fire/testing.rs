@@ -24,6 +24,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             due_ns,
             send_ns: 0,
             waits: Vec::new(),
+            races: Vec::new(),
             bindings: Vec::new(),
             produces: Vec::new(),
             skip: None,

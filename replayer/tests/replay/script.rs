@@ -219,6 +219,7 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         due_ns: due_ms * 1_000_000,
         send_ns: 0,
         waits: Vec::new(),
+        races: Vec::new(),
         bindings: Vec::new(),
         produces: Vec::new(),
         skip: None,

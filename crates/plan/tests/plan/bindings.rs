@@ -165,7 +165,7 @@ fn a_value_of_many_sessions_binds_where_it_was_made() {
          20 f3 GET /orders/$ID -> 22",
         expect![[r#"
             0 0ms f1.0 A
-            1 10ms f2.0 B
+            1 10ms f2.0 B after 0(resource)
             2 20ms f3.0 C after 0(binding) path.1<-0:json./id
         "#]],
     );

@@ -12,7 +12,8 @@
 //!   was seen in part, `!unseen` one that was not seen, `!dropped` a body that the
 //!   policy dropped, `!http2` of that protocol, `index=N` the place in the flow.
 //! - Without `->` there is no response; `END?` is one that was seen in part.
-//! - A leaf is `PATH=VALUE`, `PATH=#VALUE` for a JSON literal. What follows `;` in
+//! - A leaf is `PATH=VALUE`, `PATH=#VALUE` for a JSON literal, `location=/a/17` all
+//!   of a Location. What follows `;` in
 //!   a Set-Cookie's value are its attributes. The target's leaves are made of it.
 
 use std::fmt::Write;
@@ -115,8 +116,13 @@ pub fn render(plan: &Plan) -> String {
                 WaitReason::Binding => "binding",
                 WaitReason::Connection => "connection",
                 WaitReason::ClientHad => "had",
+                WaitReason::Resource => "resource",
             };
             write!(line, " after {}({reason})", wait.request).expect("a String takes all");
+        }
+        for race in &request.races {
+            let (request, resource) = (race.request, &race.resource);
+            write!(line, " races {request}({resource})").expect("a String takes all");
         }
         for binding in &request.bindings {
             let producer = &binding.producer;
@@ -335,6 +341,8 @@ impl Parts {
         } else if let Some(name) = path.strip_prefix("header.") {
             let (name, scheme) = name.split_once('.').unwrap_or((name, ""));
             self.field(name, scheme, path, value);
+        } else if path == "location" {
+            self.location(value);
         } else if path.starts_with("location.") {
             self.field("location", "/", path, value);
         } else {
@@ -358,6 +366,19 @@ impl Parts {
             .push(Field::new(Bytes::copy_from_slice(name.as_bytes()), field));
         let value = value.split(';').next().unwrap_or(value);
         self.push(part, path.to_owned(), before.len(), value);
+    }
+
+    /// A Location of words and ids.
+    fn location(&mut self, target: &str) {
+        let part = Part::Field(self.fields.len() as u32);
+        let value = Bytes::copy_from_slice(target.as_bytes());
+        self.fields
+            .push(Field::new(Bytes::from_static(b"location"), value));
+        let mut at = 1;
+        for (index, segment) in target.split('/').skip(1).enumerate() {
+            self.push(part, format!("location.path.{index}"), at, segment);
+            at += segment.len() + 1;
+        }
     }
 
     fn push(&mut self, part: Part, path: String, start: usize, value: &str) {

@@ -5,5 +5,6 @@ mod dsl;
 mod entry;
 mod properties;
 mod reasons;
+mod resources;
 mod schedule;
 mod sessions;

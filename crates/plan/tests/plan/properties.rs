@@ -44,6 +44,7 @@ fn line() -> impl Strategy<Value = String> {
         "header.x-api-key",
         "header.x-csrf-token",
         "json./id",
+        "json./item_id",
     ]);
     let response = leaves(&[
         "set-cookie.sid",
@@ -54,12 +55,12 @@ fn line() -> impl Strategy<Value = String> {
         "header.etag",
     ]);
     (
-        (0u32..60, 1u8..8, options, 0usize..3, value()),
+        (0u32..60, 1u8..8, options, 0usize..4, value()),
         (request, 0u32..30, 0usize..4, response),
     )
         .prop_map(
             |((start, flow, options, method, id), (request, took, ending, response))| {
-                let method = ["GET", "POST", "CONNECT"][method];
+                let method = ["GET", "POST", "CONNECT", "PUT"][method];
                 let head = format!("{start} f{flow} {options} {method} /items/{id} {request}");
                 match ending {
                     0 => head,
@@ -85,6 +86,11 @@ fn options() -> impl Strategy<Value = PlanOptions> {
 /// Checks what every plan of `records` must have.
 fn hold(plan: &Plan, records: &[Recorded]) {
     assert_eq!(plan.requests.len(), records.len());
+    let ends: HashMap<_, _> = records
+        .iter()
+        .map(|(record, _)| &record.exchange)
+        .map(|exchange| (exchange.id.clone(), exchange.response.last_byte))
+        .collect();
     let mut sessions_of = HashMap::new();
     for (session, index) in plan.sessions.iter().zip(0u32..) {
         assert!(session.requests.is_sorted());
@@ -116,6 +122,16 @@ fn hold(plan: &Plan, records: &[Recorded]) {
             if wait.reason == WaitReason::Connection {
                 assert_eq!(awaited.flow, request.flow);
             }
+            if wait.reason == WaitReason::Resource {
+                let start_ns = plan.capture_start.0 + request.due_ns;
+                let end_ns = ends[&awaited.exchange].0;
+                assert!(end_ns < start_ns, "a resource's order is the recorded one");
+            }
+        }
+        for race in &request.races {
+            let writer = &plan.requests[race.request as usize];
+            assert_eq!(writer.skip, None, "what is raced with is fired");
+            assert_ne!(writer.flow, request.flow, "a connection keeps its order");
         }
         for binding in &request.bindings {
             let producer = &plan.requests[binding.producer as usize];

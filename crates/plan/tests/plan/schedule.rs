@@ -334,6 +334,7 @@ fn a_summary_adds_up() {
             began_before_capture: 1,
             bindings: 1,
             cross_session_bindings: 0,
+            racing: 0,
             waits: {
                 Binding: 1,
             },
