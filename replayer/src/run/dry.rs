@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use twintap_plan::{Plan, PlanSummary};
+use twintap_plan::{Plan, PlanSummary, WaitReason};
 
 use super::file::RunFile;
 use crate::fire::Target;
@@ -65,6 +65,16 @@ impl DryRun {
         line("  began before", before.to_string());
         line("bindings", summary.bindings.to_string());
         line("waits", summary.waits.values().sum::<u64>().to_string());
+        for (reason, count) in &summary.waits {
+            let what = match reason {
+                WaitReason::Binding => "for values",
+                WaitReason::Connection => "for the connection",
+                WaitReason::ClientHad => "for what clients had",
+                WaitReason::Resource => "for resources",
+            };
+            line(&format!("  {what}"), count.to_string());
+        }
+        line("racing", summary.racing.to_string());
         let seconds = summary.duration_ns as f64 / 1e9;
         line("duration", format!("{seconds:.3} s"));
         text

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twintap_archive::Checkpoint;
-use twintap_plan::PlanSummary;
+use twintap_plan::{PlanSummary, WaitReason};
 use twintap_stream::Timestamp;
 use twintap_verdict::{
     CaptureSource, Correlation, PlanSummary as PlanFacts, Quantiles, RunFacts, Target,
@@ -92,6 +92,11 @@ fn plan_facts(plan: &PlanSummary) -> PlanFacts {
             ("fired", plan.fired),
             ("entry", plan.entry),
             ("internal", plan.internal),
+            (
+                "resource_waits",
+                plan.waits.get(&WaitReason::Resource).copied().unwrap_or(0),
+            ),
+            ("racing", plan.racing),
         ]),
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use twintap_plan::{BindingRule, EntryRule, Filter, PlanOptions, UnboundRule};
+use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, PlanOptions, UnboundRule};
 
 pub use limits::{Limits, Timeouts};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
@@ -92,6 +92,9 @@ pub struct Settings {
     /// Rules about bindings: a file of its own.
     #[serde(default)]
     pub bindings: Option<PathBuf>,
+    /// Which recorded order is kept beyond that of values and connections.
+    #[serde(default)]
+    pub order: OrderRule,
     /// How much the run may take.
     #[serde(default)]
     pub limits: Limits,
@@ -175,6 +178,7 @@ impl RunFile {
             },
             unbound: self.settings.unbound,
             correlate: self.settings.correlate,
+            order: self.settings.order,
             ..PlanOptions::default()
         }
     }

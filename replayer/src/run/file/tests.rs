@@ -71,6 +71,7 @@ fn errors_name_line_and_key_and_what_would_be_right() {
         "rewrite: {secure_cookies: no}\n",
         &["line 6", "keep", "drop"],
     );
+    check_error("order: time\n", &["line 6", "resource", "session", "none"]);
 }
 
 #[test]
