@@ -22,11 +22,13 @@ mod session;
 mod shape;
 mod union;
 
+pub mod follow;
 pub mod model;
 pub mod options;
 pub mod rules;
 pub mod summary;
 
+pub use follow::{Carried, Follower, Window};
 pub use model::{
     BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, Race,
     SessionInfo, SkipReason, Wait, WaitReason,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Identity, Plan, SkipReason, WaitReason};
+use crate::model::{Identity, Plan, PlannedRequest, SkipReason, WaitReason};
 
 /// A plan in figures: `planned` = `fired` + the sum of `skipped`, and
 /// `planned` = `entry` + `internal`.
@@ -41,11 +41,22 @@ pub struct PlanSummary {
 impl Plan {
     /// Counts what the plan has.
     pub fn summary(&self) -> PlanSummary {
-        let mut summary = PlanSummary {
-            planned: self.requests.len() as u64,
-            ..PlanSummary::default()
-        };
-        for request in &self.requests {
+        let mut summary = PlanSummary::default();
+        summary.add(0, &self.requests);
+        for session in &self.sessions {
+            *summary.sessions.entry(session.identity).or_default() += 1;
+            summary.began_before_capture += u64::from(session.began_before_capture);
+        }
+        summary
+    }
+}
+
+impl PlanSummary {
+    /// Counts more requests, the first of which is at `first`.
+    pub fn add(&mut self, first: u32, requests: &[PlannedRequest]) {
+        let summary = self;
+        summary.planned += requests.len() as u64;
+        for request in requests {
             match request.skip {
                 None => {
                     summary.fired += 1;
@@ -63,18 +74,16 @@ impl Plan {
             }
             for binding in &request.bindings {
                 summary.bindings += 1;
-                let producer = &self.requests[binding.producer as usize];
-                summary.cross_session_bindings += u64::from(producer.session != request.session);
+                let place = binding.producer.wrapping_sub(first) as usize;
+                let is_other = requests
+                    .get(place)
+                    .is_some_and(|producer| producer.session != request.session);
+                summary.cross_session_bindings += u64::from(is_other);
             }
             summary.racing += u64::from(!request.races.is_empty());
             for wait in &request.waits {
                 *summary.waits.entry(wait.reason).or_default() += 1;
             }
         }
-        for session in &self.sessions {
-            *summary.sessions.entry(session.identity).or_default() += 1;
-            summary.began_before_capture += u64::from(session.began_before_capture);
-        }
-        summary
     }
 }

@@ -3,6 +3,7 @@
 mod bindings;
 mod dsl;
 mod entry;
+mod follow;
 mod properties;
 mod reasons;
 mod resources;
