@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -25,10 +25,30 @@ struct Shared {
     speed: AtomicU64,
     /// Recorded nanoseconds to go on from, at least; 0 before a seek.
     seek_ns: AtomicU64,
+    following: Mutex<Option<Following>>,
+    /// A bit for each twin that can't be reached.
+    down: AtomicU8,
     /// Recorded nanoseconds from the plan's first request that are past.
     position_ns: Counter,
     planned: Counter,
     twins: [Counters; 2],
+}
+
+/// How a run is that follows what is captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Following {
+    /// From the sending of a recorded request to its being due, now.
+    pub lag: Duration,
+    /// Windows planned.
+    pub windows: u64,
+    /// Requests that were stored too late to be due in their place.
+    pub tardy: u64,
+    /// Exchanges that retention removed before they were planned.
+    pub missed: u64,
+    /// Earlier exchanges that requests to come may refer to.
+    pub kept: u64,
+    /// Earlier exchanges that they can't refer to any more.
+    pub forgotten: u64,
 }
 
 /// Why a run is not steered as was asked.
@@ -86,6 +106,10 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -123,6 +147,8 @@ impl RunControl {
                 wake,
                 speed: AtomicU64::new(0),
                 seek_ns: AtomicU64::new(0),
+                following: Mutex::default(),
+                down: AtomicU8::new(0),
                 position_ns: Counter::default(),
                 planned: Counter::default(),
                 twins: Default::default(),
@@ -226,8 +252,41 @@ impl RunControl {
         self.shared.position_ns.set(recorded_ns);
     }
 
-    pub(crate) fn set_planned(&self, planned: u64) {
-        self.shared.planned.set(planned);
+    pub(crate) fn add_planned(&self, more: u64) {
+        self.shared.planned.add(more);
+    }
+
+    /// How far behind what is captured the run is, if it follows that.
+    pub fn following(&self) -> Option<Following> {
+        *self.lock_following()
+    }
+
+    pub(crate) fn set_following(&self, following: Following) {
+        *self.lock_following() = Some(following);
+    }
+
+    fn lock_following(&self) -> MutexGuard<'_, Option<Following>> {
+        let following = &self.shared.following;
+        // It is replaced as a whole.
+        following.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether a twin can be reached.
+    pub fn set_down(&self, twin: Twin, is_down: bool) {
+        let bit = 1 << index(twin);
+        let before = if is_down {
+            self.shared.down.fetch_or(bit, Ordering::AcqRel)
+        } else {
+            self.shared.down.fetch_and(!bit, Ordering::AcqRel)
+        };
+        if (before & bit != 0) != is_down {
+            self.wake();
+        }
+    }
+
+    /// Whether a twin can't be reached.
+    pub fn is_a_twin_down(&self) -> bool {
+        self.shared.down.load(Ordering::Acquire) != 0
     }
 
     pub(crate) fn counters(&self, twin: Twin) -> &Counters {

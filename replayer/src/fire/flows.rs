@@ -3,61 +3,100 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use twintap_plan::Plan;
 use twintap_stream::FlowId;
 
-/// The flows of one plan.
-#[derive(Debug)]
+use super::batches::Requests;
+
+/// The numbers of flows. Those that are long idle are given to others.
+#[derive(Debug, Default)]
 pub(crate) struct Flows {
-    of_request: Vec<u32>,
-    /// Requests of each flow that are not skipped.
-    requests: Vec<u32>,
+    numbers: HashMap<Key, u32>,
+    /// By number.
+    keys: Vec<Option<Key>>,
+    free: Vec<u32>,
+    /// For each flow its place in the counts of the batch at hand.
+    places: Vec<Option<u32>>,
+}
+
+/// A flow's id is unique within one boot of one node alone.
+type Key = (Arc<str>, u64, FlowId);
+
+/// The flows of one batch.
+#[derive(Debug, Default)]
+pub(crate) struct FlowsOfBatch {
+    /// Of each request.
+    of: Vec<u32>,
+    /// Flows with how many of their requests are not skipped.
+    pub(crate) requests: Vec<(u32, u32)>,
     /// Each flow with the first request that is fired, in the order of these.
-    openings: Vec<(u32, u32)>,
+    pub(crate) openings: Vec<(u32, u32)>,
+}
+
+impl FlowsOfBatch {
+    /// The flow of the request at a place of the batch.
+    pub(crate) fn of(&self, place: usize) -> u32 {
+        self.of[place]
+    }
 }
 
 impl Flows {
-    pub(crate) fn new(plan: &Plan) -> Flows {
-        // A flow's id is unique within one boot of one node alone.
-        let mut numbers: HashMap<(Arc<str>, u64, FlowId), u32> = HashMap::new();
-        let mut flows = Flows {
-            of_request: Vec::with_capacity(plan.requests.len()),
-            requests: Vec::new(),
-            openings: Vec::new(),
+    /// Numbers the flows of a batch.
+    pub(crate) fn take(&mut self, requests: &Requests<'_>) -> FlowsOfBatch {
+        let mut batch = FlowsOfBatch {
+            of: Vec::with_capacity(requests.len()),
+            ..FlowsOfBatch::default()
         };
-        for (position, request) in (0u32..).zip(&plan.requests) {
+        let first = requests.first();
+        for (place, request) in (0u32..).zip(requests.iter()) {
             let id = &request.exchange;
-            let next = flows.requests.len() as u32;
-            let number = *numbers
-                .entry((Arc::clone(&id.node), id.boot, request.flow))
-                .or_insert(next);
-            if number == next {
-                flows.requests.push(0);
+            let number = self.number((Arc::clone(&id.node), id.boot, request.flow));
+            batch.of.push(number);
+            if request.skip.is_some() {
+                continue;
             }
-            flows.of_request.push(number);
-            if request.skip.is_none() {
-                let requests = &mut flows.requests[number as usize];
-                if *requests == 0 {
-                    flows.openings.push((number, position));
+            let count = self.places[number as usize];
+            match count {
+                Some(count) => batch.requests[count as usize].1 += 1,
+                None => {
+                    self.places[number as usize] = Some(batch.requests.len() as u32);
+                    batch.requests.push((number, 1));
+                    batch.openings.push((number, first.wrapping_add(place)));
                 }
-                *requests += 1;
             }
         }
-        flows
+        for &(number, _) in &batch.requests {
+            self.places[number as usize] = None;
+        }
+        batch
     }
 
-    /// The flow of a request.
-    pub(crate) fn of(&self, position: u32) -> u32 {
-        self.of_request[position as usize]
+    /// How many numbers were given.
+    pub(crate) fn len(&self) -> u32 {
+        self.keys.len() as u32
     }
 
-    /// For each flow how many requests are to be fired.
-    pub(crate) fn requests(&self) -> &[u32] {
-        &self.requests
+    /// The flow is forgotten; should it go on, it gets another number.
+    pub(crate) fn forget(&mut self, number: u32) {
+        if let Some(key) = self.keys[number as usize].take() {
+            self.numbers.remove(&key);
+            self.free.push(number);
+        }
     }
 
-    /// Flows and their first requests, in the order of these.
-    pub(crate) fn openings(&self) -> &[(u32, u32)] {
-        &self.openings
+    fn number(&mut self, key: Key) -> u32 {
+        if let Some(&known) = self.numbers.get(&key) {
+            return known;
+        }
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                self.keys.push(None);
+                self.places.push(None);
+                self.keys.len() as u32 - 1
+            }
+        };
+        self.keys[number as usize] = Some(key.clone());
+        self.numbers.insert(key, number);
+        number
     }
 }

@@ -7,10 +7,12 @@
 //! Nothing that the firing thread does depends on how fast the others are, apart
 //! from requests that wait for values.
 
+mod batches;
 pub mod capture;
 mod connection;
 pub mod control;
 mod engine;
+mod feed;
 mod flows;
 pub mod ledger;
 pub mod options;
@@ -24,31 +26,33 @@ pub mod source;
 mod tempo;
 #[cfg(test)]
 mod testing;
+mod timetable;
 mod twin;
 mod values;
 pub mod wire;
 
 use std::io;
-use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 
 use thiserror::Error;
 use twintap_plan::Plan;
 
-pub use control::{RunControl, SteerError, Steering, TwinProgress};
+pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
+pub use feed::{Fodder, PlanFeed};
 pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};
-pub use options::{Options, Target};
+pub use options::{Options, Target, WhenDown};
 pub use outcome::{RawOutcome, RawResult, Witness};
 pub use source::RequestSource;
 pub use wire::Recorded;
 
+use batches::Requests;
 use capture::CaptureLimits;
 use control::TWINS;
 use engine::{Engine, WAKE_TOKEN};
-use flows::Flows;
+use feed::Fed;
 use poll::{Clock, Poll, Registry};
-use schedule::Timetable;
 use source::ReadAhead;
 use twin::{Common, TwinSide, nanos};
 
@@ -79,34 +83,72 @@ pub fn fire(
     options: &Options,
     control: &RunControl,
 ) -> Result<FireSummary, FireError> {
+    let all = Requests::Whole(&plan.requests);
+    let feed = Feed::Whole(all.clone());
+    fire_all(
+        feed,
+        std::iter::once(all),
+        source,
+        witness,
+        options,
+        control,
+    )
+}
+
+/// As [`fire`], for a plan that grows: what is fired comes from a [`PlanFeed`], and
+/// the run ends after the feed has. Memory goes with what is not settled.
+///
+/// # Errors
+/// As [`fire`].
+pub fn follow(
+    fodder: Fodder,
+    source: &mut dyn RequestSource,
+    witness: &mut dyn Witness,
+    options: &Options,
+    control: &RunControl,
+) -> Result<FireSummary, FireError> {
+    let Fodder { firing, loading } = fodder;
+    let windows = loading.into_iter().map(Requests::Window);
+    let feed = Feed::Growing(firing);
+    fire_all(feed, windows, source, witness, options, control)
+}
+
+enum Feed<'a> {
+    Whole(Requests<'a>),
+    Growing(Receiver<Fed>),
+}
+
+fn fire_all<'a>(
+    feed: Feed<'a>,
+    batches: impl Iterator<Item = Requests<'a>> + Send,
+    source: &mut dyn RequestSource,
+    witness: &mut dyn Witness,
+    options: &Options,
+    control: &RunControl,
+) -> Result<FireSummary, FireError> {
     raise_file_limit();
     let clock = Clock::start();
     let registry = Registry::new().map_err(FireError::SetUp)?;
     registry
         .add(control.wake_fd(), WAKE_TOKEN)
         .map_err(FireError::SetUp)?;
-    let table = Arc::new(Timetable::new(plan));
-    let flows = Flows::new(plan);
     let capture = CaptureLimits::new(
         options.max_body_bytes,
         options.capture_bytes,
         options.digest.clone(),
     );
     let common = Common {
-        plan,
         options,
         control,
-        table: &table,
-        flows: &flows,
+        grows: matches!(feed, Feed::Growing(_)),
         capture: &capture,
         registry: &registry,
         clock,
     };
-    control.set_planned(u64::from(table.len()));
 
     let read_ahead = ReadAhead::default();
     let (loaded, loads) = sync_channel(LOADS_QUEUED);
-    let (outcome_to, outcomes) = channel();
+    let (tell, told) = channel();
     let (values_to, values) = channel();
     let stolen_before = ledger::steal_ns();
     let compare_before = ledger::thread_cpu_ns();
@@ -114,7 +156,7 @@ pub fn fire(
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let read_ahead = &read_ahead;
         let loader = spawn("load").spawn_scoped(scope, move || {
-            source::read_ahead(plan, source, options, read_ahead, &loaded);
+            source::read_ahead(batches, source, options, read_ahead, &loaded);
             ledger::thread_cpu_ns()
         });
         let loader = loader.map_err(FireError::SetUp)?;
@@ -123,8 +165,11 @@ pub fn fire(
             raise_priority();
             let poll = Poll::new(registry, clock, nanos(options.max_spin));
             let twins = TWINS.map(|twin| TwinSide::new(common, twin));
-            let engine = Engine::new(common, poll, twins, loads, read_ahead, values, outcome_to);
-            let summary = engine.run();
+            let engine = Engine::new(common, poll, twins, loads, read_ahead, values, tell);
+            let summary = match feed {
+                Feed::Whole(plan) => engine.run(plan),
+                Feed::Growing(feed) => engine.follow(feed),
+            };
             read_ahead.stop.store(true, Ordering::Relaxed);
             summary
         });
@@ -132,8 +177,7 @@ pub fn fire(
             read_ahead.stop.store(true, Ordering::Relaxed);
             FireError::SetUp(error)
         })?;
-        let has_users = |position| table.value_users(position) > 0;
-        outcome::witness_all(witness, &outcomes, has_users, &values_to, control);
+        outcome::witness_all(witness, &told, &values_to, control);
         let mut summary = firing.join().map_err(|_| FireError::Failed)?;
         summary.load_cpu_ns = loader.join().map_err(|_| FireError::Failed)?;
         summary.compare_cpu_ns = ledger::thread_cpu_ns() - compare_before;

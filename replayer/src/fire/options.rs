@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::capture::DigestMaker;
 use super::rewrite::Rewrite;
 
@@ -15,6 +17,19 @@ pub struct Target {
     pub authority: String,
 }
 
+/// What becomes of the schedule while a twin is down, where the plan grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenDown {
+    /// It stands still, and the lag grows.
+    #[default]
+    Wait,
+    /// What is due is not fired, and counts as `twin_down`.
+    Skip,
+    /// The sessions of what is due are not gone on with, and count as `shed`.
+    Shed,
+}
+
 /// Limits and habits of firing.
 #[derive(Clone)]
 pub struct Options {
@@ -24,6 +39,10 @@ pub struct Options {
     pub rewrite: Rewrite,
     /// How many times faster than recorded the plan's due times are already.
     pub plan_speed: f64,
+    /// Run time before the plan's time begins.
+    pub lead: Duration,
+    /// What becomes of the schedule while a twin is down.
+    pub when_down: WhenDown,
     /// Requests that use values of one that was passed over are skipped as
     /// `unbound`, not fired with the recorded ones.
     pub skip_unbound: bool,
@@ -61,6 +80,8 @@ impl Options {
             targets: [candidate, baseline],
             rewrite: Rewrite::default(),
             plan_speed: 1.0,
+            lead: Duration::ZERO,
+            when_down: WhenDown::default(),
             skip_unbound: true,
             wait: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),

@@ -1,11 +1,12 @@
 //! What leaves firing: raw outcomes, for one thread that compares.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use twintap_plan::SkipReason;
+use twintap_plan::{SkipReason, Window};
 use twintap_verdict::observation::{Timing, Twin};
 
 use super::control::RunControl;
@@ -22,6 +23,8 @@ pub struct RawOutcome {
     pub result: RawResult,
     /// When, where the request went out.
     pub timing: Option<Timing>,
+    /// Whether requests of its batch use values of the answer.
+    pub has_users: bool,
 }
 
 /// What a twin did.
@@ -54,12 +57,35 @@ pub trait Witness {
     /// Takes an outcome: for each twin one for each request of the plan.
     fn observe(&mut self, outcome: RawOutcome);
 
+    /// The plan has grown by this, of which outcomes will follow. Of a finite plan
+    /// nothing is told.
+    fn appended(&mut self, window: &Arc<Window>) {
+        let _ = window;
+    }
+
+    /// The values at these paths of an answer that came earlier, for requests of a
+    /// later window; `None` where no answer came, or it is forgotten. Later requests
+    /// wait for it.
+    fn carried(
+        &mut self,
+        producer: u32,
+        twin: Twin,
+        paths: &[String],
+    ) -> Option<Vec<Option<Bytes>>> {
+        let _ = (producer, twin, paths);
+        None
+    }
+
     /// Called a few times a second, whether there are outcomes or not.
     fn tick(&mut self) {}
 }
 
 /// The word of the run ledger for what a seek passed over.
 pub const SEEKED: &str = "seeked";
+/// The word for what was due while a twin was down.
+pub const TWIN_DOWN: &str = "twin_down";
+/// The word for what belongs to a session that lost a request while a twin was down.
+pub const SHED: &str = "shed";
 
 /// The word of the run ledger for a reason.
 pub fn skip_word(reason: SkipReason) -> &'static str {
@@ -73,40 +99,83 @@ pub fn skip_word(reason: SkipReason) -> &'static str {
 /// How often [`Witness::tick`] is called.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The values of one answer.
-pub(crate) type ValuesOf = (u32, Twin, Vec<Option<Bytes>>);
+/// What the firing thread tells the one that compares.
+#[derive(Debug)]
+pub(crate) enum ToWitness {
+    /// Outcomes, and nothing else comes of these requests.
+    Outcomes(Vec<RawOutcome>),
+    /// The plan has grown.
+    Appended(Arc<Window>),
+    /// Requests of a batch use values of an answer whose outcome was told before.
+    Wanted(Wanted),
+}
+
+/// Values of an earlier answer that a batch uses.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// The first position of the batch.
+    pub(crate) first: u32,
+    pub(crate) producer: u32,
+    pub(crate) twin: Twin,
+    pub(crate) paths: Vec<String>,
+}
+
+/// What it tells the firing thread.
+#[derive(Debug)]
+pub(crate) enum FromWitness {
+    /// The values of an answer, for its own batch.
+    Values(u32, Twin, Vec<Option<Bytes>>),
+    /// What was wanted.
+    Carried(Wanted, Option<Vec<Option<Bytes>>>),
+}
 
 /// Hands outcomes to `witness` until the firing thread is done. Values go first,
 /// since requests wait for them.
 pub(crate) fn witness_all(
     witness: &mut dyn Witness,
-    outcomes: &Receiver<Vec<RawOutcome>>,
-    has_users: impl Fn(u32) -> bool,
-    values: &Sender<ValuesOf>,
+    told: &Receiver<ToWitness>,
+    answers: &Sender<FromWitness>,
     control: &RunControl,
 ) {
     let mut unseen = VecDeque::new();
-    let take = |witness: &mut dyn Witness, outcome: RawOutcome| {
-        if let RawResult::Answered(answer) = &outcome.result
-            && has_users(outcome.position)
-        {
-            let found = witness.values(outcome.position, answer);
-            // The firing thread may be gone after a stop.
-            let _ = values.send((outcome.position, outcome.twin, found));
-            control.wake();
+    let take = |witness: &mut dyn Witness, unseen: &mut VecDeque<RawOutcome>, told| {
+        // The firing thread may be gone after a stop, and takes no values then.
+        match told {
+            ToWitness::Outcomes(some) => {
+                for outcome in &some {
+                    if let RawResult::Answered(answer) = &outcome.result
+                        && outcome.has_users
+                    {
+                        let found = witness.values(outcome.position, answer);
+                        let values = FromWitness::Values(outcome.position, outcome.twin, found);
+                        let _ = answers.send(values);
+                        control.wake();
+                    }
+                }
+                unseen.extend(some);
+            }
+            ToWitness::Appended(window) => witness.appended(&window),
+            ToWitness::Wanted(wanted) => {
+                // The answer may be among those that wait for their turn.
+                while let Some(outcome) = unseen.pop_front() {
+                    witness.observe(outcome);
+                }
+                let found = witness.carried(wanted.producer, wanted.twin, &wanted.paths);
+                let _ = answers.send(FromWitness::Carried(wanted, found));
+                control.wake();
+            }
         }
-        outcome
     };
     let mut last_tick = Instant::now();
     loop {
-        match outcomes.recv_timeout(TICK) {
-            Ok(some) => unseen.extend(some.into_iter().map(|outcome| take(witness, outcome))),
+        match told.recv_timeout(TICK) {
+            Ok(some) => take(witness, &mut unseen, some),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         loop {
-            while let Ok(some) = outcomes.try_recv() {
-                unseen.extend(some.into_iter().map(|outcome| take(witness, outcome)));
+            while let Ok(some) = told.try_recv() {
+                take(witness, &mut unseen, some);
             }
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();

@@ -1,107 +1,21 @@
 //! When each request of one twin may go out: pure bookkeeping over run time.
 //!
 //! Run time counts in nanoseconds from T0 and stands still while the run pauses.
-//! Call [`Schedule::handle_due`] once for each request in the plan's order, with
+//! Call [`Schedule::append`] for each batch of the plan, then
+//! [`Schedule::handle_due`] once for each request in the plan's order, with
 //! the run time at which it was due at the speed of that moment, then
 //! [`Schedule::handle_outcome`] and [`Schedule::handle_values`] as its requests
 //! settle, [`Schedule::handle_timeout`] when [`Schedule::poll_timeout`] says, and
 //! [`Schedule::poll_ready`] until it is empty.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use twintap_plan::Plan;
+use smallvec::SmallVec;
 
-/// What both twins' schedules share: due times and who waits for whom.
-#[derive(Debug)]
-pub struct Timetable {
-    due_ns: Vec<u64>,
-    /// The waiters of request `n` are `edges[starts[n]..starts[n + 1]]`.
-    starts: Vec<u32>,
-    edges: Vec<Edge>,
-    waits: Vec<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Edge {
-    waiter: u32,
-    /// It waits for values that the answer produces, not for the outcome alone.
-    wants_values: bool,
-}
-
-impl Timetable {
-    /// The timetable of `plan`.
-    pub fn new(plan: &Plan) -> Timetable {
-        let count = plan.requests.len();
-        let mut list: Vec<(u32, Edge)> = Vec::new();
-        let mut waits = vec![0; count];
-        for (position, request) in (0u32..).zip(&plan.requests) {
-            let bound = request.bindings.iter().map(|binding| binding.producer);
-            let waited = request.waits.iter().map(|wait| wait.request);
-            let mut producers: Vec<u32> = bound.chain(waited).collect();
-            producers.sort_unstable();
-            producers.dedup();
-            // An edge that does not point back could never be met.
-            producers.retain(|&producer| producer < position);
-            waits[position as usize] = u32::try_from(producers.len()).unwrap_or(u32::MAX);
-            for producer in producers {
-                let wants_values = request
-                    .bindings
-                    .iter()
-                    .any(|binding| binding.producer == producer);
-                let edge = Edge {
-                    waiter: position,
-                    wants_values,
-                };
-                list.push((producer, edge));
-            }
-        }
-        list.sort_by_key(|(producer, edge)| (*producer, edge.waiter));
-        let mut starts = vec![0u32; count + 1];
-        for (producer, _) in &list {
-            starts[*producer as usize + 1] += 1;
-        }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        Timetable {
-            due_ns: plan.requests.iter().map(|request| request.due_ns).collect(),
-            starts,
-            edges: list.into_iter().map(|(_, edge)| edge).collect(),
-            waits,
-        }
-    }
-
-    /// How many requests there are.
-    pub fn len(&self) -> u32 {
-        u32::try_from(self.due_ns.len()).unwrap_or(u32::MAX)
-    }
-
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.due_ns.is_empty()
-    }
-
-    /// When a request is due, in the plan's time.
-    pub fn due_ns(&self, position: u32) -> u64 {
-        self.due_ns[position as usize]
-    }
-
-    /// How many requests use values of this one.
-    pub fn value_users(&self, position: u32) -> u32 {
-        let users = self
-            .waiters(position)
-            .iter()
-            .filter(|edge| edge.wants_values);
-        u32::try_from(users.count()).unwrap_or(u32::MAX)
-    }
-
-    fn waiters(&self, position: u32) -> &[Edge] {
-        let start = self.starts[position as usize] as usize;
-        let end = self.starts[position as usize + 1] as usize;
-        &self.edges[start..end]
-    }
-}
+use super::batches::PerBatch;
+use super::timetable::Edge;
+pub use super::timetable::Timetable;
 
 /// A request that may go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,16 +33,29 @@ pub struct Release {
 /// One twin's schedule.
 #[derive(Debug)]
 pub struct Schedule {
-    table: Arc<Timetable>,
     max_wait_ns: u64,
+    batches: PerBatch<State>,
+    /// In the order of due times, which is that of their deadlines.
+    waiting: VecDeque<u32>,
+    ready: VecDeque<Release>,
+}
+
+/// How far the requests of one batch are, by their places.
+#[derive(Debug)]
+struct State {
+    table: Arc<Timetable>,
     unmet: Vec<u32>,
     met_ns: Vec<u64>,
     /// In run time, of what has become due.
     due_ns: Vec<u64>,
     stage: Vec<Stage>,
-    /// In the order of due times, which is that of their deadlines.
-    waiting: VecDeque<u32>,
-    ready: VecDeque<Release>,
+    /// Requests without outcome.
+    left: u32,
+    /// Who of later batches waits for the outcome of a place here, by position.
+    later: HashMap<u32, SmallVec<[u32; 2]>>,
+    /// Who here waits for values of an earlier batch's answer, by the position that
+    /// makes them.
+    carried: HashMap<u32, Vec<u32>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,31 +63,80 @@ enum Stage {
     NotDue,
     Waiting,
     Released,
+    Settled,
 }
 
 impl Schedule {
-    /// Nothing is due yet. A request waits at most `max_wait_ns` from its due time.
-    pub fn new(table: Arc<Timetable>, max_wait_ns: u64) -> Schedule {
-        let count = table.due_ns.len();
+    /// Without requests yet. A request waits at most `max_wait_ns` from its due time.
+    pub fn new(max_wait_ns: u64) -> Schedule {
         Schedule {
-            unmet: table.waits.clone(),
+            max_wait_ns,
+            batches: PerBatch::default(),
+            waiting: VecDeque::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Takes up a batch, which is due after all that came before.
+    pub fn append(&mut self, table: Arc<Timetable>) {
+        let mut unmet = table.waits().to_vec();
+        let mut carried: HashMap<u32, Vec<u32>> = HashMap::new();
+        for &(producer, edge) in table.outer() {
+            if edge.wants_values {
+                unmet[edge.waiter as usize] += 1;
+                carried.entry(producer).or_default().push(edge.waiter);
+            } else if let Some((state, place)) = self.batches.get_mut(producer)
+                && state.stage[place] != Stage::Settled
+            {
+                unmet[edge.waiter as usize] += 1;
+                let waiter = table.first().wrapping_add(edge.waiter);
+                state.later.entry(place as u32).or_default().push(waiter);
+            }
+        }
+        let count = table.len() as usize;
+        let (first, len) = (table.first(), table.len());
+        let state = State {
+            table,
+            unmet,
             met_ns: vec![0; count],
             due_ns: vec![0; count],
             stage: vec![Stage::NotDue; count],
-            waiting: VecDeque::new(),
-            ready: VecDeque::new(),
-            table,
-            max_wait_ns,
+            left: len,
+            later: HashMap::new(),
+            carried,
+        };
+        self.batches.push(first, len, state);
+    }
+
+    /// Lets the earliest batch go if all its requests have their outcomes, and says
+    /// whether it did.
+    pub fn pop_settled(&mut self) -> bool {
+        let is_settled = self
+            .batches
+            .front()
+            .is_some_and(|(_, state)| state.left == 0);
+        if is_settled {
+            self.batches.pop_front();
         }
+        is_settled
+    }
+
+    /// Whether a request has its outcome.
+    pub fn is_settled(&self, position: u32) -> bool {
+        let found = self.batches.get(position);
+        found.is_none_or(|(state, place)| state.stage[place] == Stage::Settled)
     }
 
     /// The request's due time has come: it was due at `due_ns` of run time.
     pub fn handle_due(&mut self, position: u32, due_ns: u64) {
-        self.due_ns[position as usize] = due_ns;
-        if self.unmet[position as usize] == 0 {
+        let Some((state, place)) = self.batches.get_mut(position) else {
+            return;
+        };
+        state.due_ns[place] = due_ns;
+        if state.unmet[place] == 0 {
             self.release(position, false);
         } else {
-            self.stage[position as usize] = Stage::Waiting;
+            state.stage[place] = Stage::Waiting;
             self.waiting.push_back(position);
         }
     }
@@ -169,7 +145,16 @@ impl Schedule {
     /// follow by [`handle_values`](Self::handle_values); else who uses them goes on
     /// without.
     pub fn handle_outcome(&mut self, position: u32, now_ns: u64, has_values: bool) {
+        let Some((state, place)) = self.batches.get_mut(position) else {
+            return;
+        };
+        state.left = state.left.saturating_sub(1);
+        state.stage[place] = Stage::Settled;
+        let later = state.later.remove(&(place as u32));
         self.meet(position, now_ns, |edge| !(has_values && edge.wants_values));
+        for waiter in later.into_iter().flatten() {
+            self.meet_one(waiter, now_ns);
+        }
     }
 
     /// The values of the request's answer are there.
@@ -177,17 +162,29 @@ impl Schedule {
         self.meet(position, now_ns, |edge| edge.wants_values);
     }
 
+    /// The values that requests of the batch from `first` on use of an earlier batch's
+    /// answer are there, as far as there are any.
+    pub fn handle_carried(&mut self, first: u32, producer: u32, now_ns: u64) {
+        let Some((state, _)) = self.batches.get_mut(first) else {
+            return;
+        };
+        for waiter in state.carried.remove(&producer).into_iter().flatten() {
+            self.meet_one(first.wrapping_add(waiter), now_ns);
+        }
+    }
+
     /// Releases what has waited too long.
     pub fn handle_timeout(&mut self, now_ns: u64) {
         while let Some(&position) = self.waiting.front() {
-            let is_waiting = self.stage[position as usize] == Stage::Waiting;
             let deadline = self.deadline_ns(position);
-            if is_waiting && deadline > now_ns {
+            if deadline.is_some_and(|deadline| deadline > now_ns) {
                 return;
             }
             self.waiting.pop_front();
-            if is_waiting {
-                self.met_ns[position as usize] = deadline;
+            if let Some(deadline) = deadline
+                && let Some((state, place)) = self.batches.get_mut(position)
+            {
+                state.met_ns[place] = deadline;
                 self.release(position, true);
             }
         }
@@ -196,8 +193,9 @@ impl Schedule {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&mut self) -> Option<u64> {
         while let Some(&position) = self.waiting.front() {
-            if self.stage[position as usize] == Stage::Waiting {
-                return Some(self.deadline_ns(position));
+            let deadline = self.deadline_ns(position);
+            if deadline.is_some() {
+                return deadline;
             }
             self.waiting.pop_front();
         }
@@ -214,9 +212,10 @@ impl Schedule {
         let ready = self.ready.drain(..).map(|release| release.position);
         let mut drained: Vec<u32> = ready.collect();
         for position in self.waiting.drain(..) {
-            let stage = &mut self.stage[position as usize];
-            if *stage == Stage::Waiting {
-                *stage = Stage::Released;
+            if let Some((state, place)) = self.batches.get_mut(position)
+                && state.stage[place] == Stage::Waiting
+            {
+                state.stage[place] = Stage::Released;
                 drained.push(position);
             }
         }
@@ -224,47 +223,77 @@ impl Schedule {
     }
 
     fn meet(&mut self, position: u32, now_ns: u64, concerns: impl Fn(Edge) -> bool) {
-        let table = Arc::clone(&self.table);
-        for &edge in table.waiters(position) {
+        let Some((state, place)) = self.batches.get_mut(position) else {
+            return;
+        };
+        let table = Arc::clone(&state.table);
+        for &edge in table.waiters(place) {
             if !concerns(edge) {
                 continue;
             }
-            let waiter = edge.waiter as usize;
-            self.unmet[waiter] = self.unmet[waiter].saturating_sub(1);
-            if self.stage[waiter] != Stage::Released {
-                self.met_ns[waiter] = self.met_ns[waiter].max(now_ns);
-            }
-            if self.unmet[waiter] == 0 && self.stage[waiter] == Stage::Waiting {
-                self.release(edge.waiter, false);
+            if state.meet(edge.waiter as usize, now_ns) {
+                let release = state.release(edge.waiter as usize, false);
+                self.ready.push_back(release);
             }
         }
     }
 
-    fn release(&mut self, position: u32, wait_expired: bool) {
-        self.stage[position as usize] = Stage::Released;
-        let due_ns = self.due_ns[position as usize];
-        self.ready.push_back(Release {
-            position,
-            due_ns,
-            ready_ns: self.met_ns[position as usize].max(due_ns),
-            wait_expired,
-        });
+    fn meet_one(&mut self, waiter: u32, now_ns: u64) {
+        if let Some((state, place)) = self.batches.get_mut(waiter)
+            && state.meet(place, now_ns)
+        {
+            self.ready.push_back(state.release(place, false));
+        }
     }
 
-    fn deadline_ns(&self, position: u32) -> u64 {
-        self.due_ns[position as usize].saturating_add(self.max_wait_ns)
+    fn release(&mut self, position: u32, wait_expired: bool) {
+        if let Some((state, place)) = self.batches.get_mut(position) {
+            self.ready.push_back(state.release(place, wait_expired));
+        }
+    }
+
+    /// Until when a request waits, if it does.
+    fn deadline_ns(&self, position: u32) -> Option<u64> {
+        let (state, place) = self.batches.get(position)?;
+        let is_waiting = state.stage[place] == Stage::Waiting;
+        is_waiting.then(|| state.due_ns[place].saturating_add(self.max_wait_ns))
+    }
+}
+
+impl State {
+    /// One dependency of a request is met; says whether it may go out by that.
+    fn meet(&mut self, place: usize, now_ns: u64) -> bool {
+        self.unmet[place] = self.unmet[place].saturating_sub(1);
+        if matches!(self.stage[place], Stage::NotDue | Stage::Waiting) {
+            self.met_ns[place] = self.met_ns[place].max(now_ns);
+        }
+        self.unmet[place] == 0 && self.stage[place] == Stage::Waiting
+    }
+
+    fn release(&mut self, place: usize, wait_expired: bool) -> Release {
+        self.stage[place] = Stage::Released;
+        let due_ns = self.due_ns[place];
+        Release {
+            position: self.table.first().wrapping_add(place as u32),
+            due_ns,
+            ready_ns: self.met_ns[place].max(due_ns),
+            wait_expired,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use twintap_plan::Plan;
     use twintap_plan::model::{Wait, WaitReason};
 
     use super::super::testing::{binding, plan};
     use super::*;
 
     fn schedule(plan: &Plan) -> Schedule {
-        Schedule::new(Arc::new(Timetable::new(plan)), 1000)
+        let mut schedule = Schedule::new(1000);
+        schedule.append(Arc::new(Timetable::new(0, &plan.requests)));
+        schedule
     }
 
     fn ready(schedule: &mut Schedule) -> Vec<(u32, u64, bool)> {
@@ -275,7 +304,8 @@ mod tests {
 
     /// The recorded speed: run time is the plan's.
     fn due(schedule: &mut Schedule, position: u32) {
-        let due_ns = schedule.table.due_ns(position);
+        let (state, place) = schedule.batches.get(position).expect("a batch");
+        let due_ns = state.table.due_ns(place);
         schedule.handle_due(position, due_ns);
     }
 
@@ -371,5 +401,41 @@ mod tests {
         assert_eq!(schedule.drain(), [0, 1]);
         schedule.handle_outcome(0, 50, false);
         assert!(schedule.drain().is_empty());
+    }
+
+    #[test]
+    fn a_later_batch_waits_for_an_earlier_one() {
+        // Numbers begin again between the two.
+        let first = u32::MAX - 1;
+        let mut schedule = Schedule::new(1000);
+        let earlier = plan(&[10, 20]);
+        schedule.append(Arc::new(Timetable::new(first, &earlier.requests)));
+        due(&mut schedule, first);
+        due(&mut schedule, u32::MAX);
+        ready(&mut schedule);
+        schedule.handle_outcome(first, 25, false);
+        assert!(schedule.is_settled(first) && !schedule.is_settled(u32::MAX));
+
+        let mut later = plan(&[30, 40, 50]);
+        later.requests[0].waits = vec![wait(first), wait(u32::MAX)];
+        later.requests[1].bindings = vec![binding(first, "json./id")];
+        later.requests[2].waits = vec![wait(0)];
+        schedule.append(Arc::new(Timetable::new(0, &later.requests)));
+        for position in 0..3 {
+            due(&mut schedule, position);
+        }
+        assert_eq!(ready(&mut schedule), []);
+        assert!(!schedule.pop_settled());
+        schedule.handle_outcome(u32::MAX, 45, false);
+        assert_eq!(ready(&mut schedule), [(0, 45, false)]);
+        assert!(schedule.pop_settled() && !schedule.pop_settled());
+        // Values of an answer of long ago.
+        schedule.handle_carried(0, first, 60);
+        assert_eq!(ready(&mut schedule), [(1, 60, false)]);
+        schedule.handle_outcome(0, 70, false);
+        assert_eq!(ready(&mut schedule), [(2, 70, false)]);
+        schedule.handle_outcome(1, 80, false);
+        schedule.handle_outcome(2, 80, false);
+        assert!(schedule.pop_settled());
     }
 }

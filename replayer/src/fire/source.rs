@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use twintap_plan::Plan;
-
+use super::batches::{Requests, ahead};
 use super::options::Options;
 use super::wire::{Edit, Recorded, Wire, WireError, assemble};
 
 /// Where the requests of a plan come from.
 pub trait RequestSource: Send {
-    /// The request at `position`. They are asked for in the plan's order, each once.
+    /// The request at `position`. They are asked for in the plan's order, each once
+    /// at most.
     ///
     /// # Errors
     /// A text for people: the request counts as refused, and the run goes on.
@@ -37,34 +37,60 @@ pub(crate) type LoadedOrNot = Result<Box<Loaded>, String>;
 pub(crate) struct ReadAhead {
     pub(crate) held_bytes: AtomicUsize,
     pub(crate) stop: AtomicBool,
-    /// What comes before is needed no more.
+    /// What comes before is needed no more, once there is one.
     pub(crate) first: AtomicU32,
+    pub(crate) has_first: AtomicBool,
+}
+
+impl ReadAhead {
+    /// Bytes of a request are needed no more.
+    pub(crate) fn free(&self, bytes: usize) {
+        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// How long the loader rests when it is far enough ahead.
 const REST: Duration = Duration::from_millis(2);
 
 /// Reads ahead until the plan ends, the run stops, or nobody takes any more.
-pub(crate) fn read_ahead(
-    plan: &Plan,
+pub(crate) fn read_ahead<'a>(
+    batches: impl Iterator<Item = Requests<'a>>,
     source: &mut dyn RequestSource,
     options: &Options,
     shared: &ReadAhead,
     loaded: &SyncSender<(u32, LoadedOrNot)>,
 ) {
-    let wanted = (0u32..).zip(&plan.requests);
-    for (position, request) in wanted.filter(|(_, request)| request.skip.is_none()) {
+    for requests in batches {
+        let is_wanted = read_batch(&requests, source, options, shared, loaded);
+        if !is_wanted {
+            return;
+        }
+    }
+}
+
+/// Reads a batch; says whether more is wanted.
+fn read_batch(
+    requests: &Requests<'_>,
+    source: &mut dyn RequestSource,
+    options: &Options,
+    shared: &ReadAhead,
+    loaded: &SyncSender<(u32, LoadedOrNot)>,
+) -> bool {
+    let wanted = (0u32..).zip(requests.iter());
+    for (place, request) in wanted.filter(|(_, request)| request.skip.is_none()) {
+        let position = requests.first().wrapping_add(place);
         while shared.held_bytes.load(Ordering::Relaxed) > options.read_ahead_bytes {
             if shared.stop.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             std::thread::sleep(REST);
         }
-        if position < shared.first.load(Ordering::Relaxed) {
+        let first = shared.first.load(Ordering::Relaxed);
+        if shared.has_first.load(Ordering::Relaxed) && ahead(position, first).is_none() {
             continue;
         }
         if shared.stop.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         let result = source.load(position).map(|recorded| {
             let loaded = prepare(recorded, request.bindings.is_empty(), options);
@@ -74,9 +100,10 @@ pub(crate) fn read_ahead(
             Box::new(loaded)
         });
         if loaded.send((position, result)).is_err() {
-            return;
+            return false;
         }
     }
+    true
 }
 
 fn prepare(recorded: Recorded, is_final: bool, options: &Options) -> Loaded {

@@ -15,10 +15,10 @@ pub(crate) struct Tempo {
 }
 
 impl Tempo {
-    /// Both begin at 0.
-    pub(crate) fn new(rate: f64) -> Tempo {
+    /// The plan's time begins at `lead_ns` of run time.
+    pub(crate) fn new(rate: f64, lead_ns: u64) -> Tempo {
         Tempo {
-            run_base_ns: 0,
+            run_base_ns: lead_ns,
             plan_base_ns: 0,
             rate,
             rate_before: rate,
@@ -54,7 +54,7 @@ impl Tempo {
     /// From `now_ns` of run time on the plan goes at another rate.
     pub(crate) fn set_rate(&mut self, now_ns: u64, rate: f64) {
         *self = Tempo {
-            run_base_ns: now_ns,
+            run_base_ns: self.run_base_ns.max(now_ns),
             plan_base_ns: self.plan_ns(now_ns),
             rate,
             rate_before: self.rate,
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn at_the_recorded_speed_both_are_equal() {
-        let tempo = Tempo::new(1.0);
+        let tempo = Tempo::new(1.0, 0);
         for ns in [0, 1, u64::MAX / 2, u64::MAX] {
             assert_eq!((tempo.plan_ns(ns), tempo.run_ns(ns)), (ns, ns));
         }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_change_of_rate_moves_nothing_that_was_due() {
-        let mut tempo = Tempo::new(2.0);
+        let mut tempo = Tempo::new(2.0, 0);
         assert_eq!(tempo.run_ns(1000), 500);
         tempo.set_rate(500, 0.5);
         assert_eq!(tempo.plan_ns(500), 1000);
@@ -109,9 +109,18 @@ mod tests {
 
     #[test]
     fn a_seek_makes_a_moment_the_present_one() {
-        let mut tempo = Tempo::new(1.0);
+        let mut tempo = Tempo::new(1.0, 0);
         tempo.seek(100, 5000);
         assert_eq!((tempo.plan_ns(100), tempo.run_ns(5000)), (5000, 100));
         assert_eq!(tempo.run_ns(5010), 110);
+    }
+
+    #[test]
+    fn what_leads_is_not_scaled() {
+        let mut tempo = Tempo::new(1.0, 1000);
+        assert_eq!((tempo.plan_ns(400), tempo.run_ns(0)), (0, 1000));
+        tempo.set_rate(400, 2.0);
+        assert_eq!((tempo.run_ns(0), tempo.run_ns(100)), (1000, 1050));
+        assert_eq!((tempo.plan_ns(1000), tempo.plan_ns(1050)), (0, 100));
     }
 }

@@ -4,70 +4,110 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use twintap_plan::{Binding, Plan};
+use twintap_plan::Binding;
+use twintap_scrub::Encoding;
 
+use super::batches::{Batch, PerBatch};
 use super::schedule::Timetable;
 use super::wire::Edit;
 
 /// The values of one twin's answers, each kept until its last user went out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ValueStore {
+    batches: PerBatch<Values>,
+}
+
+/// The values that requests of one batch use.
+#[derive(Debug)]
+struct Values {
+    first: u32,
     /// For each producer in the order of the plan's `produces`.
-    values: HashMap<u32, Vec<Option<Bytes>>>,
+    made: HashMap<u32, Vec<Option<Bytes>>>,
     users_left: Vec<u32>,
     /// Producers that were passed over, each until its last user is settled.
     lost: HashSet<u32>,
+    /// Of answers to requests of earlier batches.
+    carried: HashMap<u32, CarriedValues>,
 }
 
+/// Values by the paths of their leaves; `None` when the request was not answered, or
+/// too long ago.
+pub(crate) type CarriedValues = Option<Vec<(String, Option<Bytes>)>>;
+
 impl ValueStore {
-    pub(crate) fn new(table: &Timetable) -> ValueStore {
-        ValueStore {
-            values: HashMap::new(),
-            users_left: (0..table.len())
-                .map(|position| table.value_users(position))
-                .collect(),
+    /// Takes up a batch.
+    pub(crate) fn append(&mut self, table: &Timetable) {
+        let users = (0..table.len()).map(|place| table.value_users(place as usize));
+        let values = Values {
+            first: table.first(),
+            made: HashMap::new(),
+            users_left: users.collect(),
             lost: HashSet::new(),
-        }
+            carried: HashMap::new(),
+        };
+        self.batches.push(table.first(), table.len(), values);
     }
 
-    /// True when some request that is not out yet uses values of this one.
-    pub(crate) fn has_users(&self, producer: u32) -> bool {
-        self.users_left[producer as usize] > 0
+    /// Lets the earliest batch go.
+    pub(crate) fn pop_front(&mut self) {
+        self.batches.pop_front();
     }
 
     /// The request is not fired, so that nobody gets values of it.
     pub(crate) fn lose(&mut self, producer: u32) {
-        if self.has_users(producer) {
-            self.lost.insert(producer);
+        if let Some((values, place)) = self.batches.get_mut(producer)
+            && values.users_left[place] > 0
+        {
+            values.lost.insert(producer);
         }
-    }
-
-    /// Whether a request uses values of one that was passed over.
-    pub(crate) fn has_lost(&self, plan: &Plan, position: u32) -> bool {
-        let bindings = &plan.requests[position as usize].bindings;
-        !self.lost.is_empty() && bindings.iter().any(|b| self.lost.contains(&b.producer))
     }
 
     /// Takes the values of an answer.
-    pub(crate) fn put(&mut self, producer: u32, values: Vec<Option<Bytes>>) {
-        if self.has_users(producer) {
-            self.values.insert(producer, values);
+    pub(crate) fn put(&mut self, producer: u32, made: Vec<Option<Bytes>>) {
+        if let Some((values, place)) = self.batches.get_mut(producer)
+            && values.users_left[place] > 0
+        {
+            values.made.insert(producer, made);
         }
+    }
+
+    /// Takes values of an answer to an earlier batch's request, for the batch that
+    /// `first` is in.
+    pub(crate) fn carry(&mut self, first: u32, producer: u32, carried: CarriedValues) {
+        if let Some((values, _)) = self.batches.get_mut(first) {
+            values.carried.insert(producer, carried);
+        }
+    }
+
+    /// Whether a request uses values of one that was passed over, or that nobody
+    /// remembers.
+    pub(crate) fn has_lost(&self, batch: &Batch<'_>, position: u32) -> bool {
+        let Some((values, _)) = self.batches.get(position) else {
+            return false;
+        };
+        if values.lost.is_empty() && values.carried.is_empty() {
+            return false;
+        }
+        let bindings = &batch.request(position).bindings;
+        bindings.iter().any(|binding| {
+            values.lost.contains(&binding.producer)
+                || matches!(values.carried.get(&binding.producer), Some(None))
+        })
     }
 
     /// The edits that put the twin's own values into a request, and how many
     /// values it has not given.
-    pub(crate) fn edits(&self, plan: &Plan, position: u32) -> (Vec<Edit>, u32) {
-        let bindings = &plan.requests[position as usize].bindings;
+    pub(crate) fn edits(&self, batch: &Batch<'_>, position: u32) -> (Vec<Edit>, u32) {
+        let bindings = &batch.request(position).bindings;
         let mut edits = Vec::with_capacity(bindings.len() + 2);
         let mut missing = 0;
         for binding in bindings {
-            match self.value(plan, binding) {
+            match self.value(batch, position, binding) {
                 Some(value) => edits.push(Edit {
                     part: binding.part,
                     start: binding.start,
                     len: binding.len,
-                    value: Bytes::from(twintap_scrub::encode(value, binding.encoding)),
+                    value: encoded(value, binding.encoding),
                 }),
                 None => missing += 1,
             }
@@ -76,30 +116,48 @@ impl ValueStore {
     }
 
     /// The request is out: what no other uses goes.
-    pub(crate) fn used(&mut self, plan: &Plan, position: u32) {
-        let bindings = &plan.requests[position as usize].bindings;
+    pub(crate) fn used(&mut self, batch: &Batch<'_>, position: u32) {
+        let bindings = &batch.request(position).bindings;
+        if bindings.is_empty() {
+            return;
+        }
+        let Some((values, user)) = self.batches.get_mut(position) else {
+            return;
+        };
         let mut producers: SmallVec<[u32; 4]> =
             bindings.iter().map(|binding| binding.producer).collect();
         producers.sort_unstable();
         producers.dedup();
-        for producer in producers
-            .into_iter()
-            .filter(|&producer| producer < position)
-        {
-            let left = &mut self.users_left[producer as usize];
+        for producer in producers {
+            let place = producer.wrapping_sub(values.first) as usize;
+            if place >= user {
+                continue;
+            }
+            let left = &mut values.users_left[place];
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.values.remove(&producer);
-                self.lost.remove(&producer);
+                values.made.remove(&producer);
+                values.lost.remove(&producer);
             }
         }
     }
 
-    fn value(&self, plan: &Plan, binding: &Binding) -> Option<&Bytes> {
-        let produces = &plan.requests.get(binding.producer as usize)?.produces;
+    fn value(&self, batch: &Batch<'_>, user: u32, binding: &Binding) -> Option<&Bytes> {
+        let (values, _) = self.batches.get(user)?;
+        if let Some(carried) = values.carried.get(&binding.producer) {
+            let mut all = carried.as_ref()?.iter();
+            let (_, value) = all.find(|(path, _)| *path == binding.producer_path)?;
+            return value.as_ref();
+        }
+        let place = binding.producer.wrapping_sub(values.first) as usize;
+        let produces = &batch.requests.get(place)?.produces;
         let place = produces
             .iter()
             .position(|produced| produced.path == binding.producer_path)?;
-        self.values.get(&binding.producer)?.get(place)?.as_ref()
+        values.made.get(&binding.producer)?.get(place)?.as_ref()
     }
+}
+
+fn encoded(value: &Bytes, encoding: Encoding) -> Bytes {
+    Bytes::from(twintap_scrub::encode(value, encoding))
 }

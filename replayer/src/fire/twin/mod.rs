@@ -5,26 +5,27 @@ mod traffic;
 pub(crate) use traffic::from_token;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use twintap_plan::{Plan, SkipReason};
+use twintap_plan::SkipReason;
 use twintap_verdict::observation::{Timing, Twin};
 
+use super::batches::{Batch, PerBatch};
 use super::capture::{CaptureLimits, RawBody};
 use super::connection::{Answered, Connection, Fate, InFlight};
 use super::control::{RunControl, index};
-use super::flows::Flows;
 use super::ledger::{self, Spread, TwinSummary};
 use super::options::Options;
-use super::outcome::{RawOutcome, RawResult, SEEKED, skip_word};
+use super::outcome::{RawOutcome, RawResult, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
-use super::schedule::{Release, Schedule, Timetable};
+use super::schedule::{Release, Schedule};
 use super::slots::{Key, Slots};
 use super::source::Loaded;
-use super::values::ValueStore;
+use super::values::{CarriedValues, ValueStore};
 use super::wire::{Wire, assemble};
 
 /// One instant, on the clock and in run time.
@@ -44,11 +45,10 @@ impl Now {
 /// What both twins' sides share.
 #[derive(Clone, Copy)]
 pub(crate) struct Common<'a> {
-    pub(crate) plan: &'a Plan,
     pub(crate) options: &'a Options,
     pub(crate) control: &'a RunControl,
-    pub(crate) table: &'a Arc<Timetable>,
-    pub(crate) flows: &'a Flows,
+    /// The plan grows: a flow may go on after its last request so far.
+    pub(crate) grows: bool,
     pub(crate) capture: &'a Arc<CaptureLimits>,
     pub(crate) registry: &'a Registry,
     pub(crate) clock: Clock,
@@ -57,6 +57,7 @@ pub(crate) struct Common<'a> {
 pub(crate) struct TwinSide<'a> {
     common: Common<'a>,
     twin: Twin,
+    batches: PerBatch<Rc<Batch<'a>>>,
     pub(crate) schedule: Schedule,
     values: ValueStore,
     /// Outcomes to be sent off.
@@ -81,39 +82,65 @@ struct FlowState {
     connection: Option<Key>,
     /// Requests without outcome, apart from those that the plan skips.
     left: u32,
+    /// Clock time of the last outcome.
+    used_ns: u64,
     opened: bool,
 }
 
 impl<'a> TwinSide<'a> {
     pub(crate) fn new(common: Common<'a>, twin: Twin) -> Self {
-        let mut summary = TwinSummary::default();
-        summary.ledger.planned = u64::from(common.table.len());
-        let flow = |&left: &u32| FlowState {
-            left,
-            ..FlowState::default()
-        };
         TwinSide {
             twin,
-            schedule: Schedule::new(Arc::clone(common.table), nanos(common.options.wait)),
-            values: ValueStore::new(common.table),
+            batches: PerBatch::default(),
+            schedule: Schedule::new(nanos(common.options.wait)),
+            values: ValueStore::default(),
             outcomes: Vec::new(),
             has_urgent: false,
             connections: Slots::new(),
-            flows: common.flows.requests().iter().map(flow).collect(),
+            flows: Vec::new(),
             in_flight: 0,
             answer_deadlines: VecDeque::new(),
             connect_deadlines: VecDeque::new(),
             unread: Vec::new(),
             buffer: vec![0; 64 * 1024],
             answers: Vec::new(),
-            summary,
+            summary: TwinSummary::default(),
             release_error: ledger::histogram(),
             lateness: ledger::histogram(),
             common,
         }
     }
 
-    /// True when every request of the plan has its outcome.
+    /// Takes up requests that are due after all that came before.
+    pub(crate) fn append(&mut self, batch: &Rc<Batch<'a>>) {
+        let table = &batch.table;
+        self.summary.ledger.planned += u64::from(table.len());
+        self.schedule.append(Arc::clone(table));
+        self.values.append(table);
+        for &(flow, count) in &batch.flows.requests {
+            if self.flows.len() <= flow as usize {
+                self.flows.resize(flow as usize + 1, FlowState::default());
+            }
+            self.flows[flow as usize].left += count;
+        }
+        self.batches
+            .push(table.first(), table.len(), Rc::clone(batch));
+    }
+
+    /// Lets batches go whose requests all have their outcomes.
+    pub(crate) fn forget_settled(&mut self) {
+        while self.schedule.pop_settled() {
+            self.values.pop_front();
+            self.batches.pop_front();
+        }
+    }
+
+    /// The first position that is not forgotten.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.batches.front().map(|(first, _)| first)
+    }
+
+    /// True when every request of the plan so far has its outcome.
     pub(crate) fn is_settled(&self) -> bool {
         self.summary.ledger.closes()
     }
@@ -127,30 +154,25 @@ impl<'a> TwinSide<'a> {
 
     /// The plan says not to fire it.
     pub(crate) fn skip(&mut self, position: u32, reason: SkipReason, now: Now) {
-        self.values.used(self.common.plan, position);
+        self.values_used(position);
         let result = RawResult::Skipped(skip_word(reason));
         self.settle(position, result, None, now);
     }
 
-    /// A seek passes it over.
-    pub(crate) fn pass_over(&mut self, position: u32, now: Now) {
-        self.leave_out(position, SEEKED, now);
-    }
-
     /// It will not be fired, nor what uses its values, since the twin does not make
     /// them.
-    fn leave_out(&mut self, position: u32, word: &'static str, now: Now) {
-        self.values.used(self.common.plan, position);
+    pub(crate) fn leave_out(&mut self, position: u32, word: &'static str, now: Now) {
+        self.values_used(position);
         self.values.lose(position);
         self.settle(position, RawResult::Skipped(word), None, now);
-        self.flow_has_one_less(position);
+        self.flow_has_one_less(position, now);
     }
 
     /// A limit of the run keeps it back.
     pub(crate) fn refuse(&mut self, position: u32, limit: &str, now: Now) {
-        self.values.used(self.common.plan, position);
+        self.values_used(position);
         self.settle(position, RawResult::Refused(limit.to_owned()), None, now);
-        self.flow_has_one_less(position);
+        self.flow_has_one_less(position, now);
     }
 
     /// Takes the values of an answer, in the order of the plan's `produces`.
@@ -159,10 +181,26 @@ impl<'a> TwinSide<'a> {
         self.schedule.handle_values(position, now.run_ns());
     }
 
+    /// Takes values of an answer to an earlier batch's request, for the batch from
+    /// `first` on.
+    pub(crate) fn handle_carried(
+        &mut self,
+        first: u32,
+        producer: u32,
+        values: CarriedValues,
+        now: Now,
+    ) {
+        self.values.carry(first, producer, values);
+        self.schedule.handle_carried(first, producer, now.run_ns());
+    }
+
     /// Hands a request to its flow's connection.
     pub(crate) fn fire(&mut self, release: Release, loaded: &Loaded, now: Now) {
         let position = release.position;
-        if self.common.options.skip_unbound && self.values.has_lost(self.common.plan, position) {
+        let Some(batch) = self.batch(position) else {
+            return;
+        };
+        if self.common.options.skip_unbound && self.values.has_lost(&batch, position) {
             return self.leave_out(position, skip_word(SkipReason::Unbound), now);
         }
         if self.in_flight >= self.common.options.max_in_flight {
@@ -171,10 +209,10 @@ impl<'a> TwinSide<'a> {
         if self.common.capture.is_overrun() {
             return self.refuse(position, "backlog", now);
         }
-        let Some(wire) = self.wire(position, loaded) else {
+        let Some(wire) = self.wire(&batch, position, loaded) else {
             return self.refuse(position, "unwritable", now);
         };
-        self.values.used(self.common.plan, position);
+        self.values.used(&batch, position);
         let late_ns = release.ready_ns.saturating_sub(release.due_ns);
         self.lateness.saturating_record(late_ns);
         self.summary.wait_expired += u64::from(release.wait_expired);
@@ -185,7 +223,7 @@ impl<'a> TwinSide<'a> {
             request.again = Some(wire.clone());
         }
         self.set_in_flight(self.in_flight + 1);
-        match self.connection_for(self.common.flows.of(position), release.wait_expired, now) {
+        match self.connection_for(self.flow_of(position), release.wait_expired, now) {
             Ok(key) => self.send(key, request, wire, now),
             Err(result) => self.conclude(request, result, now),
         }
@@ -245,12 +283,12 @@ impl<'a> TwinSide<'a> {
     }
 
     /// The bytes with this twin's values in them, if they can be written.
-    fn wire(&mut self, position: u32, loaded: &Loaded) -> Option<Wire> {
+    fn wire(&mut self, batch: &Batch<'_>, position: u32, loaded: &Loaded) -> Option<Wire> {
         let twin = index(self.twin);
         if let Some(wires) = &loaded.wires {
             return wires[twin].as_ref().ok().cloned();
         }
-        let (mut edits, missing) = self.values.edits(self.common.plan, position);
+        let (mut edits, missing) = self.values.edits(batch, position);
         let bound = edits.len();
         for edit in &loaded.edits[twin] {
             if !edits[..bound].iter().any(|value| value.meets(edit)) {
@@ -281,7 +319,7 @@ impl<'a> TwinSide<'a> {
         });
         self.set_in_flight(self.in_flight - 1);
         self.settle(position, result, timing, now);
-        self.flow_has_one_less(position);
+        self.flow_has_one_less(position, now);
     }
 
     /// Counts an outcome, lets those who waited for it go on, and keeps it to be
@@ -309,8 +347,10 @@ impl<'a> TwinSide<'a> {
                 counters.skipped.increment();
             }
         }
-        let has_values =
-            matches!(result, RawResult::Answered(_)) && self.common.table.value_users(position) > 0;
+        let is_answer = matches!(result, RawResult::Answered(_));
+        let users = self.batches.get(position);
+        let users = users.map_or(0, |(batch, place)| batch.table.value_users(place));
+        let has_values = is_answer && users > 0;
         self.schedule
             .handle_outcome(position, now.run_ns(), has_values);
         self.has_urgent |= has_values;
@@ -319,7 +359,27 @@ impl<'a> TwinSide<'a> {
             twin: self.twin,
             result,
             timing,
+            has_users: has_values,
         });
+    }
+
+    fn values_used(&mut self, position: u32) {
+        if let Some((batch, _)) = self.batches.get(position) {
+            self.values.used(batch, position);
+        }
+    }
+
+    /// The batch of a request without outcome.
+    fn batch(&self, position: u32) -> Option<Rc<Batch<'a>>> {
+        self.batches
+            .get(position)
+            .map(|(batch, _)| Rc::clone(batch))
+    }
+
+    /// The flow of a request without outcome.
+    fn flow_of(&self, position: u32) -> u32 {
+        let found = self.batches.get(position);
+        found.map_or(0, |(batch, place)| batch.flows.of(place))
     }
 
     fn set_in_flight(&mut self, count: usize) {

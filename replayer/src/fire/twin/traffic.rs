@@ -145,14 +145,33 @@ impl TwinSide<'_> {
     }
 
     /// A request of the flow has its outcome: after the last the connection closes.
-    pub(super) fn flow_has_one_less(&mut self, position: u32) {
-        let state = &mut self.flows[self.common.flows.of(position) as usize];
+    pub(super) fn flow_has_one_less(&mut self, position: u32, now: Now) {
+        let flow = self.flow_of(position);
+        let state = &mut self.flows[flow as usize];
         state.left = state.left.saturating_sub(1);
+        state.used_ns = now.clock_ns;
         if state.left == 0
+            && !self.common.grows
             && let Some(key) = state.connection
             && let Some(connection) = self.connections.get_mut(key)
             && connection.in_flight.is_empty()
         {
+            self.remove(key);
+        }
+    }
+
+    /// Whether a flow has nothing to fire, and had not since `before_ns`.
+    pub(crate) fn is_idle(&self, flow: u32, before_ns: u64) -> bool {
+        let state = self.flows.get(flow as usize);
+        state.is_none_or(|state| state.left == 0 && state.used_ns < before_ns)
+    }
+
+    /// Closes the connection of an idle flow, whose number may be another's next.
+    pub(crate) fn close_idle(&mut self, flow: u32) {
+        let Some(state) = self.flows.get_mut(flow as usize) else {
+            return;
+        };
+        if let Some(key) = std::mem::take(state).connection {
             self.remove(key);
         }
     }

@@ -1,18 +1,32 @@
 //! The firing thread: due times, sockets and steering in one loop.
 
-use std::collections::VecDeque;
+mod growth;
+mod steering;
+mod told;
+mod window;
+
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
+use twintap_plan::{Carried, SkipReason};
 use twintap_verdict::observation::Twin;
 
+use super::batches::{Batch, PerBatch, Requests, ahead};
 use super::control::{Steering, TWINS, index};
+use super::feed::Fed;
+use super::flows::Flows;
 use super::ledger::{FireSummary, Spread, thread_cpu_ns};
-use super::outcome::{RawOutcome, ValuesOf};
+use super::options::WhenDown;
+use super::outcome::{FromWitness, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
 use super::poll::{Poll, Ready};
+use super::schedule::Timetable;
 use super::source::{LoadedOrNot, ReadAhead};
 use super::tempo::Tempo;
 use super::twin::{Common, Now, TwinSide, from_token, nanos};
+use window::Window;
 
 /// The poll token of [`RunControl::wake`](super::RunControl::wake).
 pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
@@ -21,34 +35,37 @@ pub(crate) const WAKE_TOKEN: u64 = u64::MAX;
 const LOADER_LOOK_NS: u64 = 200_000;
 /// How often a run that fires nothing tells how far it is.
 const POSITION_EVERY_NS: u64 = 100_000_000;
-/// Requests taken from the loader before anything else has its turn.
-const LOADS_AT_ONCE: usize = 256;
-/// With fewer requests here, more are taken from the loader; one by one, each
-/// would wake it.
-const FEW_LOADS: usize = 1024;
-/// How many outcomes go to the comparison together, and how long the first of
-/// them waits for others: one by one, each would wake it.
-const OUTCOMES_AT_ONCE: usize = 64;
-const OUTCOMES_WAIT_NS: u64 = 5_000_000;
 
 pub(crate) struct Engine<'a> {
     common: Common<'a>,
     poll: Poll,
+    /// More of the plan; none where all of it is here.
+    feed: Option<Receiver<Fed>>,
+    /// All before this moment of the plan is here.
+    horizon_ns: u64,
+    batches: PerBatch<Rc<Batch<'a>>>,
+    flows: Flows,
+    /// Values of earlier batches' answers whose outcome is not there yet.
+    wanted: Vec<Wanted>,
+    sweep_ns: u64,
     twins: [TwinSide<'a>; 2],
     loads: Receiver<(u32, LoadedOrNot)>,
     read_ahead: &'a ReadAhead,
     is_loading: bool,
-    values: Receiver<ValuesOf>,
-    outcomes: Sender<Vec<RawOutcome>>,
+    values: Receiver<FromWitness>,
+    outcomes: Sender<ToWitness>,
     /// Clock time by which outcomes that wait must go.
     outcomes_due_ns: Option<u64>,
     window: Window,
-    /// The next request to become due.
+    /// The next request to become due, and the one after the last so far.
     next: u32,
-    /// The next of the flows' openings.
-    next_opening: usize,
+    end: u32,
+    /// Flows with their first requests that are fired, in the order of these.
+    openings: VecDeque<(u32, u32)>,
     start_ns: u64,
     tempo: Tempo,
+    /// Sessions that are not gone on with.
+    shed: HashSet<Arc<str>>,
     /// Where the last seek went, in recorded nanoseconds.
     sought_ns: u64,
     paused_ns: u64,
@@ -65,12 +82,18 @@ impl<'a> Engine<'a> {
         twins: [TwinSide<'a>; 2],
         loads: Receiver<(u32, LoadedOrNot)>,
         read_ahead: &'a ReadAhead,
-        values: Receiver<ValuesOf>,
-        outcomes: Sender<Vec<RawOutcome>>,
+        values: Receiver<FromWitness>,
+        outcomes: Sender<ToWitness>,
     ) -> Engine<'a> {
         Engine {
             common,
             poll,
+            feed: None,
+            horizon_ns: u64::MAX,
+            batches: PerBatch::default(),
+            flows: Flows::default(),
+            wanted: Vec::new(),
+            sweep_ns: 0,
             twins,
             loads,
             read_ahead,
@@ -80,9 +103,11 @@ impl<'a> Engine<'a> {
             outcomes_due_ns: None,
             window: Window::default(),
             next: 0,
-            next_opening: 0,
+            end: 0,
+            openings: VecDeque::new(),
             start_ns: 0,
-            tempo: Tempo::new(1.0),
+            tempo: Tempo::new(1.0, nanos(common.options.lead)),
+            shed: HashSet::new(),
             sought_ns: 0,
             paused_ns: 0,
             pause: None,
@@ -90,13 +115,26 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Fires the plan, until every request has its outcome.
-    pub(crate) fn run(mut self) -> FireSummary {
-        let mut ready = Vec::new();
+    /// Fires a finite plan, until every request has its outcome.
+    pub(crate) fn run(mut self, plan: Requests<'a>) -> FireSummary {
+        self.append(plan);
         self.wait_for_first_load();
+        self.fire()
+    }
+
+    /// Fires what the feed brings, until that ends and every request has its outcome.
+    pub(crate) fn follow(mut self, feed: Receiver<Fed>) -> FireSummary {
+        self.feed = Some(feed);
+        self.horizon_ns = 0;
+        self.fire()
+    }
+
+    fn fire(mut self) -> FireSummary {
+        let mut ready = Vec::new();
         // The first connections need a moment to open.
         self.start_ns = self.common.clock.now_ns() + nanos(self.common.options.connect_ahead);
         loop {
+            self.take_batches();
             self.steer();
             self.take_loads();
             self.release();
@@ -107,9 +145,10 @@ impl<'a> Engine<'a> {
 
             let is_settled = self.twins.iter().all(TwinSide::is_settled);
             self.send_outcomes(is_settled);
-            if is_settled {
+            if is_settled && self.feed.is_none() {
                 return self.finish();
             }
+            self.let_go();
 
             let now = self.now();
             let mut has_more = false;
@@ -132,6 +171,12 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Why the plan says not to fire a request.
+    fn skip_reason(&self, position: u32) -> Option<SkipReason> {
+        let (batch, place) = self.batches.get(position)?;
+        batch.requests[place].skip
+    }
+
     /// Requests that can't be read yet must not make the first ones late.
     fn wait_for_first_load(&mut self) {
         if let Ok((position, loaded)) = self.loads.recv() {
@@ -150,7 +195,9 @@ impl<'a> Engine<'a> {
 
     /// When a request is due, in run time at the present speed.
     fn due_ns(&self, position: u32) -> u64 {
-        self.tempo.run_ns(self.common.table.due_ns(position))
+        let found = self.batches.get(position);
+        let plan_ns = found.map_or(u64::MAX, |(batch, place)| batch.table.due_ns(place));
+        self.tempo.run_ns(plan_ns)
     }
 
     /// The clock time of a moment of run time, while the run does not pause.
@@ -158,146 +205,9 @@ impl<'a> Engine<'a> {
         run_ns.saturating_add(self.start_ns + self.paused_ns)
     }
 
-    fn steer(&mut self) {
-        match (self.common.control.steering(), self.pause) {
-            (Steering::Pause, None) => self.pause = Some(self.common.clock.now_ns()),
-            (Steering::Go | Steering::Stop, Some(since)) => {
-                self.pause = None;
-                self.paused_ns += self.common.clock.now_ns().saturating_sub(since);
-            }
-            _ => {}
-        }
-        if self.common.control.steering() == Steering::Stop && self.give_up_ns.is_none() {
-            self.stop();
-        }
-        if self.give_up_ns.is_none() {
-            self.steer_time();
-        }
-    }
-
-    /// Follows changes of speed and seeks, and tells how far the recording is.
-    fn steer_time(&mut self) {
-        let run_ns = self.now().run_ns();
-        let plan_speed = self.common.options.plan_speed;
-        if let Some(speed) = self.common.control.speed() {
-            let rate = speed / plan_speed;
-            if rate != self.tempo.rate() {
-                self.tempo.set_rate(run_ns, rate);
-            }
-        }
-        let seek_ns = self.common.control.seek_ns();
-        if seek_ns > self.sought_ns {
-            self.sought_ns = seek_ns;
-            let plan_ns = (seek_ns as f64 / plan_speed) as u64;
-            if plan_ns > self.tempo.plan_ns(run_ns) {
-                self.release();
-                self.seek(plan_ns);
-            }
-        }
-        let recorded_ns = self.tempo.plan_ns(run_ns) as f64 * plan_speed;
-        self.common.control.set_position(recorded_ns as u64);
-    }
-
-    /// Goes on from `plan_ns`: what is due before is not fired.
-    fn seek(&mut self, plan_ns: u64) {
-        let now = self.now();
-        self.tempo.seek(now.run_ns(), plan_ns);
-        while self.next < self.common.table.len() && self.common.table.due_ns(self.next) < plan_ns {
-            let position = self.next;
-            self.next += 1;
-            for twin in in_turn(position) {
-                let side = &mut self.twins[index(twin)];
-                match self.common.plan.requests[position as usize].skip {
-                    Some(reason) => side.skip(position, reason, now),
-                    None => side.pass_over(position, now),
-                }
-                let freed = self.window.used(position, twin);
-                self.read_ahead
-                    .held_bytes
-                    .fetch_sub(freed, Ordering::Relaxed);
-            }
-        }
-        self.read_ahead.first.store(self.next, Ordering::Relaxed);
-        // What still goes over flows whose first requests are passed over opens
-        // them when it is due.
-        let openings = self.common.flows.openings();
-        while openings
-            .get(self.next_opening)
-            .is_some_and(|&(_, first)| first < self.next)
-        {
-            self.next_opening += 1;
-        }
-    }
-
-    /// Refuses everything that is not out.
-    fn stop(&mut self) {
-        let now = self.now();
-        let grace_ns = nanos(self.common.options.stop_grace);
-        self.give_up_ns = Some(now.clock_ns.saturating_add(grace_ns));
-        self.read_ahead.stop.store(true, Ordering::Relaxed);
-        let first = self.next;
-        self.next = self.common.table.len();
-        for twin in &mut self.twins {
-            for position in twin.schedule.drain() {
-                twin.refuse(position, "stopped", now);
-            }
-            for position in first..self.common.table.len() {
-                match self.common.plan.requests[position as usize].skip {
-                    Some(reason) => twin.skip(position, reason, now),
-                    None => twin.refuse(position, "stopped", now),
-                }
-            }
-        }
-    }
-
-    fn take_loads(&mut self) {
-        self.is_loading |= self.window.places.len() < FEW_LOADS;
-        for _ in 0..LOADS_AT_ONCE {
-            if !self.is_loading {
-                return;
-            }
-            match self.loads.try_recv() {
-                // What a seek passed over comes too late.
-                Ok((position, loaded)) if position < self.next => {
-                    let freed = loaded.map_or(0, |loaded| loaded.held_bytes);
-                    self.read_ahead
-                        .held_bytes
-                        .fetch_sub(freed, Ordering::Relaxed);
-                }
-                Ok((position, loaded)) => self.window.put(position, loaded),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.is_loading = false,
-            }
-        }
-    }
-
-    /// Sends outcomes off, when there are many, when someone waits for values of
-    /// one, or when they have waited for company.
-    fn send_outcomes(&mut self, is_last: bool) {
-        let now_ns = self.common.clock.now_ns();
-        let due_ns = self.outcomes_due_ns.take();
-        let is_due = is_last || due_ns.is_some_and(|due| due <= now_ns);
-        for twin in &mut self.twins {
-            let has_many = twin.outcomes.len() >= OUTCOMES_AT_ONCE;
-            if twin.outcomes.is_empty() {
-                continue;
-            }
-            if is_due || has_many || twin.has_urgent {
-                twin.has_urgent = false;
-                // The comparing side outlives this one; should it have failed, the
-                // ledger still closes.
-                let _ = self.outcomes.send(std::mem::take(&mut twin.outcomes));
-            } else {
-                let own_ns = now_ns + OUTCOMES_WAIT_NS;
-                self.outcomes_due_ns = Some(due_ns.unwrap_or(own_ns));
-            }
-        }
-    }
-
-    fn take_values(&mut self) {
-        while let Ok((position, twin, values)) = self.values.try_recv() {
-            let now = self.now();
-            self.twins[index(twin)].handle_values(position, values, now);
-        }
+    /// Whether a request comes before the next to become due.
+    fn is_past(&self, position: u32) -> bool {
+        ahead(position, self.next).is_none()
     }
 
     /// Lets go what is due and what has become ready.
@@ -310,17 +220,19 @@ impl<'a> Engine<'a> {
             let now = self.now();
             // Before T0 run time stands at 0, so the comparison is on the clock.
             let position = self.next;
-            if position >= self.common.table.len() {
+            if position == self.end {
                 return;
             }
             let due_ns = self.due_ns(position);
             if due_ns.saturating_add(now.origin_ns) > now.clock_ns {
                 return;
             }
-            if let Some(reason) = self.common.plan.requests[position as usize].skip {
+            if let Some(reason) = self.skip_reason(position) {
                 for twin in &mut self.twins {
                     twin.skip(position, reason, now);
                 }
+            } else if let Some(word) = self.down_word(position) {
+                self.leave_out(position, word, now);
             } else if let Some(is_readable) = self.window.holds(position) {
                 // Neither twin shall always be the second.
                 for twin in in_turn(position) {
@@ -335,7 +247,7 @@ impl<'a> Engine<'a> {
             } else {
                 return;
             }
-            self.next += 1;
+            self.next = position.wrapping_add(1);
         }
     }
 
@@ -358,9 +270,7 @@ impl<'a> Engine<'a> {
                         None => side.refuse(release.position, "unreadable", now),
                     }
                     let freed = self.window.used(release.position, twin);
-                    self.read_ahead
-                        .held_bytes
-                        .fetch_sub(freed, Ordering::Relaxed);
+                    self.read_ahead.free(freed);
                 }
             }
             if is_idle {
@@ -389,14 +299,13 @@ impl<'a> Engine<'a> {
             return;
         }
         let ahead_ns = nanos(self.common.options.connect_ahead);
-        let flows = self.common.flows;
-        while let Some(&(flow, position)) = flows.openings().get(self.next_opening) {
+        while let Some(&(flow, position)) = self.openings.front() {
             let now = self.now();
             let due_ns = self.due_ns(position);
             if due_ns.saturating_add(now.origin_ns) > now.clock_ns.saturating_add(ahead_ns) {
                 return;
             }
-            self.next_opening += 1;
+            self.openings.pop_front();
             for twin in in_turn(position) {
                 self.twins[index(twin)].open_ahead(flow, now);
             }
@@ -419,7 +328,7 @@ impl<'a> Engine<'a> {
 
     /// The clock time at which the next request is due and can be fired.
     fn next_due(&self) -> Option<u64> {
-        let is_firing = self.pause.is_none() && self.next < self.common.table.len();
+        let is_firing = self.pause.is_none() && self.next != self.end;
         is_firing.then(|| self.clock_ns(self.due_ns(self.next)))
     }
 
@@ -443,7 +352,7 @@ impl<'a> Engine<'a> {
                 deadlines.push(wait_ns.map(|wait| self.clock_ns(wait)));
             }
         }
-        if let Some(&(_, position)) = self.common.flows.openings().get(self.next_opening)
+        if let Some(&(_, position)) = self.openings.front()
             && is_firing
         {
             let due_ns = self.clock_ns(self.due_ns(position));
@@ -480,83 +389,5 @@ fn in_turn(position: u32) -> [Twin; 2] {
         [first, second]
     } else {
         [second, first]
-    }
-}
-
-/// The requests that are read and not yet out at both twins.
-#[derive(Default)]
-struct Window {
-    first: u32,
-    places: VecDeque<Place>,
-}
-
-#[derive(Default)]
-struct Place {
-    loaded: Option<LoadedOrNot>,
-    used: [bool; 2],
-}
-
-impl Window {
-    fn put(&mut self, position: u32, loaded: LoadedOrNot) {
-        if self.places.is_empty() {
-            self.first = position;
-        }
-        let Some(place) = position.checked_sub(self.first) else {
-            return;
-        };
-        while self.places.len() <= place as usize {
-            self.places.push_back(Place::default());
-        }
-        self.places[place as usize].loaded = Some(loaded);
-    }
-
-    /// Whether the request is here, and if so, whether it could be read.
-    fn holds(&self, position: u32) -> Option<bool> {
-        self.place(position)?.loaded.as_ref().map(Result::is_ok)
-    }
-
-    fn get(&self, position: u32) -> Option<&super::source::Loaded> {
-        self.place(position)?
-            .loaded
-            .as_ref()?
-            .as_ref()
-            .ok()
-            .map(AsRef::as_ref)
-    }
-
-    /// A twin needs the request no more; gives the bytes freed by that.
-    fn used(&mut self, position: u32, twin: Twin) -> usize {
-        let Some(place) = position
-            .checked_sub(self.first)
-            .and_then(|place| self.places.get_mut(place as usize))
-        else {
-            return 0;
-        };
-        place.used[index(twin)] = true;
-        if place.used != [true; 2] {
-            return 0;
-        }
-        let freed = match place.loaded.take() {
-            Some(Ok(loaded)) => loaded.held_bytes,
-            _ => 0,
-        };
-        self.trim();
-        freed
-    }
-
-    /// Places before the first that is in use go.
-    fn trim(&mut self) {
-        while self
-            .places
-            .front()
-            .is_some_and(|place| place.loaded.is_none())
-        {
-            self.places.pop_front();
-            self.first += 1;
-        }
-    }
-
-    fn place(&self, position: u32) -> Option<&Place> {
-        self.places.get(position.checked_sub(self.first)? as usize)
     }
 }
