@@ -100,6 +100,11 @@ impl Follower {
         }
     }
 
+    /// What due times count from.
+    pub fn origin(&self) -> Timestamp {
+        self.origin
+    }
+
     /// Exchanges of earlier windows that are kept.
     pub fn kept(&self) -> u64 {
         self.kept.len() as u64
@@ -257,6 +262,7 @@ impl Follower {
             request.bindings.clear();
             request.waits.clear();
             request.produces.clear();
+            request.races.clear();
         }
     }
 
@@ -365,6 +371,9 @@ impl Place {
 fn place_edges(request: &mut PlannedRequest, places: &[Place], carried: &mut HashSet<Carried>) {
     for Wait { request: other, .. } in &mut request.waits {
         *other = places[*other as usize].position();
+    }
+    for race in &mut request.races {
+        race.request = places[race.request as usize].position();
     }
     for binding in &mut request.bindings {
         let place = places[binding.producer as usize];

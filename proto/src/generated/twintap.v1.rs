@@ -742,6 +742,33 @@ pub struct Run {
     /// How much of the recording is gone through, from the plan's first request.
     #[prost(message, optional, tag = "11")]
     pub position: ::core::option::Option<::prost_types::Duration>,
+    /// Where the run file says `follow`, once it fires.
+    #[prost(message, optional, tag = "12")]
+    pub following: ::core::option::Option<Following>,
+}
+/// Following says how a run without end is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Following {
+    /// From the sending of a recorded request to its being due.
+    #[prost(message, optional, tag = "1")]
+    pub lag: ::core::option::Option<::prost_types::Duration>,
+    #[prost(uint64, tag = "2")]
+    pub windows: u64,
+    /// Requests that were stored too late to be due in their place.
+    #[prost(uint64, tag = "3")]
+    pub tardy: u64,
+    /// Exchanges that retention removed before they were planned.
+    #[prost(uint64, tag = "4")]
+    pub missed: u64,
+    /// Earlier exchanges that requests to come may refer to, and those that were let
+    /// go to keep within the memory that the run file gives.
+    #[prost(uint64, tag = "5")]
+    pub kept: u64,
+    #[prost(uint64, tag = "6")]
+    pub forgotten: u64,
+    /// True while a twin can't be reached.
+    #[prost(bool, tag = "7")]
+    pub twin_down: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TwinProgress {

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use twintap_proto::v1::control_client::ControlClient;
 use twintap_proto::v1::{
-    Capture, CreateRunRequest, ListCapturesRequest, ListRunsRequest, ListSessionsRequest, Run,
-    RunRequest, RunState, SeekRunRequest, Session, SetRunSpeedRequest, TwinProgress,
+    Capture, CreateRunRequest, Following, ListCapturesRequest, ListRunsRequest,
+    ListSessionsRequest, Run, RunRequest, RunState, SeekRunRequest, Session, SetRunSpeedRequest,
+    TwinProgress,
 };
 
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
@@ -258,12 +259,12 @@ fn print_run(format: Format, run: &Run) -> Result<()> {
             "skipped": twin.skipped, "in_flight": twin.in_flight,
         })
     };
-    let position = Duration::try_from(run.position.unwrap_or_default()).unwrap_or_default();
     let value = json!({
         "id": run.id, "state": state, "planned": run.planned,
-        "speed": run.speed, "position_ms": position.as_secs_f64() * 1000.0,
+        "speed": run.speed, "position_ms": seconds(run.position) * 1000.0,
         "candidate": twin(&run.candidate), "baseline": twin(&run.baseline),
         "verdict": run.verdict, "error": run.error, "report_path": run.report_path,
+        "following": run.following.as_ref().map(following),
     });
     let candidate = run.candidate.unwrap_or_default();
     let mut text = format!(
@@ -275,6 +276,14 @@ fn print_run(format: Format, run: &Run) -> Result<()> {
         candidate.refused,
         candidate.skipped
     );
+    if let Some(following) = &run.following {
+        let down = if following.twin_down {
+            ", a twin is down"
+        } else {
+            ""
+        };
+        text.push_str(&format!("  {:.1} s behind{down}", seconds(following.lag)));
+    }
     for (name, value) in [
         ("verdict", &run.verdict),
         ("report", &run.report_path),
@@ -285,6 +294,19 @@ fn print_run(format: Format, run: &Run) -> Result<()> {
         }
     }
     print(format, &value, &text)
+}
+
+fn following(following: &Following) -> Value {
+    json!({
+        "lag_ms": seconds(following.lag) * 1000.0, "windows": following.windows,
+        "tardy": following.tardy, "missed": following.missed, "kept": following.kept,
+        "forgotten": following.forgotten, "twin_down": following.twin_down,
+    })
+}
+
+fn seconds(span: Option<prost_types::Duration>) -> f64 {
+    let span = Duration::try_from(span.unwrap_or_default());
+    span.unwrap_or_default().as_secs_f64()
 }
 
 fn print_capture(format: Format, capture: &Capture) -> Result<()> {

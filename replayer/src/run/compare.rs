@@ -5,14 +5,14 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use twintap_archive::{Reader, StoredBody, StoredExchange};
-use twintap_plan::Plan;
+use twintap_archive::{StoredBody, StoredExchange};
+use twintap_plan::Window;
 use twintap_scrub::{BodyFate, ExchangeScrubber, LinkTag, MessageNote, Scrubber};
 use twintap_stream::message::{Message, MessageState};
-use twintap_stream::{Direction, Exchange, RequestHead};
+use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
-use super::shelf::Shelf;
+use super::records::{Record, Records};
 use super::vouch::{stored_bytes, stored_part};
 use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
 use crate::fire::response::RawAnswer;
@@ -24,47 +24,86 @@ const EVIDENCE_BYTES: u64 = 64 << 10;
 
 /// Pairs the twins' outcomes, scrubs them, adds production's answer, and shows
 /// them to the judge.
-pub struct Comparison<'a> {
+pub struct Comparison<'a, R, C> {
     inputs: Inputs<'a>,
-    shelf: Shelf<'a>,
-    judge: Judge,
+    records: R,
+    case: C,
     half: HashMap<u32, Half>,
     unreadable: u64,
     tick: &'a mut dyn FnMut(),
 }
 
+/// Where observations go, and what a plan that grows asks for beside them.
+pub trait Case {
+    /// Takes what came of a request.
+    fn observe(&mut self, observation: Observation);
+
+    /// An answer came, before it is scrubbed.
+    fn answered(&mut self, position: u32, twin: Twin, answer: &RawAnswer) {
+        let _ = (position, twin, answer);
+    }
+
+    /// The plan has grown.
+    fn appended(&mut self, window: &Arc<Window>) {
+        let _ = window;
+    }
+
+    /// An answer that came earlier, if it is kept.
+    fn answer(&mut self, position: u32, twin: Twin) -> Option<&RawAnswerKept> {
+        let _ = (position, twin);
+        None
+    }
+
+    /// Called a few times a second.
+    fn tick(&mut self) {}
+}
+
+impl Case for Judge {
+    fn observe(&mut self, observation: Observation) {
+        Judge::observe(self, observation);
+    }
+}
+
+/// As much of an answer as values are taken from.
+#[derive(Clone, Debug)]
+pub struct RawAnswerKept {
+    /// Its head.
+    pub head: ResponseHead,
+    /// Its body; empty where it was too large to be held.
+    pub body: Bytes,
+}
+
 /// What a comparison works with.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// The archive that it was made from.
-    pub reader: &'a Reader,
     /// With the archive's policy and key.
     pub scrubber: &'a Scrubber,
     /// What is changed in answers.
     pub rewrite: &'a Rewrite,
     /// The largest body that is compared in full.
     pub max_body_bytes: usize,
-    /// Bytes of exchanges read and not yet needed.
-    pub held_bytes: usize,
 }
 
 /// A request that one twin has an outcome for.
 struct Half {
-    stored: Option<StoredExchange>,
+    record: Record,
     outcome: Outcome,
     /// Counts its answer as held.
     _held: Option<Held>,
 }
 
-impl<'a> Comparison<'a> {
+impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
     /// `tick` is called a few times a second.
-    pub fn new(inputs: Inputs<'a>, judge: Judge, tick: &'a mut dyn FnMut()) -> Comparison<'a> {
+    pub fn new(
+        inputs: Inputs<'a>,
+        records: R,
+        case: C,
+        tick: &'a mut dyn FnMut(),
+    ) -> Comparison<'a, R, C> {
         Comparison {
-            shelf: Shelf::new(inputs.reader, inputs.held_bytes),
             inputs,
-            judge,
+            records,
+            case,
             half: HashMap::new(),
             unreadable: 0,
             tick,
@@ -76,9 +115,9 @@ impl<'a> Comparison<'a> {
         self.unreadable
     }
 
-    /// The judge, who has seen everything.
-    pub fn into_judge(self) -> Judge {
-        self.judge
+    /// The case, which has seen everything.
+    pub fn into_case(self) -> C {
+        self.case
     }
 
     fn outcome(&self, raw: RawOutcome, request: Option<&RequestHead>) -> (Outcome, Option<Held>) {
@@ -130,17 +169,18 @@ impl<'a> Comparison<'a> {
     }
 
     fn conclude(&mut self, position: u32, half: Half, twin: Twin, outcome: Outcome) {
-        let planned = &self.inputs.plan.requests[position as usize];
         let was_fired = is_fired(&half.outcome) || is_fired(&outcome);
         let (candidate, baseline) = match twin {
             Twin::Candidate => (outcome, half.outcome),
             Twin::Baseline => (half.outcome, outcome),
         };
-        let stored = half.stored.as_ref();
+        let record = half.record;
+        let stored = record.stored.as_deref();
         let exchange = stored.map(StoredExchange::exchange);
         let head = exchange.and_then(|exchange| exchange.request.head.as_ref());
         let request_body = match stored {
             Some(stored) if was_fired => self.body(
+                position,
                 &stored.request_body,
                 &stored.record.request,
                 &stored.exchange().request,
@@ -152,10 +192,8 @@ impl<'a> Comparison<'a> {
             },
         };
         let observation = Observation {
-            exchange: planned.exchange.clone(),
-            session: self.inputs.plan.sessions[planned.session as usize]
-                .id
-                .clone(),
+            exchange: record.id.clone(),
+            session: record.session.to_string(),
             position,
             recorded: exchange
                 .map(|exchange| exchange.request.first_byte)
@@ -165,20 +203,17 @@ impl<'a> Comparison<'a> {
             production_latency_ns: exchange.and_then(production_latency_ns),
             production: stored
                 .filter(|_| was_fired)
-                .and_then(|stored| self.production(stored)),
-            produced: planned
-                .produces
-                .iter()
-                .map(|produced| (produced.path.clone(), produced.tag))
-                .collect(),
+                .and_then(|stored| self.production(position, stored)),
+            produced: record.produced,
             baseline,
             candidate,
         };
-        self.judge.observe(observation);
+        self.case.observe(observation);
+        self.records.done(position);
     }
 
     /// What production answered, where it was seen whole.
-    fn production(&self, stored: &StoredExchange) -> Option<Answer> {
+    fn production(&self, position: u32, stored: &StoredExchange) -> Option<Answer> {
         let response = &stored.exchange().response;
         let head = response.head.as_ref()?;
         if response.state != MessageState::Complete {
@@ -191,6 +226,7 @@ impl<'a> Comparison<'a> {
         Some(Answer {
             head: stored_part(&head),
             body: self.body(
+                position,
                 &stored.response_body,
                 note,
                 response,
@@ -202,14 +238,15 @@ impl<'a> Comparison<'a> {
 
     fn body<H>(
         &self,
+        position: u32,
         body: &StoredBody,
         note: &MessageNote,
         message: &Message<H>,
         limit: u64,
     ) -> Body {
         let is_kept = !matches!(note.body, BodyFate::Dropped(_));
-        match self.inputs.reader.read_body(body, limit) {
-            Ok(bytes) if is_kept => Body::Whole(stored_bytes(&bytes)),
+        match self.records.body(position, body, limit) {
+            Some(bytes) if is_kept => Body::Whole(stored_bytes(&bytes)),
             _ => Body::Digest {
                 bytes: message.body_bytes,
                 tag: note.body_tag,
@@ -218,13 +255,13 @@ impl<'a> Comparison<'a> {
     }
 }
 
-impl Witness for Comparison<'_> {
+impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
     fn values(&mut self, position: u32, answer: &RawAnswer) -> Vec<Option<Bytes>> {
         let body: &[u8] = match &answer.body {
             RawBody::Whole(body) => body,
             RawBody::Digest { .. } => &[],
         };
-        let produces = &self.inputs.plan.requests[position as usize].produces;
+        let produces = self.records.produces(position);
         produces
             .iter()
             .map(|produced| {
@@ -243,36 +280,53 @@ impl Witness for Comparison<'_> {
             Entry::Occupied(first) => Some(first.remove()),
             Entry::Vacant(_) => None,
         };
-        let (stored, first) = match first {
-            Some(mut first) => (first.stored.take(), Some(first)),
-            None => {
-                let id = &self.inputs.plan.requests[position as usize].exchange;
-                let stored = self.shelf.take(id).ok();
-                self.unreadable += u64::from(stored.is_none());
-                (stored, None)
-            }
-        };
+        if let RawResult::Answered(answer) = &raw.result {
+            self.case.answered(position, twin, answer);
+        }
+        let new = first.is_none().then(|| self.records.take(position));
+        let record = first.as_ref().map(|first| &first.record).or(new.as_ref());
+        let stored = record.and_then(|record| record.stored.clone());
+        self.unreadable += u64::from(new.is_some() && stored.is_none());
         let request = stored
             .as_ref()
             .and_then(|stored| stored.exchange().request.head.as_ref());
         let (outcome, held) = self.outcome(raw, request);
-        match first {
-            Some(first) => {
-                let half = Half { stored, ..first };
-                self.conclude(position, half, twin, outcome);
-            }
-            None => {
-                let half = Half {
-                    stored,
-                    outcome,
-                    _held: held,
-                };
-                self.half.insert(position, half);
-            }
+        if let Some(first) = first {
+            self.conclude(position, first, twin, outcome);
+        } else if let Some(record) = new {
+            let half = Half {
+                record,
+                outcome,
+                _held: held,
+            };
+            self.half.insert(position, half);
         }
     }
 
+    fn appended(&mut self, window: &Arc<Window>) {
+        self.records.appended(window);
+        self.case.appended(window);
+    }
+
+    fn carried(
+        &mut self,
+        producer: u32,
+        twin: Twin,
+        paths: &[String],
+    ) -> Option<Vec<Option<Bytes>>> {
+        let scrubber = self.inputs.scrubber;
+        let answer = self.case.answer(producer, twin)?;
+        let value = |path: &String| scrubber.extract(&answer.head, &answer.body, path);
+        Some(
+            paths
+                .iter()
+                .map(|path| value(path).map(Bytes::from))
+                .collect(),
+        )
+    }
+
     fn tick(&mut self) {
+        self.case.tick();
         (self.tick)();
     }
 }

@@ -4,44 +4,56 @@ use std::collections::BTreeMap;
 
 use twintap_archive::Checkpoint;
 use twintap_plan::{PlanSummary, WaitReason};
+use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
 use twintap_verdict::{
     CaptureSource, Correlation, PlanSummary as PlanFacts, Quantiles, RunFacts, Target,
 };
 
 use super::file::{RunFile, TargetSettings};
-use super::prepare::Prepared;
 use crate::fire::{FireSummary, Spread, TwinSummary};
+
+/// What a run was made from.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// What was committed with the archive last.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// With the archive's policy and key.
+    pub scrubber: &'a Scrubber,
+    /// Known loss in reading the archive, by name.
+    pub loss: &'a BTreeMap<String, u64>,
+    /// The plan in figures.
+    pub plan: &'a PlanSummary,
+}
 
 /// The facts of a run that was fired.
 pub fn of_run(
     file: &RunFile,
-    prepared: &Prepared,
+    origin: Origin<'_>,
     fired: &FireSummary,
     unreadable: u64,
-    started: Timestamp,
-    ended: Timestamp,
+    (started, ended): (Timestamp, Timestamp),
 ) -> RunFacts {
-    let plan = prepared.plan.summary();
+    let plan = origin.plan;
     let targets = &file.settings.targets;
     let mut facts = RunFacts {
         run: file.name.clone(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        loss: prepared.loss.clone(),
+        loss: origin.loss.clone(),
         release_error_us: Some(quantiles(&fired.release_error)),
-        correlation: correlation(&plan, fired),
+        correlation: correlation(plan, fired),
         baseline: target(&targets.baseline),
         candidate: target(&targets.candidate),
-        plan: Some(plan_facts(&plan)),
+        plan: Some(plan_facts(plan)),
         started: Some(started),
         ended: Some(ended),
-        policy: Some(prepared.scrubber.policy_hash().0.clone()),
+        policy: Some(origin.scrubber.policy_hash().0.clone()),
         twin_state_scrubbed: file.settings.state.scrubbed,
-        inconclusive: doubts(fired, unreadable),
+        inconclusive: doubts(file, fired, unreadable),
         reproduce: vec![file.reproduce.clone()],
         ..RunFacts::default()
     };
-    if let Some(checkpoint) = &prepared.checkpoint {
+    if let Some(checkpoint) = origin.checkpoint {
         add_captures(&mut facts, checkpoint);
     }
     if unreadable > 0 {
@@ -143,9 +155,10 @@ fn add_captures(facts: &mut RunFacts, checkpoint: &Checkpoint) {
 }
 
 /// Why the run says nothing about the candidate.
-fn doubts(fired: &FireSummary, unreadable: u64) -> Vec<String> {
+fn doubts(file: &RunFile, fired: &FireSummary, unreadable: u64) -> Vec<String> {
     let mut doubts = Vec::new();
-    if fired.stopped {
+    // A run that follows what is captured has no other end.
+    if fired.stopped && file.settings.follow.is_none() {
         doubts.push("The run was stopped before its end.".to_owned());
     }
     for (name, twin) in [

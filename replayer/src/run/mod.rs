@@ -5,8 +5,11 @@ mod compare;
 mod dry;
 mod facts;
 pub mod file;
+mod follow;
 mod hooks;
+mod judges;
 mod prepare;
+mod records;
 mod shelf;
 mod source;
 mod targets;
@@ -20,6 +23,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use twintap_archive::Reader;
 use twintap_plan::{Plan, PlanOptions, PlanSummary, UnboundRule};
+use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Report, Twin, html};
 
@@ -30,6 +34,7 @@ use crate::fire::{FireSummary, Options, RunControl, Target, TwinProgress, fire};
 use crate::keys;
 use compare::Comparison;
 use prepare::Prepared;
+use records::PlanRecords;
 use source::ArchiveSource;
 
 /// What a run is at.
@@ -71,6 +76,17 @@ pub struct Progress {
     pub baseline: TwinProgress,
 }
 
+impl Progress {
+    fn of(phase: Phase, control: &RunControl) -> Progress {
+        Progress {
+            phase,
+            planned: control.planned(),
+            candidate: control.progress(Twin::Candidate),
+            baseline: control.progress(Twin::Baseline),
+        }
+    }
+}
+
 /// Carries out a run and writes its results to the run file's output directory:
 /// `report.json`, `report.html` and `run.json`. `progress` is called at each
 /// change of phase and a few times a second while firing.
@@ -82,14 +98,10 @@ pub fn execute(
     control: &RunControl,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report> {
-    let mut tell = |phase| {
-        progress(Progress {
-            phase,
-            planned: control.planned(),
-            candidate: control.progress(Twin::Candidate),
-            baseline: control.progress(Twin::Baseline),
-        });
-    };
+    if file.settings.follow.is_some() {
+        return follow::execute(file, control, progress);
+    }
+    let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
     let prepared = Prepared::new(file)?;
     let targets = targets::check(file, &prepared.captured)?;
@@ -99,7 +111,7 @@ pub fn execute(
     hooks::prepare(file, control)?;
 
     tell(Phase::Firing);
-    let options = options(file, targets, &prepared);
+    let options = options(file, targets, &prepared.scrubber);
     let limits = &file.settings.limits;
     let mut source = ArchiveSource::new(
         &prepared.plan,
@@ -110,13 +122,11 @@ pub fn execute(
     let mut tick = || tell(Phase::Firing);
     let mut comparison = Comparison::new(
         compare::Inputs {
-            plan: &prepared.plan,
-            reader: &prepared.reader,
             scrubber: &prepared.scrubber,
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
-            held_bytes: limits.read_ahead_bytes,
         },
+        PlanRecords::new(&prepared.plan, &prepared.reader, limits.read_ahead_bytes),
         Judge::new(file.settings.verdict.clone()),
         &mut tick,
     );
@@ -131,11 +141,18 @@ pub fn execute(
     let ended = now();
 
     let unreadable = comparison.unreadable();
-    let judge = comparison.into_judge();
+    let judge = comparison.into_case();
     tell(Phase::Concluding);
-    let facts = facts::of_run(file, &prepared, &fired, unreadable, started, ended);
+    let plan = prepared.plan.summary();
+    let origin = facts::Origin {
+        checkpoint: prepared.checkpoint.as_ref(),
+        scrubber: &prepared.scrubber,
+        loss: &prepared.loss,
+        plan: &plan,
+    };
+    let facts = facts::of_run(file, origin, &fired, unreadable, (started, ended));
     let report = judge.conclude(facts);
-    write_results(file, &prepared, &fired, &report)?;
+    write_results(file, plan, &fired, &report)?;
     Ok(report)
 }
 
@@ -180,7 +197,7 @@ pub fn plan_archive(reader: &Reader, options: PlanOptions) -> Plan {
     prepare::plan(reader, options)
 }
 
-fn options(file: &RunFile, targets: [Target; 2], prepared: &Prepared) -> Options {
+fn options(file: &RunFile, targets: [Target; 2], scrubber: &Scrubber) -> Options {
     let [candidate, baseline] = targets;
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
@@ -196,7 +213,7 @@ fn options(file: &RunFile, targets: [Target; 2], prepared: &Prepared) -> Options
         max_body_bytes: limits.body_bytes,
         capture_bytes: limits.held_answer_bytes,
         read_ahead_bytes: limits.read_ahead_bytes,
-        digest: Some(compare::digests(&prepared.scrubber)),
+        digest: Some(compare::digests(scrubber)),
         ..Options::new(candidate, baseline)
     }
 }
@@ -213,14 +230,14 @@ struct RunRecord<'a> {
 
 fn write_results(
     file: &RunFile,
-    prepared: &Prepared,
+    plan: PlanSummary,
     fired: &FireSummary,
     report: &Report,
 ) -> Result<()> {
     let record = RunRecord {
         run: &file.name,
         run_file: file,
-        plan: prepared.plan.summary(),
+        plan,
         fired,
     };
     let json = |value: serde_json::Result<String>| value.context("writing JSON");

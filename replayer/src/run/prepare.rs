@@ -50,9 +50,8 @@ impl Prepared {
 
     fn with(file: &RunFile, explain: bool) -> Result<Prepared> {
         let options = PlanOptions {
-            bindings: file.binding_rules()?,
             explain,
-            ..file.plan_options()
+            ..plan_options(file)?
         };
         let reader = Reader::open(&file.archive)
             .with_context(|| format!("opening the archive {}", file.archive.display()))?;
@@ -62,14 +61,12 @@ impl Prepared {
         let scrubber = Scrubber::new(policy, &key);
         let captured = Captured::new(checkpoint.as_ref());
         let mut preparation = Preparation {
-            file,
-            scrubber: &scrubber,
-            captured,
+            checks: Checks::new(file, &scrubber, captured),
             loss: BTreeMap::new(),
-            key_samples: KEY_SAMPLES,
         };
         let plan = preparation.plan(&reader, options)?;
-        let Preparation { captured, loss, .. } = preparation;
+        let Preparation { checks, loss, .. } = preparation;
+        let captured = checks.captured;
         Ok(Prepared {
             reader,
             checkpoint,
@@ -79,6 +76,17 @@ impl Prepared {
             loss,
         })
     }
+}
+
+/// What the planner goes by.
+///
+/// # Errors
+/// When the bindings file can't be read, or says what none may.
+pub fn plan_options(file: &RunFile) -> Result<PlanOptions> {
+    Ok(PlanOptions {
+        bindings: file.binding_rules()?,
+        ..file.plan_options()
+    })
 }
 
 /// The plan of all that an archive has.
@@ -95,18 +103,15 @@ pub fn plan(reader: &Reader, options: PlanOptions) -> Plan {
 }
 
 struct Preparation<'a> {
-    file: &'a RunFile,
-    scrubber: &'a Scrubber,
-    captured: Captured,
+    checks: Checks<'a>,
     loss: BTreeMap<String, u64>,
-    key_samples: usize,
 }
 
 impl Preparation<'_> {
     fn plan(&mut self, reader: &Reader, options: PlanOptions) -> Result<Plan> {
         let mut planner = Planner::new(options);
         for stored in reader.exchanges().flatten() {
-            self.check(&stored)?;
+            self.checks.check(&stored)?;
             planner.note_request(&stored.record);
         }
         let mut exchanges = reader.exchanges();
@@ -125,10 +130,35 @@ impl Preparation<'_> {
         }
         Ok(planner.finish())
     }
+}
 
-    fn check(&mut self, stored: &StoredExchange) -> Result<()> {
+/// What is looked at in each exchange before it is planned.
+pub struct Checks<'a> {
+    file: &'a RunFile,
+    scrubber: &'a Scrubber,
+    /// What no run may send to, with the servers of all exchanges so far.
+    pub captured: Captured,
+    key_samples: usize,
+}
+
+impl<'a> Checks<'a> {
+    /// Nothing was looked at yet.
+    pub fn new(file: &'a RunFile, scrubber: &'a Scrubber, captured: Captured) -> Checks<'a> {
+        Checks {
+            file,
+            scrubber,
+            captured,
+            key_samples: KEY_SAMPLES,
+        }
+    }
+
+    /// Takes note of the exchange's server; says whether it is a new one.
+    ///
+    /// # Errors
+    /// When the exchange was scrubbed with another policy or key than the run's.
+    pub fn check(&mut self, stored: &StoredExchange) -> Result<bool> {
         let server = stored.exchange().endpoints.server;
-        self.captured.servers.insert(server);
+        let is_new = self.captured.servers.insert(server);
         let (archived, given) = (&stored.record.policy, self.scrubber.policy_hash());
         if archived != given {
             bail!(
@@ -153,7 +183,7 @@ impl Preparation<'_> {
                 );
             }
         }
-        Ok(())
+        Ok(is_new)
     }
 }
 

@@ -93,7 +93,7 @@ impl<'a> Shelf<'a> {
 }
 
 /// Roughly the memory that it takes.
-fn size(stored: &StoredExchange) -> usize {
+pub fn size(stored: &StoredExchange) -> usize {
     let body = |body: &StoredBody| match body {
         StoredBody::Empty => 0,
         StoredBody::Inline(bytes) => bytes.len(),

@@ -1,6 +1,6 @@
 //! The archive's requests, for firing.
 
-use twintap_archive::Reader;
+use twintap_archive::{Reader, StoredExchange};
 use twintap_plan::Plan;
 use twintap_stream::message::MessageState;
 
@@ -37,21 +37,32 @@ impl RequestSource for ArchiveSource<'_> {
         let stored = self
             .shelf
             .take(&self.plan.requests[position as usize].exchange)?;
-        let request = &stored.exchange().request;
-        let head = match &request.head {
-            Some(head) if request.state == MessageState::Complete => head.clone(),
-            _ => return Err("the request was not seen whole".to_owned()),
-        };
-        let body = self
-            .reader
-            .read_body(&stored.request_body, self.max_body_bytes)
-            .map_err(|error| error.to_string())?;
-        Ok(Recorded {
-            head,
-            framing: request.framing,
-            body,
-            chunks: Vec::new(),
-            trailers: request.trailers.clone(),
-        })
+        recorded(&stored, self.reader, self.max_body_bytes)
     }
+}
+
+/// The request of an exchange, with its body.
+///
+/// # Errors
+/// A text: it is not whole, too large, or can't be read.
+pub fn recorded(
+    stored: &StoredExchange,
+    reader: &Reader,
+    max_body_bytes: u64,
+) -> Result<Recorded, String> {
+    let request = &stored.exchange().request;
+    let head = match &request.head {
+        Some(head) if request.state == MessageState::Complete => head.clone(),
+        _ => return Err("the request was not seen whole".to_owned()),
+    };
+    let body = reader
+        .read_body(&stored.request_body, max_body_bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(Recorded {
+        head,
+        framing: request.framing,
+        body,
+        chunks: Vec::new(),
+        trailers: request.trailers.clone(),
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -88,6 +89,19 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     let gaps = counters("stream_gaps", "Holes in streams, by node");
     let commits = counters("archive_commits", "Commits to the archive");
     let retired = counters("archive_retired_parts", "Parts removed by retention");
+    let run_windows = counters("run_windows", "Windows planned, by run");
+    let run_tardy = counters(
+        "run_tardy_requests",
+        "Requests that were stored too late to be due in their place",
+    );
+    let run_missed = counters(
+        "run_missed_exchanges",
+        "Exchanges that retention removed before they were planned",
+    );
+    let run_forgotten = counters(
+        "run_forgotten_exchanges",
+        "Earlier exchanges that requests can't refer to any more",
+    );
     let mut gauges = |name: &str, help: &str| {
         let family = Gauges::default();
         registry.register(name, help, family.clone());
@@ -98,12 +112,42 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     let flows = gauges("flows", "Live flows, by node");
     let failed = gauges("archive_failed", "1 while the archive takes no data");
     let run_states = gauges("runs", "Runs, by state");
+    let run_lag = gauges(
+        "run_lag_milliseconds",
+        "How far behind what is captured a run is that follows it",
+    );
+    let run_down = gauges(
+        "run_twin_down",
+        "1 while a twin of the run can't be reached",
+    );
+    let run_kept = gauges(
+        "run_kept_exchanges",
+        "Earlier exchanges that requests to come may refer to",
+    );
 
     set(&commits, &[], overview.commits);
     set(&retired, &[], overview.retired_parts);
     set_gauge(&failed, &[], i64::from(overview.archive_error.is_some()));
     for (state, count) in runs.count_by_state() {
         set_gauge(&run_states, &[("state", state)], count);
+    }
+    for run in runs.list() {
+        let Some(following) = &run.following else {
+            continue;
+        };
+        let run = &[("run", &*run.id)];
+        let lag = Duration::try_from(following.lag.unwrap_or_default()).unwrap_or_default();
+        set_gauge(
+            &run_lag,
+            run,
+            i64::try_from(lag.as_millis()).unwrap_or(i64::MAX),
+        );
+        set_gauge(&run_down, run, i64::from(following.twin_down));
+        add_gauge(&run_kept, run, following.kept);
+        add(&run_windows, run, following.windows);
+        add(&run_tardy, run, following.tardy);
+        add(&run_missed, run, following.missed);
+        add(&run_forgotten, run, following.forgotten);
     }
     for capture in &overview.captures {
         let state = &capture.state;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
-use twintap_proto::v1::{Run, RunState, TwinProgress};
+use twintap_proto::v1::{Following, Run, RunState, TwinProgress};
 use twintap_verdict::{Report, Twin};
 
 use crate::fire::{RunControl, SteerError};
@@ -269,6 +269,15 @@ impl Entry {
             speed: self.control.speed().unwrap_or(self.file.settings.speed.0),
             // A span of no 300 years always fits.
             position: self.control.position().try_into().ok(),
+            following: self.control.following().map(|now| Following {
+                lag: now.lag.try_into().ok(),
+                windows: now.windows,
+                tardy: now.tardy,
+                missed: now.missed,
+                kept: now.kept,
+                forgotten: now.forgotten,
+                twin_down: self.control.is_a_twin_down(),
+            }),
         }
     }
 }

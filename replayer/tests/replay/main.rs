@@ -1,6 +1,7 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
 mod fire;
+mod follow;
 mod plan;
 mod recording;
 mod run;

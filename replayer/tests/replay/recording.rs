@@ -1,5 +1,6 @@
 //! Archives made from text, through the same way as live traffic.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,58 +36,104 @@ pub struct Recorded<'a> {
 /// Stores the exchanges, scrubbed by the default policy, in `directory/archive`,
 /// with the key beside it.
 pub fn record(directory: &Path, exchanges: &[Recorded<'_>]) {
-    let archive_directory = directory.join("archive");
-    std::fs::write(directory.join("archive.key"), KEY).expect("a directory to write to");
-    let key = Key::from_hex(KEY).expect("64 hex digits");
-    let scrubber = Scrubber::new(Policy::default_policy(), &key);
-    let (mut archive, _) =
-        Archive::open(&archive_directory, Options::default()).expect("an archive");
-    let node: Arc<str> = Arc::from("node");
-    let ledger = StoreLedger::default();
-    let mut capture = Capture::new(node.clone(), 1, Limits::default(), scrubber, ledger);
-    let mut flows: Vec<(u64, [u64; 2])> = Vec::new();
+    let mut recorder = Recorder::new(directory);
     for exchange in exchanges {
-        let known = flows.iter().position(|(flow, _)| *flow == exchange.flow);
-        let place = known.unwrap_or_else(|| {
-            flows.push((exchange.flow, [0; 2]));
-            flows.len() - 1
-        });
-        let offsets = &mut flows[place].1;
+        let time = Timestamp(1_700_000_000_000_000_000 + exchange.at_ms * 1_000_000);
+        recorder.exchange(exchange.flow, time, exchange.request, exchange.response);
+    }
+    recorder.finish();
+}
+
+/// Stores exchanges, scrubbed by the default policy, as they come.
+pub struct Recorder {
+    archive: Archive,
+    capture: Capture,
+    /// Each flow with the bytes that were sent both ways.
+    flows: HashMap<u64, [u64; 2]>,
+    server: SocketAddr,
+}
+
+impl Recorder {
+    /// Makes `directory/archive`, with the key beside it.
+    pub fn new(directory: &Path) -> Recorder {
+        std::fs::write(directory.join("archive.key"), KEY).expect("a directory to write to");
+        let key = Key::from_hex(KEY).expect("64 hex digits");
+        let scrubber = Scrubber::new(Policy::default_policy(), &key);
+        let (archive, _) =
+            Archive::open(directory.join("archive"), Options::default()).expect("an archive");
+        let ledger = StoreLedger::default();
+        let node = Arc::from("node");
+        Recorder {
+            archive,
+            capture: Capture::new(node, 1, Limits::default(), scrubber, ledger),
+            flows: HashMap::new(),
+            server: production(),
+        }
+    }
+
+    /// From now on another server answers.
+    pub fn serve_from(&mut self, server: SocketAddr) {
+        self.server = server;
+    }
+
+    /// An exchange whose request was sent at `time`, and answered half a millisecond
+    /// later.
+    pub fn exchange(&mut self, flow: u64, time: Timestamp, request: &str, response: &str) {
+        let offsets = self.flows.entry(flow).or_default();
         let sides = [
-            (Direction::Client, exchange.request, 0),
-            (Direction::Server, exchange.response, 500_000),
+            (Direction::Client, request, 0),
+            (Direction::Server, response, 500_000),
         ];
         for (side, (direction, text, later_ns)) in sides.into_iter().enumerate() {
-            let time = Timestamp(1_700_000_000_000_000_000 + exchange.at_ms * 1_000_000 + later_ns);
-            let segment = segment(exchange.flow, direction, offsets[side], text, time);
+            let time = time.plus_ns(later_ns);
+            let segment = segment(self.server, (flow, direction), offsets[side], text, time);
             offsets[side] += text.len() as u64;
-            capture
-                .handle_segment(segment, &mut archive)
+            self.capture
+                .handle_segment(segment, &mut self.archive)
                 .expect("an archive that takes it");
         }
     }
-    capture
-        .finish(&mut archive)
-        .expect("an archive that takes it");
-    let state = CaptureState {
-        node,
-        boot: 1,
-        captured_endpoints: vec![production().to_string()],
-        store: capture.ledger(),
-        finished: true,
-        ..CaptureState::default()
-    };
-    let checkpoint = Checkpoint {
-        captures: vec![state],
-        ..Checkpoint::default()
-    };
-    archive.commit(checkpoint).expect("a disk");
-    archive.close().expect("a disk");
+
+    /// Commits what was stored so far.
+    pub fn commit(&mut self) {
+        self.commit_as(false);
+    }
+
+    fn commit_as(&mut self, finished: bool) {
+        let state = CaptureState {
+            node: Arc::from("node"),
+            boot: 1,
+            captured_endpoints: vec![production().to_string()],
+            store: self.capture.ledger(),
+            finished,
+            ..CaptureState::default()
+        };
+        let checkpoint = Checkpoint {
+            captures: vec![state],
+            ..Checkpoint::default()
+        };
+        self.archive.commit(checkpoint).expect("a disk");
+    }
+
+    /// Commits everything and closes the archive.
+    pub fn finish(mut self) {
+        self.capture
+            .finish(&mut self.archive)
+            .expect("an archive that takes it");
+        self.commit_as(true);
+        self.archive.close().expect("a disk");
+    }
 }
 
-fn segment(flow: u64, direction: Direction, offset: u64, text: &str, time: Timestamp) -> Segment {
+fn segment(
+    server: SocketAddr,
+    (flow, direction): (u64, Direction),
+    offset: u64,
+    text: &str,
+    time: Timestamp,
+) -> Segment {
     let client = SocketAddr::from(([10, 0, 0, 1], 1000 + flow as u16));
-    let endpoints = Endpoints::normalised(client, production());
+    let endpoints = Endpoints::normalised(client, server);
     Segment {
         time,
         endpoints: match direction {

@@ -14,7 +14,7 @@ use twintap_verdict::{Report, Verdict};
 use crate::recording::{Recorded, production, record};
 use crate::twins::{Reply, Seen, TwinServer};
 
-fn json(status: &str, fields: &str, body: &str) -> String {
+pub fn json(status: &str, fields: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{fields}Content-Length: {}\r\n\r\n{body}",
         body.len()
@@ -72,9 +72,14 @@ fn record_shop(directory: &Path) {
 }
 
 /// A shop whose ids are its own; an order is only seen with the right session.
-fn shop(name: &'static str, total: u64) -> TwinServer {
+pub fn shop(name: &'static str, total: u64) -> TwinServer {
+    TwinServer::start(shopkeeper(name, total))
+}
+
+/// What such a shop answers.
+pub fn shopkeeper(name: &'static str, total: u64) -> impl Fn(&Seen) -> Reply + Send + Sync {
     let made = Arc::new(AtomicU64::new(1));
-    TwinServer::start(move |seen: &Seen| {
+    move |seen: &Seen| {
         let number = || made.fetch_add(1, Ordering::Relaxed);
         let has_session = seen.head.contains(&format!("sid=own-{name}-"));
         let mut words = seen.line.split(' ');
@@ -106,10 +111,10 @@ fn shop(name: &'static str, total: u64) -> TwinServer {
             }
             _ => json("404 Not Found", "", r#"{"error":"what"}"#),
         })
-    })
+    }
 }
 
-fn run_file(directory: &Path, twins: &[TwinServer; 2], more: &str) -> RunFile {
+pub fn run_file(directory: &Path, twins: &[TwinServer; 2], more: &str) -> RunFile {
     let [candidate, baseline] = twins.each_ref().map(|twin| twin.address);
     let text = format!(
         "version: 1\narchive: archive\noutput: results\ntargets:\n  candidate:\n    address: {candidate}\n  \

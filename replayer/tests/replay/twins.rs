@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -44,41 +45,90 @@ pub struct Seen {
 pub struct TwinServer {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<String>>>,
+    is_up: Arc<AtomicBool>,
 }
 
 impl TwinServer {
     pub fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> TwinServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket");
-        let received = Arc::new(Mutex::new(Vec::new()));
+        let twin = TwinServer {
+            address: listener.local_addr().expect("a bound socket"),
+            received: Arc::default(),
+            is_up: Arc::default(),
+        };
+        let received = Arc::clone(&twin.received);
         let handler = Arc::new(handler);
-        let seen = Arc::clone(&received);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let handler = Arc::clone(&handler);
-                let received = Arc::clone(&seen);
-                let mut all = received.lock().expect("no thread failed");
-                let number = all.len();
-                all.push(String::new());
-                drop(all);
-                thread::spawn(move || {
-                    let mut connection = ServedConnection {
-                        stream,
-                        held: Vec::new(),
-                        received,
-                        number,
-                    };
-                    connection.serve(&*handler);
-                });
+                serve(stream, Arc::clone(&handler), &received);
             }
         });
-        TwinServer { address, received }
+        twin
+    }
+
+    /// As [`start`](Self::start), for a twin that can be taken down.
+    pub fn start_mortal(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> TwinServer {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let twin = TwinServer {
+            address,
+            received: Arc::default(),
+            is_up: Arc::new(AtomicBool::new(true)),
+        };
+        let (received, is_up) = (Arc::clone(&twin.received), Arc::clone(&twin.is_up));
+        let handler = Arc::new(handler);
+        thread::spawn(move || {
+            let mut listening = Some(listener);
+            loop {
+                if !is_up.load(Ordering::Relaxed) {
+                    listening = None;
+                } else if listening.is_none() {
+                    listening = TcpListener::bind(address).ok();
+                }
+                if let Some(listener) = &listening {
+                    listener.set_nonblocking(true).expect("a socket");
+                    while let Ok((stream, _)) = listener.accept() {
+                        stream.set_nonblocking(false).expect("a socket");
+                        serve(stream, Arc::clone(&handler), &received);
+                    }
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        twin
+    }
+
+    /// Whether it accepts connections. Those that are open go on.
+    pub fn set_up(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::Relaxed);
     }
 
     /// What came over each connection, in the order of their opening.
     pub fn received(&self) -> Vec<String> {
         self.received.lock().expect("no thread failed").clone()
     }
+}
+
+/// Serves a connection on a thread of its own.
+fn serve(
+    stream: TcpStream,
+    handler: Arc<impl Fn(&Seen) -> Reply + Send + Sync + 'static>,
+    received: &Arc<Mutex<Vec<String>>>,
+) {
+    let received = Arc::clone(received);
+    let mut all = received.lock().expect("no thread failed");
+    let number = all.len();
+    all.push(String::new());
+    drop(all);
+    thread::spawn(move || {
+        let mut connection = ServedConnection {
+            stream,
+            held: Vec::new(),
+            received,
+            number,
+        };
+        connection.serve(&*handler);
+    });
 }
 
 struct ServedConnection {

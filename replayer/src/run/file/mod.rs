@@ -1,5 +1,6 @@
 //! The run file (docs/run-file.md): what is replayed, at whom, and how.
 
+mod follow;
 mod limits;
 mod requests;
 mod targets;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, PlanOptions, UnboundRule};
 
+pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use targets::{Hook, TargetSettings, Targets};
@@ -101,6 +103,9 @@ pub struct Settings {
     /// How long it waits.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Goes on with what is stored while the run runs.
+    #[serde(default)]
+    pub follow: Option<FollowSettings>,
     /// The gate.
     #[serde(default)]
     pub verdict: twintap_verdict::Options,
@@ -215,6 +220,11 @@ impl Settings {
             )
             .context(format!("{source} is no run file"))
         })?;
+        if let Some(follow) = &settings.follow {
+            follow
+                .check(settings.speed)
+                .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
+        }
         for (twin, target) in settings.targets.both() {
             for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
                 if let Some(hook) = hook

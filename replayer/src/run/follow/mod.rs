@@ -1,0 +1,138 @@
+//! A run without end: what is stored while it runs is planned and fired, window by
+//! window, until it is stopped.
+
+mod answers;
+mod feeder;
+mod periods;
+mod probe;
+mod stock;
+mod tail;
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use twintap_archive::Reader;
+use twintap_plan::Follower;
+use twintap_scrub::Scrubber;
+use twintap_verdict::Report;
+
+use super::compare::{self, Comparison};
+use super::file::RunFile;
+use super::prepare::{Checks, plan_options};
+use super::targets::{self, Captured};
+use super::{Phase, Progress, facts, hooks, now, options, write_results};
+use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
+use crate::keys;
+use feeder::Feeder;
+use periods::Periods;
+use probe::Probe;
+use stock::{Stock, StockRecords, StockSource};
+use tail::Tail;
+
+/// How often twins are looked at.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// As [`execute`](super::execute), for a run file with `follow`: it ends when it is
+/// stopped.
+///
+/// # Errors
+/// As [`execute`](super::execute); and when what is captured meanwhile must not be
+/// fired by this run.
+pub fn execute(
+    file: &RunFile,
+    control: &RunControl,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    let settings = file.settings.follow.clone().unwrap_or_default();
+    let mut tell = |phase| progress(Progress::of(phase, control));
+    tell(Phase::Planning);
+    let reader = Reader::open(&file.archive)
+        .with_context(|| format!("opening the archive {}", file.archive.display()))?;
+    let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
+    let scrubber = Scrubber::new(
+        keys::load_policy(&file.policy)?,
+        &keys::load_key(&file.key)?,
+    );
+    let plan = plan_options(file)?;
+    let captured = Captured::new(checkpoint.as_ref());
+    let targets = targets::check(file, &captured)?;
+    std::fs::create_dir_all(&file.output)
+        .with_context(|| format!("making the directory {}", file.output.display()))?;
+    tell(Phase::Preparing);
+    hooks::prepare(file, control)?;
+
+    tell(Phase::Firing);
+    let options = Options {
+        lead: settings.delay.0,
+        when_down: settings.when_down,
+        plan_speed: 1.0,
+        ..options(file, targets, &scrubber)
+    };
+    let follower = Follower::new(plan, now(), settings.memory_bytes);
+    let tail = Tail::from_now(&file.archive)?;
+    let stock = Stock::default();
+    let (feed, fodder) = PlanFeed::new(control);
+    let checks = Checks::new(file, &scrubber, captured);
+    let feeder = Feeder::new(file, control, checks, follower, tail, stock.clone(), feed);
+
+    let limits = &file.settings.limits;
+    let mut source = StockSource::new(stock.clone(), limits.request_body_bytes);
+    let mut tick = || tell(Phase::Firing);
+    let mut comparison = Comparison::new(
+        compare::Inputs {
+            scrubber: &scrubber,
+            rewrite: &options.rewrite,
+            max_body_bytes: limits.body_bytes,
+        },
+        StockRecords::new(stock),
+        Periods::new(file, &scrubber, &settings),
+        &mut tick,
+    );
+    let (fired, fed) = thread::scope(|scope| {
+        let probing = scope.spawn(|| probe(&options, control));
+        let feeding = scope.spawn(|| {
+            let fed = feeder.run();
+            if fed.is_err() {
+                control.stop();
+            }
+            fed
+        });
+        let fired = follow(fodder, &mut source, &mut comparison, &options, control);
+        // Both look at the run's being stopped, which it is when nothing is fired.
+        control.stop();
+        let fed = feeding.join();
+        let probed = probing.join();
+        let failed = || anyhow!("a thread of the run failed");
+        probed.map_err(|_| failed())?;
+        Ok::<_, anyhow::Error>((fired?, fed.map_err(|_| failed())??))
+    })?;
+    let ended = now();
+
+    let unreadable = comparison.unreadable();
+    let (judge, began) = comparison.into_case().into_last();
+    tell(Phase::Concluding);
+    let reader = Reader::open(&file.archive)
+        .with_context(|| format!("opening the archive {}", file.archive.display()))?;
+    let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
+    let origin = facts::Origin {
+        checkpoint: checkpoint.as_ref(),
+        scrubber: &scrubber,
+        loss: &fed.loss,
+        plan: &fed.summary,
+    };
+    let facts = facts::of_run(file, origin, &fired, unreadable, (began, ended));
+    let report = judge.conclude(facts);
+    write_results(file, fed.summary, &fired, &report)?;
+    Ok(report)
+}
+
+/// Looks after the twins until the run is stopped.
+fn probe(options: &Options, control: &RunControl) {
+    let [candidate, baseline] = options.targets.each_ref().map(|target| target.address);
+    let mut probe = Probe::new(candidate, baseline);
+    while control.steering() != Steering::Stop {
+        probe.look(control);
+        thread::sleep(PROBE_EVERY);
+    }
+}

@@ -1,0 +1,90 @@
+//! Judging a run without end by periods, so that memory has a bound.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use twintap_verdict::{Judge, Observation, Options};
+
+/// The judges of the periods that are not over: mostly one.
+#[derive(Debug)]
+pub struct Judges {
+    options: Options,
+    every: Duration,
+    periods: VecDeque<Period>,
+    /// Judges that have seen all of their periods.
+    over: Vec<Judge>,
+}
+
+#[derive(Debug)]
+struct Period {
+    /// The position of its first request.
+    first: u32,
+    planned: u64,
+    observed: u64,
+    began: Instant,
+    judge: Judge,
+}
+
+impl Judges {
+    /// A new judge begins each `every`, with a window.
+    pub fn new(options: Options, every: Duration) -> Judges {
+        Judges {
+            options,
+            every,
+            periods: VecDeque::new(),
+            over: Vec::new(),
+        }
+    }
+
+    /// `count` requests from `first` on will be observed.
+    pub fn expect(&mut self, first: u32, count: u64) {
+        let is_over = |period: &Period| period.began.elapsed() >= self.every;
+        if self.periods.back().is_none_or(is_over) {
+            self.periods.push_back(Period {
+                first,
+                planned: 0,
+                observed: 0,
+                began: Instant::now(),
+                judge: Judge::new(self.options.clone()),
+            });
+        }
+        if let Some(period) = self.periods.back_mut() {
+            period.planned += count;
+        }
+        self.end_periods();
+    }
+
+    /// Takes a request, of whichever period.
+    pub fn observe(&mut self, mut observation: Observation) {
+        let position = observation.position;
+        let is_of = |period: &&mut Period| position.wrapping_sub(period.first) < 1 << 31;
+        if let Some(period) = self.periods.iter_mut().rev().find(is_of) {
+            // To its judge a period is a whole run.
+            observation.position = position.wrapping_sub(period.first);
+            period.observed += 1;
+            period.judge.observe(observation);
+        }
+        self.end_periods();
+    }
+
+    /// Judges whose periods are over, oldest first, each once.
+    pub fn over(&mut self) -> Vec<Judge> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// The judge of the last period.
+    pub fn into_last(mut self) -> Judge {
+        let last = self.periods.pop_back();
+        last.map_or_else(|| Judge::new(self.options), |period| period.judge)
+    }
+
+    fn end_periods(&mut self) {
+        while self.periods.len() > 1
+            && let Some(first) = self.periods.front()
+            && first.observed == first.planned
+        {
+            self.over
+                .extend(self.periods.pop_front().map(|period| period.judge));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What was recorded of the requests that are fired, for whoever compares.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twintap_archive::{Reader, StoredBody, StoredExchange};
+use twintap_plan::{Plan, Produced, Window};
+use twintap_scrub::LinkTag;
+use twintap_stream::ExchangeId;
+
+use super::shelf::Shelf;
+
+/// The recorded side of a request.
+pub struct Record {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// Its session's name.
+    pub session: Arc<str>,
+    /// Paths and recorded tags of what later requests use of the answer.
+    pub produced: Vec<(String, LinkTag)>,
+    /// The exchange, where it can be read.
+    pub stored: Option<Arc<StoredExchange>>,
+}
+
+/// The recorded sides of a plan's requests.
+pub trait Records {
+    /// Leaves of the recorded response that later requests of the same batch use.
+    fn produces(&self, position: u32) -> &[Produced];
+
+    /// The recorded side of a request, taken once.
+    fn take(&mut self, position: u32) -> Record;
+
+    /// All bytes of a body of at most `limit` bytes; `None` where it can't be read.
+    fn body(&self, position: u32, body: &StoredBody, limit: u64) -> Option<Bytes>;
+
+    /// The plan has grown.
+    fn appended(&mut self, window: &Arc<Window>) {
+        let _ = window;
+    }
+
+    /// Nothing more is asked about a request.
+    fn done(&mut self, position: u32) {
+        let _ = position;
+    }
+}
+
+/// Those of a finite plan.
+pub struct PlanRecords<'a> {
+    plan: &'a Plan,
+    reader: &'a Reader,
+    shelf: Shelf<'a>,
+    names: Vec<Arc<str>>,
+}
+
+impl<'a> PlanRecords<'a> {
+    /// Holds about `held_bytes` of exchanges that are read and not needed yet.
+    pub fn new(plan: &'a Plan, reader: &'a Reader, held_bytes: usize) -> PlanRecords<'a> {
+        let names = plan.sessions.iter();
+        PlanRecords {
+            plan,
+            reader,
+            shelf: Shelf::new(reader, held_bytes),
+            names: names
+                .map(|session| Arc::from(session.id.as_str()))
+                .collect(),
+        }
+    }
+}
+
+impl Records for PlanRecords<'_> {
+    fn produces(&self, position: u32) -> &[Produced] {
+        &self.plan.requests[position as usize].produces
+    }
+
+    fn take(&mut self, position: u32) -> Record {
+        let planned = &self.plan.requests[position as usize];
+        Record {
+            id: planned.exchange.clone(),
+            session: Arc::clone(&self.names[planned.session as usize]),
+            produced: produced(&planned.produces),
+            stored: self.shelf.take(&planned.exchange).ok().map(Arc::new),
+        }
+    }
+
+    fn body(&self, _position: u32, body: &StoredBody, limit: u64) -> Option<Bytes> {
+        self.reader.read_body(body, limit).ok()
+    }
+}
+
+/// The paths and recorded tags of leaves.
+pub fn produced(produces: &[Produced]) -> Vec<(String, LinkTag)> {
+    let produces = produces.iter();
+    produces
+        .map(|produced| (produced.path.clone(), produced.tag))
+        .collect()
+}
