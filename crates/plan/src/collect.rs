@@ -149,6 +149,7 @@ impl Collected {
         let head = request.head.as_ref();
         // What is recorded of other protocols is compared and looked at, not fired.
         let filtered = exchange.protocol != Protocol::Http1
+            || !options.filter.takes_protocol(exchange)
             || match head {
                 Some(head) => !options.filter.takes(&head.method, &head.target, start),
                 None => !options.filter.takes_headless(start),

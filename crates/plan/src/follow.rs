@@ -81,13 +81,10 @@ const FARTHEST: u32 = 1 << 30;
 
 impl Follower {
     /// Due times count from `origin`. About `max_kept_bytes` of earlier windows are
-    /// kept. Of the options `speed` has no effect.
+    /// kept.
     pub fn new(options: PlanOptions, origin: Timestamp, max_kept_bytes: usize) -> Follower {
         Follower {
-            options: PlanOptions {
-                speed: 1.0,
-                ..options
-            },
+            options,
             origin,
             max_kept_bytes,
             kept: HashMap::new(),

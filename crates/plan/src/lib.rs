@@ -4,8 +4,9 @@
 //! which exchanges are internal (`entry`), which values tell clients apart
 //! (`identity`), which exchanges are one session (`session`), which response made
 //! what a request uses (`correlate`, `bind`), which exchanges touch one resource
-//! (`resource`), and what is fired when and after what (`schedule`). Nothing here reads
-//! a clock or does I/O.
+//! (`resource`), and what is fired when and after what (`schedule`).
+//! [`Plan::with_load`] makes it faster, larger or a closed loop. Nothing here reads a
+//! clock or does I/O.
 #![forbid(unsafe_code)]
 
 mod bind;
@@ -23,17 +24,19 @@ mod shape;
 mod union;
 
 pub mod follow;
+pub mod load;
 pub mod model;
 pub mod options;
 pub mod rules;
 pub mod summary;
 
 pub use follow::{Carried, Follower, Window};
+pub use load::{Load, Pace, TooLarge};
 pub use model::{
     BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, Race,
-    SessionInfo, SkipReason, Wait, WaitReason,
+    SessionInfo, SkipReason, Think, Wait, WaitReason,
 };
-pub use options::{EntryRule, Filter, OrderRule, PlanOptions, UnboundRule};
+pub use options::{EntryRule, Filter, FilterProtocol, OrderRule, PlanOptions, UnboundRule};
 pub use planner::Planner;
 pub use rules::{BindingRule, Place, RuleAction};
 pub use summary::PlanSummary;

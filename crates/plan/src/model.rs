@@ -11,10 +11,17 @@ use twintap_stream::{ExchangeId, FlowId, Timestamp};
 pub struct Plan {
     /// The instant that due times count from: the first request of the capture.
     pub capture_start: Timestamp,
+    /// How many times faster than recorded due times follow each other.
+    #[serde(default = "as_recorded")]
+    pub speed: f64,
     /// In the order of due times; a request refers to others by position.
     pub requests: Vec<PlannedRequest>,
     /// A request refers to its session by position.
     pub sessions: Vec<SessionInfo>,
+}
+
+fn as_recorded() -> f64 {
+    1.0
 }
 
 /// One request that a run will fire, or will skip for a stated reason.
@@ -27,10 +34,20 @@ pub struct PlannedRequest {
     /// The recorded flow: requests of one flow go over one connection, in order.
     /// It is unique with the node and boot of `exchange` only.
     pub flow: FlowId,
+    /// Which copy of its session it belongs to, where a load has several; each has
+    /// flows of its own.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub copy: u32,
     /// Nanoseconds from T0 at which the recorded client sent it.
     pub due_ns: u64,
     /// Nanoseconds from its first to its last byte, as recorded.
     pub send_ns: u64,
+    /// Nanoseconds from its first byte to its response's last, as recorded.
+    #[serde(default)]
+    pub took_ns: u64,
+    /// In a closed loop: after which answer it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think: Option<Think>,
     /// Earlier requests whose outcome it waits for.
     pub waits: Vec<Wait>,
     /// Requests against which the recording leaves its order open, though it could
@@ -53,6 +70,20 @@ pub struct PlannedRequest {
     /// [`PlanOptions::explain`](crate::PlanOptions::explain) asked for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+}
+
+fn is_first(copy: &u32) -> bool {
+    *copy == 0
+}
+
+/// The time that a user took to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Think {
+    /// Position in [`Plan::requests`] of the request whose outcome it counts from; it
+    /// is among the waits.
+    pub after: u32,
+    /// How long, in nanoseconds.
+    pub ns: u64,
 }
 
 /// A response leaf that some later request uses.
@@ -97,6 +128,8 @@ pub enum WaitReason {
     /// Both touch one resource, one of them writes, and the other had ended before
     /// this one began.
     Resource,
+    /// In a closed loop its user goes on after the other's response.
+    Think,
 }
 
 /// One value of a request that an earlier response produced.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use twintap_stream::Timestamp;
+use twintap_stream::message::{Protocol, field_values};
+use twintap_stream::{Exchange, Timestamp};
 
 use crate::rules::BindingRule;
 
@@ -12,9 +13,6 @@ use crate::rules::BindingRule;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlanOptions {
-    /// Due times are divided by this: 2.0 replays in half the time. A value
-    /// that is not finite and positive counts as 1.0.
-    pub speed: f64,
     /// Which exchanges are internal.
     pub entry: EntryRule,
     /// Which exchanges to fire.
@@ -46,7 +44,6 @@ pub struct PlanOptions {
 impl Default for PlanOptions {
     fn default() -> Self {
         PlanOptions {
-            speed: 1.0,
             entry: EntryRule::default(),
             filter: Filter::default(),
             clock_uncertainty_ns: 1_000_000,
@@ -58,17 +55,6 @@ impl Default for PlanOptions {
             explain: false,
             order: OrderRule::default(),
             max_resource: 8,
-        }
-    }
-}
-
-impl PlanOptions {
-    /// The speed that is used: [`PlanOptions::speed`] where that is sound.
-    pub fn sound_speed(&self) -> f64 {
-        if self.speed.is_finite() && self.speed > 0.0 {
-            self.speed
-        } else {
-            1.0
         }
     }
 }
@@ -105,13 +91,59 @@ pub struct Filter {
     pub path_prefixes: Vec<String>,
     /// Names of sessions, as in [`SessionInfo::id`](crate::SessionInfo::id).
     pub sessions: Vec<String>,
+    /// What they speak; one that an exchange is of is enough.
+    pub protocols: Vec<FilterProtocol>,
     /// The first instant that a request's first byte may have.
     pub from: Option<Timestamp>,
     /// The first instant that it may no longer have.
     pub to: Option<Timestamp>,
 }
 
+/// What a filter tells protocols apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterProtocol {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2, whatever is spoken over it.
+    Http2,
+    /// gRPC, by its content type.
+    Grpc,
+    /// The request that opens a WebSocket (RFC 6455 and RFC 8441).
+    Websocket,
+}
+
+impl FilterProtocol {
+    fn is_of(self, exchange: &Exchange) -> bool {
+        let head = exchange.request.head.as_ref();
+        let has = |name: &str, value: &[u8]| {
+            head.is_some_and(|head| {
+                field_values(&head.fields, name).any(|own| {
+                    own.len() >= value.len() && own[..value.len()].eq_ignore_ascii_case(value)
+                })
+            })
+        };
+        match self {
+            FilterProtocol::Http1 => exchange.protocol == Protocol::Http1,
+            FilterProtocol::Http2 => exchange.protocol == Protocol::Http2,
+            FilterProtocol::Grpc => has("content-type", b"application/grpc"),
+            FilterProtocol::Websocket => {
+                has("upgrade", b"websocket") || has(":protocol", b"websocket")
+            }
+        }
+    }
+}
+
 impl Filter {
+    /// True when what the exchange speaks is asked for.
+    pub(crate) fn takes_protocol(&self, exchange: &Exchange) -> bool {
+        self.protocols.is_empty()
+            || self
+                .protocols
+                .iter()
+                .any(|protocol| protocol.is_of(exchange))
+    }
+
     /// True when a request with this method, target and first byte is asked for.
     pub(crate) fn takes(&self, method: &[u8], target: &[u8], first_byte: Timestamp) -> bool {
         let path = path_of(target);

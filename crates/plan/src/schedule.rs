@@ -70,17 +70,12 @@ pub(crate) fn schedule(
         .items
         .get(first_fired.unwrap_or(0))
         .map_or(Timestamp::default(), |item| Timestamp(item.start_ns));
-    let speed = options.sound_speed();
     for (request, item) in requests.iter_mut().zip(&capture.items) {
-        let offset_ns = Timestamp(item.start_ns).since_ns(capture_start);
-        request.due_ns = if speed == 1.0 {
-            offset_ns
-        } else {
-            (offset_ns as f64 / speed) as u64
-        };
+        request.due_ns = Timestamp(item.start_ns).since_ns(capture_start);
     }
     Plan {
         capture_start,
+        speed: 1.0,
         requests,
         sessions: sessions.infos,
     }
@@ -288,8 +283,11 @@ impl<'a> Sweep<'a> {
             exchange: item.id.clone(),
             session,
             flow: item.id.flow,
+            copy: 0,
             due_ns: 0,
             send_ns: item.send_ns,
+            took_ns: item.end_ns.saturating_sub(item.start_ns),
+            think: None,
             waits,
             races,
             bindings,

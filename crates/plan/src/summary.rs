@@ -8,7 +8,7 @@ use crate::model::{Identity, Plan, PlannedRequest, SkipReason, WaitReason};
 
 /// A plan in figures: `planned` = `fired` + the sum of `skipped`, and
 /// `planned` = `entry` + `internal`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlanSummary {
     /// Requests of the plan.
     pub planned: u64,
@@ -34,14 +34,23 @@ pub struct PlanSummary {
     pub racing: u64,
     /// Waits by reason.
     pub waits: BTreeMap<WaitReason, u64>,
-    /// Due time of the last request that is fired, in nanoseconds from T0.
+    /// Due time of the last request that is fired, in nanoseconds from T0; in a closed
+    /// loop at twins that take no time.
     pub duration_ns: u64,
+    /// How many times faster than recorded due times follow each other.
+    pub speed: f64,
+    /// How often each session is there.
+    pub copies: u32,
 }
 
 impl Plan {
     /// Counts what the plan has.
     pub fn summary(&self) -> PlanSummary {
-        let mut summary = PlanSummary::default();
+        let mut summary = PlanSummary {
+            speed: self.speed,
+            copies: 1,
+            ..PlanSummary::default()
+        };
         summary.add(0, &self.requests);
         for session in &self.sessions {
             *summary.sessions.entry(session.identity).or_default() += 1;
@@ -57,6 +66,7 @@ impl PlanSummary {
         let summary = self;
         summary.planned += requests.len() as u64;
         for request in requests {
+            summary.copies = summary.copies.max(request.copy + 1);
             match request.skip {
                 None => {
                     summary.fired += 1;

@@ -158,6 +158,7 @@ fn scope(names: &[String], endpoints: &[EndpointTally], tally: &Tally) -> Scope 
         sessions: tally.sessions.len() as u64,
         compared: tally.compared,
         witnessed: tally.witnessed,
+        warm_up: tally.warm_up,
         endpoints: names
             .iter()
             .zip(endpoints)

@@ -48,6 +48,8 @@ pub(crate) struct Tally {
     /// Observations of a position that was observed before.
     pub(crate) repeated: u64,
     pub(crate) compared: u64,
+    /// Planned requests of the warm-up.
+    pub(crate) warm_up: u64,
     /// Exchanges that production and baseline answered.
     pub(crate) witnessed: u64,
 }
@@ -103,20 +105,24 @@ impl Judge {
 
 impl Tally {
     fn add(&mut self, observation: &Observation, options: &Options) {
-        let session = self.session(&observation.session);
         self.candidate.add(&observation.candidate);
         self.baseline.add(&observation.baseline);
         let production = observation.production.as_ref();
         if let Some((answer, _)) = answered(&observation.baseline) {
             self.baseline
                 .roles
-                .learn(&observation.produced, production, answer);
+                .learn(observation.copy, &observation.produced, production, answer);
         }
         if let Some((answer, _)) = answered(&observation.candidate) {
             self.candidate
                 .roles
-                .learn(&observation.produced, production, answer);
+                .learn(observation.copy, &observation.produced, production, answer);
         }
+        if observation.is_warm_up {
+            self.warm_up += 1;
+            return;
+        }
+        let session = self.session(&observation.session);
         let passing = Passing {
             observation,
             session,

@@ -36,6 +36,10 @@ pub struct Observation {
     pub production_latency_ns: Option<u64>,
     /// What production answered; absent when it was not seen whole.
     pub production: Option<Answer>,
+    /// Which copy of the recorded sessions it belongs to.
+    pub copy: u32,
+    /// True in a run's warm-up: it counts in the ledgers, and is not judged.
+    pub is_warm_up: bool,
     /// Response leaves (path, recorded tag) that later requests of the plan use:
     /// each twin's own value at that path plays the same role.
     pub produced: Vec<(String, LinkTag)>,

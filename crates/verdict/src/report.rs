@@ -373,6 +373,9 @@ pub struct Scope {
     pub compared: u64,
     /// Exchanges that production and baseline answered.
     pub witnessed: u64,
+    /// Planned requests of the run's warm-up, which are not judged.
+    #[serde(default)]
+    pub warm_up: u64,
     /// By endpoint.
     pub endpoints: Vec<EndpointScope>,
 }

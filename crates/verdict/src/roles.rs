@@ -10,19 +10,23 @@ use crate::observation::{Answer, Body};
 /// For one twin: its values' roles, each named by production's value.
 ///
 /// Filled in the order of the plan: the first answer that produces a value fixes
-/// who plays its role, so that a twin which later shows another's value differs.
+/// who plays its role, so that a twin which later shows another's value differs. In
+/// each copy of the recorded sessions another value plays it.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
-    twin_of: HashMap<LinkTag, LinkTag>,
+    /// By the copy of the sessions and the role.
+    twin_of: HashMap<(u32, LinkTag), LinkTag>,
     role_of: HashMap<LinkTag, LinkTag>,
     /// The same by spelling, for values inside of texts that no leaf names.
     role_of_text: HashMap<u64, u64>,
 }
 
 impl Roles {
-    /// Learns from one answer and production's to the same request.
+    /// Learns from one answer, in one copy of the sessions, and production's to the
+    /// same request.
     pub(crate) fn learn(
         &mut self,
+        copy: u32,
         produced: &[(String, LinkTag)],
         production: Option<&Answer>,
         twin: &Answer,
@@ -31,10 +35,11 @@ impl Roles {
             let Some(leaf) = twin.leaves.iter().find(|leaf| leaf.path == *path) else {
                 continue;
             };
-            if self.twin_of.contains_key(role) || self.role_of.contains_key(&leaf.tag) {
+            let place = (copy, *role);
+            if self.twin_of.contains_key(&place) || self.role_of.contains_key(&leaf.tag) {
                 continue;
             }
-            self.twin_of.insert(*role, leaf.tag);
+            self.twin_of.insert(place, leaf.tag);
             self.role_of.insert(leaf.tag, *role);
             let of_twin = text_at(twin, path);
             let of_production = production.and_then(|answer| text_at(answer, path));

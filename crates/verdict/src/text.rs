@@ -114,6 +114,13 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         report.scope.sessions,
         report.scope.endpoints.len()
     )?;
+    if report.scope.warm_up > 0 {
+        writeln!(
+            out,
+            "warm-up      {} requests, not judged",
+            report.scope.warm_up
+        )?;
+    }
     let runs = &report.ledgers.runs;
     writeln!(out, "candidate    {}", run(&runs.candidate))?;
     writeln!(out, "baseline     {}", run(&runs.baseline))?;
@@ -187,6 +194,13 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
         "| compared | {} exchanges of {} sessions |",
         report.scope.compared, report.scope.sessions
     )?;
+    if report.scope.warm_up > 0 {
+        writeln!(
+            out,
+            "| warm-up | {} requests, not judged |",
+            report.scope.warm_up
+        )?;
+    }
     writeln!(out, "| candidate | {} |", run(&runs.candidate))?;
     writeln!(out, "| baseline | {} |", run(&runs.baseline))
 }

@@ -4,21 +4,29 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 use twintap_verdict::{Verdict, text};
 
+use super::overrides::Overrides;
+use super::progress::{Event, Place, View, print_event};
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
 use crate::fire::RunControl;
-use crate::run::{Progress, RunFile, dry_run, execute};
+use crate::run::{RunFile, dry_run, execute};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     twintap replay run.yaml --dry-run\n  \
-    twintap replay run.yaml --format json | jq .verdict\n\n\
+    twintap replay run.yaml --format json | jq .verdict\n  \
+    twintap replay run.yaml --speed 2 --filter method=GET --filter path=/api\n  \
+    twintap replay run.yaml --from 2026-01-31T12:00:00Z --to 2026-01-31T12:05:00Z\n  \
+    twintap replay run.yaml --rate 500 --scale 3 --ramp 60s --warm-up 30s\n  \
+    twintap replay run.yaml --pace asap --in-flight 32 --loop 10\n  \
+    twintap replay run.yaml --pace closed --filter session=s-0123456789ab\n\n\
     Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 error. The run file is described in docs/run-file.md.")]
 pub struct Args {
     /// The run file.
     run_file: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
     /// Print the plan and fire nothing.
     #[arg(long)]
     dry_run: bool,
@@ -29,44 +37,45 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For people; how far the run is goes to standard error.
     Text,
+    /// One object at the end.
     Json,
+    /// One object a line: how far the run is each second, then its verdict.
+    Jsonl,
 }
 
 pub fn run(args: &Args) -> Result<u8> {
-    let file = RunFile::read(&args.run_file)?;
+    let mut file = RunFile::read(&args.run_file)?;
+    args.overrides.apply(&mut file)?;
     if args.dry_run {
         let plan = dry_run(&file)?;
         match args.format {
             Format::Text => print!("{}", plan.text()),
             Format::Json => println!("{}", serde_json::to_string_pretty(&plan)?),
+            Format::Jsonl => println!("{}", serde_json::to_string(&plan)?),
         }
         return Ok(EXIT_PASS);
     }
     let control = RunControl::new().context("making the run")?;
-    let bar = ProgressBar::no_length().with_style(
-        ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar} {eta}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let report = execute(&file, &control, &mut |progress| show(&bar, &progress));
-    bar.finish_and_clear();
+    let mut view = View::new(match args.format {
+        Format::Text | Format::Json => Place::People,
+        Format::Jsonl => Place::Programs,
+    });
+    let report = execute(&file, &control, &mut |progress| view.show(&progress));
+    view.finish();
     let report = report?;
     match args.format {
         Format::Text => print!("{}", text(&report)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Jsonl => print_event(&Event::Done {
+            verdict: report.verdict.name(),
+            report: file.report_path().display().to_string(),
+        }),
     }
     Ok(match report.verdict {
         Verdict::Pass => EXIT_PASS,
         Verdict::Fail => EXIT_FAIL,
         Verdict::Inconclusive => EXIT_INCONCLUSIVE,
     })
-}
-
-fn show(bar: &ProgressBar, progress: &Progress) {
-    bar.set_message(progress.phase.word());
-    // Both twins go through the plan; the slower one says how far the run is.
-    let done = [progress.candidate, progress.baseline]
-        .map(|twin| twin.answered + twin.errored + twin.refused + twin.skipped);
-    bar.set_length(progress.planned);
-    bar.set_position(done[0].min(done[1]));
 }

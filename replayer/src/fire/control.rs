@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use twintap_verdict::observation::Twin;
 
+use super::lateness::{LatenessCounters, LatenessCounts};
+
 /// Steers one run. Clones steer the same run.
 #[derive(Clone, Debug)]
 pub struct RunControl {
@@ -95,6 +97,8 @@ pub(crate) struct Counters {
     pub(crate) refused: Counter,
     pub(crate) skipped: Counter,
     pub(crate) in_flight: Counter,
+    pub(crate) unbound: Counter,
+    pub(crate) lateness: LatenessCounters,
 }
 
 /// A number that one thread changes and others read.
@@ -132,6 +136,9 @@ pub struct TwinProgress {
     pub skipped: u64,
     /// Requests sent, or about to be, and without outcome.
     pub in_flight: u64,
+    /// Requests that lacked a value of the twin's own: fired with the recorded one, or
+    /// skipped.
+    pub unbound: u64,
 }
 
 impl RunControl {
@@ -240,7 +247,14 @@ impl RunControl {
             refused: counters.refused.get(),
             skipped: counters.skipped.get(),
             in_flight: counters.in_flight.get(),
+            unbound: counters.unbound.get(),
         }
+    }
+
+    /// How much later than due a twin's requests went out so far, those that have
+    /// their outcome.
+    pub fn lateness(&self, twin: Twin) -> LatenessCounts {
+        self.counters(twin).lateness.read()
     }
 
     /// Recorded nanoseconds to go on from.

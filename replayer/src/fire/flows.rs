@@ -18,8 +18,9 @@ pub(crate) struct Flows {
     places: Vec<Option<u32>>,
 }
 
-/// A flow's id is unique within one boot of one node alone.
-type Key = (Arc<str>, u64, FlowId);
+/// A flow's id is unique within one boot of one node alone, and each copy of a session
+/// has flows of its own.
+type Key = (Arc<str>, u64, FlowId, u32);
 
 /// The flows of one batch.
 #[derive(Debug, Default)]
@@ -49,7 +50,7 @@ impl Flows {
         let first = requests.first();
         for (place, request) in (0u32..).zip(requests.iter()) {
             let id = &request.exchange;
-            let number = self.number((Arc::clone(&id.node), id.boot, request.flow));
+            let number = self.number((Arc::clone(&id.node), id.boot, request.flow, request.copy));
             batch.of.push(number);
             if request.skip.is_some() {
                 continue;

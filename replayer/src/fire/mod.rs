@@ -14,6 +14,7 @@ pub mod control;
 mod engine;
 mod feed;
 mod flows;
+pub mod lateness;
 pub mod ledger;
 pub mod options;
 pub mod outcome;
@@ -41,6 +42,7 @@ use twintap_plan::Plan;
 
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
 pub use feed::{Fodder, PlanFeed};
+pub use lateness::LatenessCounts;
 pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};
 pub use options::{Options, Target, WhenDown};
 pub use outcome::{RawOutcome, RawResult, Witness};

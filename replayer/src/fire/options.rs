@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use twintap_plan::Pace;
 
 use super::capture::DigestMaker;
 use super::rewrite::Rewrite;
@@ -37,6 +38,8 @@ pub struct Options {
     pub targets: [Target; 2],
     /// What is changed in every request.
     pub rewrite: Rewrite,
+    /// When the plan's requests are due.
+    pub pace: Pace,
     /// How many times faster than recorded the plan's due times are already.
     pub plan_speed: f64,
     /// Run time before the plan's time begins.
@@ -46,7 +49,8 @@ pub struct Options {
     /// Requests that use values of one that was passed over are skipped as
     /// `unbound`, not fired with the recorded ones.
     pub skip_unbound: bool,
-    /// The longest that a request waits for its dependencies after it is due.
+    /// The longest that a request waits for its dependencies after it is due, at the
+    /// recorded pace; at another one it waits as long as these take.
     pub wait: Duration,
     /// From handing a request to its connection to the answer's last byte.
     pub response_timeout: Duration,
@@ -56,7 +60,8 @@ pub struct Options {
     pub connect_ahead: Duration,
     /// How long a stopped run waits for what is in flight.
     pub stop_grace: Duration,
-    /// Requests in flight at one twin; more are refused.
+    /// Requests in flight at one twin; at the recorded pace more are refused, at
+    /// another one they are held back.
     pub max_in_flight: usize,
     /// Connections open to one twin; requests that need more are refused.
     pub max_connections: usize,
@@ -74,11 +79,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether nothing is due by the clock alone, so that what finds no room waits.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.pace != Pace::Recorded
+    }
+
     /// The usual ones.
     pub fn new(candidate: Target, baseline: Target) -> Options {
         Options {
             targets: [candidate, baseline],
             rewrite: Rewrite::default(),
+            pace: Pace::Recorded,
             plan_speed: 1.0,
             lead: Duration::ZERO,
             when_down: WhenDown::default(),

@@ -8,7 +8,8 @@
 //! settle, [`Schedule::handle_timeout`] when [`Schedule::poll_timeout`] says, and
 //! [`Schedule::poll_ready`] until it is empty.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -30,6 +31,22 @@ pub struct Release {
     pub wait_expired: bool,
 }
 
+/// What became ready goes out in the plan's order.
+#[derive(Debug, PartialEq, Eq)]
+struct Ready(Release);
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Ready) -> Ordering {
+        other.0.position.cmp(&self.0.position)
+    }
+}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Ready) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// One twin's schedule.
 #[derive(Debug)]
 pub struct Schedule {
@@ -37,7 +54,9 @@ pub struct Schedule {
     batches: PerBatch<State>,
     /// In the order of due times, which is that of their deadlines.
     waiting: VecDeque<u32>,
-    ready: VecDeque<Release>,
+    /// What waits for its user to go on, by that moment of run time.
+    thinking: BinaryHeap<Reverse<(u64, u32)>>,
+    ready: BinaryHeap<Ready>,
 }
 
 /// How far the requests of one batch are, by their places.
@@ -56,12 +75,16 @@ struct State {
     /// Who here waits for values of an earlier batch's answer, by the position that
     /// makes them.
     carried: HashMap<u32, Vec<u32>>,
+    /// When the user of each place goes on, in run time; known once the outcome that
+    /// this counts from is there.
+    goes_on_ns: HashMap<u32, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     NotDue,
     Waiting,
+    Thinking,
     Released,
     Settled,
 }
@@ -73,7 +96,8 @@ impl Schedule {
             max_wait_ns,
             batches: PerBatch::default(),
             waiting: VecDeque::new(),
-            ready: VecDeque::new(),
+            thinking: BinaryHeap::new(),
+            ready: BinaryHeap::new(),
         }
     }
 
@@ -104,6 +128,7 @@ impl Schedule {
             left: len,
             later: HashMap::new(),
             carried,
+            goes_on_ns: HashMap::new(),
         };
         self.batches.push(first, len, state);
     }
@@ -134,7 +159,7 @@ impl Schedule {
         };
         state.due_ns[place] = due_ns;
         if state.unmet[place] == 0 {
-            self.release(position, false);
+            self.go_on(position);
         } else {
             state.stage[place] = Stage::Waiting;
             self.waiting.push_back(position);
@@ -150,6 +175,7 @@ impl Schedule {
         };
         state.left = state.left.saturating_sub(1);
         state.stage[place] = Stage::Settled;
+        state.note_thinkers(place, now_ns);
         let later = state.later.remove(&(place as u32));
         self.meet(position, now_ns, |edge| !(has_values && edge.wants_values));
         for waiter in later.into_iter().flatten() {
@@ -173,8 +199,15 @@ impl Schedule {
         }
     }
 
-    /// Releases what has waited too long.
+    /// Releases what has waited too long, and whose user goes on.
     pub fn handle_timeout(&mut self, now_ns: u64) {
+        while let Some(&Reverse((goes_on_ns, position))) = self.thinking.peek() {
+            if goes_on_ns > now_ns {
+                break;
+            }
+            self.thinking.pop();
+            self.release(position, false);
+        }
         while let Some(&position) = self.waiting.front() {
             let deadline = self.deadline_ns(position);
             if deadline.is_some_and(|deadline| deadline > now_ns) {
@@ -192,25 +225,32 @@ impl Schedule {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&mut self) -> Option<u64> {
+        let goes_on_ns = self.thinking.peek().map(|&Reverse((at_ns, _))| at_ns);
         while let Some(&position) = self.waiting.front() {
-            let deadline = self.deadline_ns(position);
-            if deadline.is_some() {
-                return deadline;
+            if let Some(deadline_ns) = self.deadline_ns(position) {
+                return Some(goes_on_ns.map_or(deadline_ns, |at_ns| at_ns.min(deadline_ns)));
             }
             self.waiting.pop_front();
         }
-        None
+        goes_on_ns
     }
 
     /// The next request that may go out.
     pub fn poll_ready(&mut self) -> Option<Release> {
-        self.ready.pop_front()
+        self.ready.pop().map(|Ready(release)| release)
     }
 
     /// Takes out everything that is due and not out: what waits and what is ready.
     pub fn drain(&mut self) -> Vec<u32> {
-        let ready = self.ready.drain(..).map(|release| release.position);
-        let mut drained: Vec<u32> = ready.collect();
+        let ready = std::iter::from_fn(|| self.ready.pop());
+        let mut drained: Vec<u32> = ready.map(|Ready(release)| release.position).collect();
+        let thinking = self.thinking.drain().map(|Reverse((_, position))| position);
+        for position in thinking {
+            if let Some((state, place)) = self.batches.get_mut(position) {
+                state.stage[place] = Stage::Released;
+                drained.push(position);
+            }
+        }
         for position in self.waiting.drain(..) {
             if let Some((state, place)) = self.batches.get_mut(position)
                 && state.stage[place] == Stage::Waiting
@@ -232,8 +272,10 @@ impl Schedule {
                 continue;
             }
             if state.meet(edge.waiter as usize, now_ns) {
-                let release = state.release(edge.waiter as usize, false);
-                self.ready.push_back(release);
+                match state.go_on(edge.waiter as usize) {
+                    Next::Thinks(at) => self.thinking.push(Reverse(at)),
+                    Next::Ready(release) => self.ready.push(Ready(release)),
+                }
             }
         }
     }
@@ -242,13 +284,23 @@ impl Schedule {
         if let Some((state, place)) = self.batches.get_mut(waiter)
             && state.meet(place, now_ns)
         {
-            self.ready.push_back(state.release(place, false));
+            self.go_on(waiter);
+        }
+    }
+
+    /// All that the request waited for is there.
+    fn go_on(&mut self, position: u32) {
+        if let Some((state, place)) = self.batches.get_mut(position) {
+            match state.go_on(place) {
+                Next::Thinks(at) => self.thinking.push(Reverse(at)),
+                Next::Ready(release) => self.ready.push(Ready(release)),
+            }
         }
     }
 
     fn release(&mut self, position: u32, wait_expired: bool) {
         if let Some((state, place)) = self.batches.get_mut(position) {
-            self.ready.push_back(state.release(place, wait_expired));
+            self.ready.push(Ready(state.release(place, wait_expired)));
         }
     }
 
@@ -260,7 +312,38 @@ impl Schedule {
     }
 }
 
+/// What becomes of a request that waits for no other any more.
+enum Next {
+    /// Its user goes on at that moment of run time.
+    Thinks((u64, u32)),
+    Ready(Release),
+}
+
 impl State {
+    /// In a closed loop the request is due only when its user goes on.
+    fn go_on(&mut self, place: usize) -> Next {
+        let Some(goes_on_ns) = self.goes_on_ns.remove(&(place as u32)) else {
+            return Next::Ready(self.release(place, false));
+        };
+        let due_ns = &mut self.due_ns[place];
+        *due_ns = goes_on_ns.max(*due_ns);
+        self.stage[place] = Stage::Thinking;
+        Next::Thinks((*due_ns, self.table.first().wrapping_add(place as u32)))
+    }
+
+    /// Users who have the outcome of the request at `place` go on some time from now.
+    fn note_thinkers(&mut self, place: usize, now_ns: u64) {
+        if !self.table.has_thinkers() {
+            return;
+        }
+        for edge in self.table.waiters(place) {
+            if let Some(think_ns) = self.table.think_ns(edge.waiter, place) {
+                let goes_on_ns = now_ns.saturating_add(think_ns);
+                self.goes_on_ns.insert(edge.waiter, goes_on_ns);
+            }
+        }
+    }
+
     /// One dependency of a request is met; says whether it may go out by that.
     fn meet(&mut self, place: usize, now_ns: u64) -> bool {
         self.unmet[place] = self.unmet[place].saturating_sub(1);
@@ -284,8 +367,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use twintap_plan::Plan;
     use twintap_plan::model::{Wait, WaitReason};
+    use twintap_plan::{Plan, Think};
 
     use super::super::testing::{binding, plan};
     use super::*;
@@ -389,6 +472,49 @@ mod tests {
         schedule.handle_outcome(1, 1026, false);
         assert_eq!(ready(&mut schedule), [(2, 1026, false)]);
         assert_eq!(schedule.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_user_goes_on_some_time_after_the_answer() {
+        let mut plan = plan(&[10, 20, 30]);
+        for position in [1, 2] {
+            let before = position as u32 - 1;
+            plan.requests[position].waits = vec![wait(before)];
+            plan.requests[position].think = Some(Think {
+                after: before,
+                ns: 5,
+            });
+        }
+        let mut schedule = Schedule::new(u64::MAX);
+        schedule.append(Arc::new(Timetable::new(0, &plan.requests)));
+        for position in 0..3 {
+            due(&mut schedule, position);
+        }
+        assert_eq!(ready(&mut schedule), [(0, 10, false)]);
+        schedule.handle_outcome(0, 40, false);
+        assert_eq!(schedule.poll_timeout(), Some(45));
+        schedule.handle_timeout(44);
+        assert_eq!(ready(&mut schedule), []);
+        schedule.handle_timeout(46);
+        assert_eq!(ready(&mut schedule), [(1, 45, false)]);
+        // Nobody goes on before the time that the plan has.
+        schedule.handle_outcome(1, 46, false);
+        assert_eq!(schedule.drain(), [2]);
+        schedule.handle_timeout(100);
+        assert_eq!(ready(&mut schedule), []);
+    }
+
+    #[test]
+    fn what_is_ready_goes_out_in_the_order_of_the_plan() {
+        let mut plan = plan(&[0, 0, 0]);
+        plan.requests[1].waits = vec![wait(0)];
+        let mut schedule = schedule(&plan);
+        due(&mut schedule, 0);
+        assert_eq!(ready(&mut schedule), [(0, 0, false)]);
+        due(&mut schedule, 1);
+        due(&mut schedule, 2);
+        schedule.handle_outcome(0, 7, false);
+        assert_eq!(ready(&mut schedule), [(1, 7, false), (2, 0, false)]);
     }
 
     #[test]

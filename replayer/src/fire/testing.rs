@@ -21,8 +21,11 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             },
             session: 0,
             flow,
+            copy: 0,
             due_ns,
             send_ns: 0,
+            took_ns: 0,
+            think: None,
             waits: Vec::new(),
             races: Vec::new(),
             bindings: Vec::new(),
@@ -36,6 +39,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
     let requests: Vec<PlannedRequest> = requests.collect();
     Plan {
         capture_start: Timestamp(0),
+        speed: 1.0,
         sessions: vec![SessionInfo {
             id: "s-test".to_owned(),
             identity: Identity::Flow,

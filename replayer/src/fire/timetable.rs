@@ -1,5 +1,7 @@
 //! Due times and dependencies of one batch.
 
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 use twintap_plan::PlannedRequest;
 
@@ -17,6 +19,9 @@ pub struct Timetable {
     waits: Vec<u32>,
     /// Positions of earlier batches with who waits for them here.
     outer: Vec<(u32, Edge)>,
+    /// By place, of requests in a closed loop: the place of the request that their user
+    /// goes on after, and how much later, in nanoseconds.
+    thinks: HashMap<u32, (u32, u64)>,
 }
 
 /// Who waits for a request.
@@ -73,6 +78,7 @@ impl Timetable {
             edges: list.into_iter().map(|(_, edge)| edge).collect(),
             waits,
             outer,
+            thinks: thinks(first, requests),
         }
     }
 
@@ -112,6 +118,18 @@ impl Timetable {
         &self.waits
     }
 
+    /// How long after the outcome of the request at `place` the user of `waiter` goes on,
+    /// if it is for that one.
+    pub(crate) fn think_ns(&self, waiter: u32, place: usize) -> Option<u64> {
+        let &(after, ns) = self.thinks.get(&waiter)?;
+        (after as usize == place).then_some(ns)
+    }
+
+    /// True where users think.
+    pub(crate) fn has_thinkers(&self) -> bool {
+        !self.thinks.is_empty()
+    }
+
     /// Positions of earlier batches with who waits for them here.
     pub(crate) fn outer(&self) -> &[(u32, Edge)] {
         &self.outer
@@ -121,4 +139,16 @@ impl Timetable {
     pub(crate) fn waiters(&self, place: usize) -> &[Edge] {
         &self.edges[self.starts[place] as usize..self.starts[place + 1] as usize]
     }
+}
+
+/// A user goes on after a request of the same batch.
+fn thinks(first: u32, requests: &[PlannedRequest]) -> HashMap<u32, (u32, u64)> {
+    let thinkers = (0u32..).zip(requests);
+    thinkers
+        .filter_map(|(place, request)| {
+            let think = request.think?;
+            let after = think.after.wrapping_sub(first);
+            (after < place).then_some((place, (after, think.ns)))
+        })
+        .collect()
 }

@@ -82,6 +82,8 @@ pub struct Inputs<'a> {
     pub rewrite: &'a Rewrite,
     /// The largest body that is compared in full.
     pub max_body_bytes: usize,
+    /// What goes out within this of T0 is not judged, in nanoseconds of run time.
+    pub warm_up_ns: u64,
 }
 
 /// A request that one twin has an outcome for.
@@ -170,6 +172,10 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
 
     fn conclude(&mut self, position: u32, half: Half, twin: Twin, outcome: Outcome) {
         let was_fired = is_fired(&half.outcome) || is_fired(&outcome);
+        let went_out_ns = [&half.outcome, &outcome]
+            .into_iter()
+            .filter_map(released_ns);
+        let is_warm_up = went_out_ns.min().unwrap_or(half.record.due_ns) < self.inputs.warm_up_ns;
         let (candidate, baseline) = match twin {
             Twin::Candidate => (outcome, half.outcome),
             Twin::Baseline => (half.outcome, outcome),
@@ -204,6 +210,8 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             production: stored
                 .filter(|_| was_fired)
                 .and_then(|stored| self.production(position, stored)),
+            copy: record.copy,
+            is_warm_up,
             produced: record.produced,
             baseline,
             candidate,
@@ -334,6 +342,15 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
 /// Whether a request went out, or should have.
 fn is_fired(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Answered { .. } | Outcome::Errored { .. })
+}
+
+/// When it went out, if it did.
+fn released_ns(outcome: &Outcome) -> Option<u64> {
+    match outcome {
+        Outcome::Answered { timing, .. } => Some(timing.released_ns),
+        Outcome::Errored { timing, .. } => timing.map(|timing| timing.released_ns),
+        Outcome::Refused(_) | Outcome::Skipped(_) => None,
+    }
 }
 
 fn production_latency_ns(exchange: &Exchange) -> Option<u64> {

@@ -71,10 +71,13 @@ impl DryRun {
                 WaitReason::Connection => "for the connection",
                 WaitReason::ClientHad => "for what clients had",
                 WaitReason::Resource => "for resources",
+                WaitReason::Think => "for users who think",
             };
             line(&format!("  {what}"), count.to_string());
         }
         line("racing", summary.racing.to_string());
+        line("speed", format!("{:.3} times the recorded", summary.speed));
+        line("copies of each session", summary.copies.to_string());
         let seconds = summary.duration_ns as f64 / 1e9;
         line("duration", format!("{seconds:.3} s"));
         text

@@ -30,7 +30,7 @@ use twintap_verdict::{Judge, Report, Twin, html};
 pub use dry::DryRun;
 pub use file::RunFile;
 
-use crate::fire::{FireSummary, Options, RunControl, Target, TwinProgress, fire};
+use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, Target, TwinProgress, fire};
 use crate::keys;
 use compare::Comparison;
 use prepare::Prepared;
@@ -64,7 +64,7 @@ impl Phase {
 }
 
 /// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// What it is at.
     pub phase: Phase,
@@ -74,6 +74,10 @@ pub struct Progress {
     pub candidate: TwinProgress,
     /// How far the baseline is.
     pub baseline: TwinProgress,
+    /// How late the candidate's requests went out.
+    pub candidate_lateness: LatenessCounts,
+    /// How late the baseline's requests went out.
+    pub baseline_lateness: LatenessCounts,
 }
 
 impl Progress {
@@ -83,6 +87,8 @@ impl Progress {
             planned: control.planned(),
             candidate: control.progress(Twin::Candidate),
             baseline: control.progress(Twin::Baseline),
+            candidate_lateness: control.lateness(Twin::Candidate),
+            baseline_lateness: control.lateness(Twin::Baseline),
         }
     }
 }
@@ -111,7 +117,11 @@ pub fn execute(
     hooks::prepare(file, control)?;
 
     tell(Phase::Firing);
-    let options = options(file, targets, &prepared.scrubber);
+    let options = Options {
+        pace: file.settings.pace,
+        plan_speed: prepared.plan.speed,
+        ..options(file, targets, &prepared.scrubber)
+    };
     let limits = &file.settings.limits;
     let mut source = ArchiveSource::new(
         &prepared.plan,
@@ -125,6 +135,7 @@ pub fn execute(
             scrubber: &prepared.scrubber,
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
+            warm_up_ns: u64::try_from(file.settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
         },
         PlanRecords::new(&prepared.plan, &prepared.reader, limits.read_ahead_bytes),
         Judge::new(file.settings.verdict.clone()),
@@ -202,13 +213,12 @@ fn options(file: &RunFile, targets: [Target; 2], scrubber: &Scrubber) -> Options
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
         rewrite: file.rewrite(),
-        plan_speed: file.settings.speed.0,
         skip_unbound: file.settings.unbound == UnboundRule::Skip,
         wait: timeouts.wait.0,
         response_timeout: timeouts.response.0,
         connect_timeout: timeouts.connect.0,
         stop_grace: timeouts.stop.0,
-        max_in_flight: limits.in_flight,
+        max_in_flight: file.settings.max_in_flight(),
         max_connections: limits.connections,
         max_body_bytes: limits.body_bytes,
         capture_bytes: limits.held_answer_bytes,

@@ -65,6 +65,8 @@ impl Prepared {
             loss: BTreeMap::new(),
         };
         let plan = preparation.plan(&reader, options)?;
+        let load = file.settings.load(copies_key(&scrubber));
+        let plan = plan.with_load(&load)?;
         let Preparation { checks, loss, .. } = preparation;
         let captured = checks.captured;
         Ok(Prepared {
@@ -130,6 +132,16 @@ impl Preparation<'_> {
         }
         Ok(planner.finish())
     }
+}
+
+/// The key of what sets copies of a session apart, made of the archive's.
+fn copies_key(scrubber: &Scrubber) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (place, part) in key.chunks_exact_mut(8).enumerate() {
+        let tag = scrubber.link_tag(format!("copies {place}").as_bytes());
+        part.copy_from_slice(&tag.0.to_le_bytes());
+    }
+    key
 }
 
 /// What is looked at in each exchange before it is planned.

@@ -16,6 +16,10 @@ pub struct Record {
     pub id: ExchangeId,
     /// Its session's name.
     pub session: Arc<str>,
+    /// Which copy of the recorded session it is.
+    pub copy: u32,
+    /// When it is due, in nanoseconds from T0.
+    pub due_ns: u64,
     /// Paths and recorded tags of what later requests use of the answer.
     pub produced: Vec<(String, LinkTag)>,
     /// The exchange, where it can be read.
@@ -77,6 +81,8 @@ impl Records for PlanRecords<'_> {
         Record {
             id: planned.exchange.clone(),
             session: Arc::clone(&self.names[planned.session as usize]),
+            copy: planned.copy,
+            due_ns: planned.due_ns,
             produced: produced(&planned.produces),
             stored: self.shelf.take(&planned.exchange).ok().map(Arc::new),
         }

@@ -30,33 +30,27 @@ impl From<Version> for u64 {
     }
 }
 
-/// A speed: finite and above 0.
+/// A speed: from 0.1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Speed(pub f64);
-
-impl Default for Speed {
-    fn default() -> Speed {
-        Speed(1.0)
-    }
-}
 
 impl TryFrom<f64> for Speed {
     type Error = String;
 
     fn try_from(speed: f64) -> Result<Speed, String> {
-        if speed.is_finite() && speed > 0.0 {
+        if (0.1..=100.0).contains(&speed) {
             Ok(Speed(speed))
         } else {
             Err(format!(
-                "speed must be above 0 (2.0 is twice as fast), not {speed}"
+                "speed must be from 0.1 to 100 (2.0 is twice as fast), not {speed}"
             ))
         }
     }
 }
 
 /// A span of time, written as `500ms`, `30s`, `5m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
 impl<'de> Deserialize<'de> for Span {
@@ -78,35 +72,55 @@ impl FromStr for Span {
     }
 }
 
+/// As it is written in a run file.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
+        serializer.collect_str(self)
     }
 }
 
 /// An instant, written as RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub Timestamp);
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Instant, String> {
+        let instant: Option<jiff::Timestamp> = text.parse().ok();
+        let ns = instant.and_then(|instant| u64::try_from(instant.as_nanosecond()).ok());
+        ns.map(|ns| Instant(Timestamp(ns)))
+            .ok_or_else(|| format!("{text:?} is no instant; write `2026-01-31T12:00:00Z`"))
+    }
+}
 
 impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let instant: Option<jiff::Timestamp> = text.parse().ok();
-        let ns = instant.and_then(|instant| u64::try_from(instant.as_nanosecond()).ok());
-        ns.map(|ns| Instant(Timestamp(ns))).ok_or_else(|| {
-            D::Error::custom(format!(
-                "{text:?} is no instant; write `2026-01-31T12:00:00Z`"
-            ))
-        })
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// RFC 3339; past the year 9999, where that ends, nanoseconds.
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0.0)) {
+            Ok(instant) => write!(f, "{instant}"),
+            Err(_) => write!(f, "{}ns", self.0.0),
+        }
     }
 }
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0.0)) {
-            Ok(instant) => serializer.collect_str(&instant),
-            Err(_) => serializer.serialize_u64(self.0.0),
-        }
+        serializer.collect_str(self)
     }
 }
 

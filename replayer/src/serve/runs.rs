@@ -266,7 +266,10 @@ impl Entry {
             verdict: state.verdict.clone(),
             error: state.error.clone(),
             report_path: state.report_path.clone(),
-            speed: self.control.speed().unwrap_or(self.file.settings.speed.0),
+            speed: self
+                .control
+                .speed()
+                .unwrap_or(self.file.settings.speed.map_or(1.0, |speed| speed.0)),
             // A span of no 300 years always fits.
             position: self.control.position().try_into().ok(),
             following: self.control.following().map(|now| Following {

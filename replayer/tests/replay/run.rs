@@ -125,11 +125,11 @@ pub fn run_file(directory: &Path, twins: &[TwinServer; 2], more: &str) -> RunFil
     RunFile::read(&path).expect("a sound run file")
 }
 
-fn run(file: &RunFile) -> anyhow::Result<Report> {
+pub fn run(file: &RunFile) -> anyhow::Result<Report> {
     execute(file, &RunControl::new().expect("an eventfd"), &mut |_| {})
 }
 
-fn shop_in_archive() -> TempDir {
+pub fn shop_in_archive() -> TempDir {
     let directory = TempDir::new().expect("a temporary directory");
     record_shop(directory.path());
     directory

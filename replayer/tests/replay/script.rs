@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use twintap_plan::model::{Identity, Produced, SessionInfo, Wait, WaitReason};
-use twintap_plan::{Binding, Plan, PlannedRequest};
+use twintap_plan::{Binding, Load, Plan, PlannedRequest};
 use twintap_replayer::fire::response::RawAnswer;
 use twintap_replayer::fire::{
     FireSummary, Options, RawOutcome, RawResult, Recorded, RequestSource, RunControl, Target,
@@ -89,6 +89,12 @@ impl Script {
         self.requests.last_mut().expect("a request was added")
     }
 
+    /// Makes another load of it; what is sent stays.
+    pub fn shape(&mut self, load: &Load) {
+        let plan = self.plan().with_load(load).expect("few requests");
+        self.requests = plan.requests;
+    }
+
     pub fn fire(&self, twins: &[TwinServer; 2]) -> Run {
         self.fire_with(twins, &RunControl::new().expect("an eventfd"), |_| {})
     }
@@ -136,6 +142,7 @@ impl Script {
     fn plan(&self) -> Plan {
         Plan {
             capture_start: Timestamp(0),
+            speed: 1.0,
             requests: self.requests.clone(),
             sessions: vec![SessionInfo {
                 id: "s-test".to_owned(),
@@ -216,8 +223,11 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         },
         session: 0,
         flow: FlowId(flow),
+        copy: 0,
         due_ns: due_ms * 1_000_000,
         send_ns: 0,
+        took_ns: 0,
+        think: None,
         waits: Vec::new(),
         races: Vec::new(),
         bindings: Vec::new(),

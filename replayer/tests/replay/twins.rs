@@ -17,6 +17,10 @@ pub enum Reply {
     Reset,
     /// It says nothing more.
     Stall,
+    /// It writes this byte by byte, each a moment after the other.
+    Drip(String),
+    /// It answers, but only then.
+    Later(Duration),
 }
 
 impl Reply {
@@ -44,7 +48,7 @@ pub struct Seen {
 /// A server that answers as a closure says, one thread for each connection.
 pub struct TwinServer {
     pub address: SocketAddr,
-    received: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Log>>,
     is_up: Arc<AtomicBool>,
 }
 
@@ -105,21 +109,40 @@ impl TwinServer {
 
     /// What came over each connection, in the order of their opening.
     pub fn received(&self) -> Vec<String> {
-        self.received.lock().expect("no thread failed").clone()
+        let log = self.received.lock().expect("no thread failed");
+        log.connections.clone()
     }
+
+    /// The first lines of the requests, in the order of their coming.
+    pub fn lines(&self) -> Vec<String> {
+        self.received
+            .lock()
+            .expect("no thread failed")
+            .lines
+            .clone()
+    }
+}
+
+/// What came to a twin.
+#[derive(Default)]
+struct Log {
+    /// The bytes, by connection.
+    connections: Vec<String>,
+    /// The first lines of requests.
+    lines: Vec<String>,
 }
 
 /// Serves a connection on a thread of its own.
 fn serve(
     stream: TcpStream,
     handler: Arc<impl Fn(&Seen) -> Reply + Send + Sync + 'static>,
-    received: &Arc<Mutex<Vec<String>>>,
+    received: &Arc<Mutex<Log>>,
 ) {
     let received = Arc::clone(received);
-    let mut all = received.lock().expect("no thread failed");
-    let number = all.len();
-    all.push(String::new());
-    drop(all);
+    let mut log = received.lock().expect("no thread failed");
+    let number = log.connections.len();
+    log.connections.push(String::new());
+    drop(log);
     thread::spawn(move || {
         let mut connection = ServedConnection {
             stream,
@@ -134,7 +157,7 @@ fn serve(
 struct ServedConnection {
     stream: TcpStream,
     held: Vec<u8>,
-    received: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Log>>,
     number: usize,
 }
 
@@ -143,6 +166,9 @@ impl ServedConnection {
         for place in 0.. {
             let Some(head) = self.request() else { return };
             let line = head.lines().next().unwrap_or_default().to_owned();
+            let mut log = self.received.lock().expect("no thread failed");
+            log.lines.push(line.clone());
+            drop(log);
             match handler(&Seen { line, head, place }) {
                 Reply::Text(text) => {
                     if self.stream.write_all(text.as_bytes()).is_err() {
@@ -161,6 +187,21 @@ impl ServedConnection {
                     return;
                 }
                 Reply::Stall => while self.more() {},
+                Reply::Drip(text) => {
+                    for byte in text.as_bytes() {
+                        if self.stream.write_all(&[*byte]).is_err() {
+                            return;
+                        }
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                Reply::Later(span) => {
+                    thread::sleep(span);
+                    let text = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    if self.stream.write_all(text).is_err() {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -196,8 +237,9 @@ impl ServedConnection {
                 Ok(0) => return false,
                 Ok(count) => {
                     self.held.extend_from_slice(&buffer[..count]);
-                    let mut all = self.received.lock().expect("no thread failed");
-                    all[self.number].push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    let mut log = self.received.lock().expect("no thread failed");
+                    log.connections[self.number]
+                        .push_str(&String::from_utf8_lossy(&buffer[..count]));
                     return true;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

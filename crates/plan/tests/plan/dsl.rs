@@ -111,12 +111,20 @@ pub fn render(plan: &Plan) -> String {
             request.flow.0,
             letter(request.session),
         );
+        if request.copy > 0 {
+            write!(line, " copy {}", request.copy).expect("a String takes all");
+        }
+        if let Some(think) = request.think {
+            let ms = think.ns as f64 / 1e6;
+            write!(line, " {ms}ms from {}", think.after).expect("a String takes all");
+        }
         for wait in &request.waits {
             let reason = match wait.reason {
                 WaitReason::Binding => "binding",
                 WaitReason::Connection => "connection",
                 WaitReason::ClientHad => "had",
                 WaitReason::Resource => "resource",
+                WaitReason::Think => "think",
             };
             write!(line, " after {}({reason})", wait.request).expect("a String takes all");
         }

@@ -4,6 +4,7 @@ mod bindings;
 mod dsl;
 mod entry;
 mod follow;
+mod load;
 mod properties;
 mod reasons;
 mod resources;

@@ -33,39 +33,6 @@ fn due_times_count_from_the_first_request_that_is_fired() {
 }
 
 #[test]
-fn speed_divides_due_times() {
-    let options = PlanOptions {
-        speed: 4.0,
-        ..PlanOptions::default()
-    };
-    check_with(
-        &options,
-        "0 f1 GET / -> 2\n10 f2 GET / -> 12\n20 f3 GET / -> 22",
-        expect![[r#"
-            0 0ms f1.0 A
-            1 2.5ms f2.0 B
-            2 5ms f3.0 C
-        "#]],
-    );
-}
-
-#[test]
-fn a_speed_of_nothing_is_as_recorded() {
-    let options = PlanOptions {
-        speed: 0.0,
-        ..PlanOptions::default()
-    };
-    check_with(
-        &options,
-        "0 f1 GET / -> 2\n10 f2 GET / -> 12",
-        expect![[r#"
-        0 0ms f1.0 A
-        1 10ms f2.0 B
-    "#]],
-    );
-}
-
-#[test]
 fn a_connection_keeps_its_order() {
     check(
         "0 f1 GET /a -> 5
@@ -339,6 +306,8 @@ fn a_summary_adds_up() {
                 Binding: 1,
             },
             duration_ns: 10000000,
+            speed: 1.0,
+            copies: 1,
         }
     "#]]
     .assert_debug_eq(&plan.summary());

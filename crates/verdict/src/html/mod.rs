@@ -80,6 +80,9 @@ fn top(report: &Report) -> Markup {
                     div { dt { "Findings" } dd { (count(report.findings.len() as u64)) } }
                     div { dt { "Fidelity" } dd { (percent(report.fidelity)) } }
                     div { dt { "Exchanges compared" } dd { (count(report.scope.compared)) } }
+                    @if report.scope.warm_up > 0 {
+                        div { dt { "Warm-up, not judged" } dd { (count(report.scope.warm_up)) } }
+                    }
                     div { dt { "Sessions" } dd { (count(report.scope.sessions)) } }
                     div { dt { "Release error, p99" } dd { (duration_us(report.release_error_us.p99)) } }
                 }

@@ -248,6 +248,26 @@ fn a_request_observed_twice_counts_once_and_is_said() {
 }
 
 #[test]
+fn a_warm_up_counts_in_the_ledgers_and_is_not_judged() {
+    let mut calls = agreeing(14);
+    calls[0].candidate = page("y");
+    let mut observed = observations(&calls);
+    for observation in &mut observed[..2] {
+        observation.is_warm_up = true;
+    }
+    let report = judge_with(Options::default(), RunFacts::default(), observed);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!((report.scope.warm_up, report.scope.compared), (2, 12));
+    assert_eq!(report.fidelity_detail.exchanges, 12);
+    assert_eq!(report.ledgers.runs.candidate.answered, 14);
+    let text = twintap_verdict::text(&report);
+    assert!(
+        text.contains("warm-up      2 requests, not judged"),
+        "{text}"
+    );
+}
+
+#[test]
 fn run_ledgers_and_fidelity_count_by_cause() {
     let word = |word: &str| word.to_owned();
     let mut calls = agreeing(12);

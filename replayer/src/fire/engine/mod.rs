@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
-use twintap_plan::{Carried, SkipReason};
+use twintap_plan::{Carried, Pace, SkipReason};
 use twintap_verdict::observation::Twin;
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
@@ -257,7 +257,7 @@ impl<'a> Engine<'a> {
             let mut is_idle = true;
             for twin in in_turn(self.next) {
                 let side = &mut self.twins[index(twin)];
-                while let Some(release) = side.schedule.poll_ready() {
+                while let Some(release) = side.poll_ready() {
                     is_idle = false;
                     let clock_ns = self.common.clock.now_ns();
                     let origin_ns = self.start_ns + self.paused_ns;
@@ -295,7 +295,8 @@ impl<'a> Engine<'a> {
     }
 
     fn open_ahead(&mut self) {
-        if self.give_up_ns.is_some() {
+        // Where all is due at once, no connection is needed before its request.
+        if self.give_up_ns.is_some() || self.common.options.pace == Pace::Asap {
             return;
         }
         let ahead_ns = nanos(self.common.options.connect_ahead);
@@ -354,6 +355,7 @@ impl<'a> Engine<'a> {
         }
         if let Some(&(_, position)) = self.openings.front()
             && is_firing
+            && self.common.options.pace != Pace::Asap
         {
             let due_ns = self.clock_ns(self.due_ns(position));
             let ahead_ns = nanos(self.common.options.connect_ahead);

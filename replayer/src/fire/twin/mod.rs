@@ -92,7 +92,7 @@ impl<'a> TwinSide<'a> {
         TwinSide {
             twin,
             batches: PerBatch::default(),
-            schedule: Schedule::new(nanos(common.options.wait)),
+            schedule: Schedule::new(max_wait_ns(common.options)),
             values: ValueStore::default(),
             outcomes: Vec::new(),
             has_urgent: false,
@@ -192,6 +192,18 @@ impl<'a> TwinSide<'a> {
     ) {
         self.values.carry(first, producer, values);
         self.schedule.handle_carried(first, producer, now.run_ns());
+    }
+
+    /// The next request that may go out, if there is room for it or it is not to wait
+    /// for room.
+    pub(crate) fn poll_ready(&mut self) -> Option<Release> {
+        let options = self.common.options;
+        let has_room = self.in_flight < options.max_in_flight;
+        if has_room || !options.holds_back() {
+            self.schedule.poll_ready()
+        } else {
+            None
+        }
     }
 
     /// Hands a request to its flow's connection.
@@ -296,7 +308,11 @@ impl<'a> TwinSide<'a> {
             }
         }
         let wire = assemble(&loaded.recorded, &edits).ok()?;
-        self.summary.fired_unbound += u64::from(missing > 0);
+        if missing > 0 {
+            self.summary.fired_unbound += 1;
+            let counters = self.common.control.counters(self.twin);
+            counters.unbound.increment();
+        }
         Some(wire)
     }
 
@@ -317,6 +333,11 @@ impl<'a> TwinSide<'a> {
             last_byte_ns: run_ns(now.clock_ns),
             wait_expired: request.release.wait_expired,
         });
+        if let Some(timing) = &timing {
+            let late_ns = timing.released_ns.saturating_sub(timing.due_ns);
+            let counters = self.common.control.counters(self.twin);
+            counters.lateness.add(late_ns);
+        }
         self.set_in_flight(self.in_flight - 1);
         self.settle(position, result, timing, now);
         self.flow_has_one_less(position, now);
@@ -345,6 +366,9 @@ impl<'a> TwinSide<'a> {
             RawResult::Skipped(reason) => {
                 ledger::count(&mut ledger.skipped, reason);
                 counters.skipped.increment();
+                if *reason == skip_word(SkipReason::Unbound) {
+                    counters.unbound.increment();
+                }
             }
         }
         let is_answer = matches!(result, RawResult::Answered(_));
@@ -392,6 +416,15 @@ impl<'a> TwinSide<'a> {
 /// Methods that a client may send again unasked (RFC 9110, section 9.2.1).
 fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}
+
+/// How long requests wait at most.
+fn max_wait_ns(options: &Options) -> u64 {
+    if options.holds_back() {
+        u64::MAX
+    } else {
+        nanos(options.wait)
+    }
 }
 
 pub(crate) fn nanos(duration: Duration) -> u64 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fire::WhenDown;
-use crate::run::values::{Span, Speed};
+use crate::run::values::Span;
 
 /// The run goes on with what is stored while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,20 +34,14 @@ impl Default for FollowSettings {
 }
 
 impl FollowSettings {
-    /// What these can't be, or not beside other keys.
-    pub(super) fn check(&self, speed: Speed) -> Result<(), String> {
+    /// What these can't be.
+    pub(super) fn check(&self) -> Result<(), String> {
         // Exchanges have to be committed before they are due.
         const LEAST: Duration = Duration::from_secs(1);
         if self.delay.0 < LEAST {
             return Err(format!(
                 "follow.delay must be {LEAST:?} or more, not {:?}",
                 self.delay.0
-            ));
-        }
-        if speed != Speed::default() {
-            return Err(format!(
-                "speed: {} goes with no `follow`: what is captured now comes no faster",
-                speed.0
             ));
         }
         Ok(())

@@ -10,8 +10,9 @@ use crate::run::values::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Requests in flight at one twin.
-    pub in_flight: usize,
+    /// Requests in flight at one twin; 10,000 where nothing is said, and 64 where all
+    /// is due at once.
+    pub in_flight: Option<usize>,
     /// Connections open to one twin.
     pub connections: usize,
     /// The largest answer body that is compared in full.
@@ -41,7 +42,7 @@ pub struct Timeouts {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            in_flight: 10_000,
+            in_flight: None,
             connections: 10_000,
             body_bytes: 4 << 20,
             held_answer_bytes: 256 << 20,

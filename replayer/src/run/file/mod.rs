@@ -2,6 +2,7 @@
 
 mod follow;
 mod limits;
+mod load;
 mod requests;
 mod targets;
 #[cfg(test)]
@@ -11,16 +12,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, PlanOptions, UnboundRule};
+use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, Pace, PlanOptions, UnboundRule};
 
 pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
+pub use load::{Rate, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use targets::{Hook, TargetSettings, Targets};
 
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
-use crate::run::values::{Speed, Version};
+use crate::run::values::{Span, Speed, Version};
 
 /// A run file, its paths resolved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,7 +80,25 @@ pub struct Settings {
     pub rewrite: RewriteSettings,
     /// Due times are divided by it.
     #[serde(default)]
-    pub speed: Speed,
+    pub speed: Option<Speed>,
+    /// Requests a second, in place of a speed.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// When requests are due.
+    #[serde(default)]
+    pub pace: Pace,
+    /// How often each session is there.
+    #[serde(default)]
+    pub scale: Times,
+    /// How often the whole is gone through.
+    #[serde(default, rename = "loop")]
+    pub rounds: Times,
+    /// The first span of the run, which is fired and not judged.
+    #[serde(default)]
+    pub warm_up: Span,
+    /// The span in which the rate rises.
+    #[serde(default)]
+    pub ramp: Span,
     /// Which requests are fired.
     #[serde(default)]
     pub filter: FilterSettings,
@@ -163,6 +183,20 @@ impl RunFile {
         Ok(settings.resolve(Path::new(""), archive, output, &name, reproduce))
     }
 
+    /// Changes the settings as the command line says; `flags` is what it says, for
+    /// whoever wants to do the run again.
+    ///
+    /// # Errors
+    /// When the settings contradict each other then.
+    pub fn change(&mut self, flags: &str, change: impl FnOnce(&mut Settings)) -> Result<()> {
+        change(&mut self.settings);
+        self.settings.check_load()?;
+        if !flags.is_empty() {
+            self.reproduce = format!("{} {flags}", self.reproduce);
+        }
+        Ok(())
+    }
+
     /// Where the report is written, for programs.
     pub fn report_path(&self) -> PathBuf {
         self.output.join("report.json")
@@ -172,12 +206,12 @@ impl RunFile {
     pub(crate) fn plan_options(&self) -> PlanOptions {
         let filter = &self.settings.filter;
         PlanOptions {
-            speed: self.settings.speed.0,
             entry: self.settings.entry.clone(),
             filter: Filter {
                 methods: filter.methods.clone(),
                 path_prefixes: filter.path_prefixes.clone(),
                 sessions: filter.sessions.clone(),
+                protocols: filter.protocols.clone(),
                 from: filter.from.map(|instant| instant.0),
                 to: filter.to.map(|instant| instant.0),
             },
@@ -222,7 +256,7 @@ impl Settings {
         })?;
         if let Some(follow) = &settings.follow {
             follow
-                .check(settings.speed)
+                .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         }
         for (twin, target) in settings.targets.both() {
@@ -237,6 +271,7 @@ impl Settings {
                 }
             }
         }
+        settings.check_load().with_context(|| source.to_owned())?;
         Ok(settings)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use twintap_plan::FilterProtocol;
 
 use crate::fire::rewrite::Place;
 use crate::run::values::Instant;
@@ -48,6 +49,8 @@ pub struct FilterSettings {
     pub path_prefixes: Vec<String>,
     /// Sessions by name.
     pub sessions: Vec<String>,
+    /// What they speak.
+    pub protocols: Vec<FilterProtocol>,
     /// The first instant, RFC 3339.
     pub from: Option<Instant>,
     /// The first instant no longer wanted, RFC 3339.

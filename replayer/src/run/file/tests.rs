@@ -29,7 +29,10 @@ fn what_is_said_is_taken() {
         state: {scrubbed: true}\nverdict: {fidelity_floor: 0.5}\n";
     let file = parse(&format!("{TARGETS}{more}")).expect("a sound run file");
     let options = file.plan_options();
-    assert_eq!((options.speed, options.unbound), (2.5, UnboundRule::Fire));
+    assert_eq!(
+        (file.settings.load([0; 32]).speed, options.unbound),
+        (2.5, UnboundRule::Fire)
+    );
     let from = twintap_stream::Timestamp(1_700_000_000_000_000_000);
     assert_eq!(options.filter.from, Some(from));
     assert!(matches!(options.entry, EntryRule::ExcludeClients(nets) if nets.len() == 1));
@@ -58,7 +61,11 @@ fn check_error(more: &str, expected: &[&str]) {
 #[test]
 fn errors_name_line_and_key_and_what_would_be_right() {
     check_error("sped: 2\n", &["line 6", "sped"]);
-    check_error("speed: 0\n", &["line 6", "speed must be above 0"]);
+    check_error("speed: 0\n", &["line 6", "speed must be from 0.1 to 100"]);
+    check_error("rate: -1\n", &["line 6", "rate must be above 0"]);
+    check_error("scale: 0\n", &["line 6", "1 or more"]);
+    check_error("loop: 0\n", &["line 6", "1 or more"]);
+    check_error("pace: fast\n", &["line 6", "recorded", "asap", "closed"]);
     check_error(
         "timeouts: {wait: 5}\n",
         &["line 6", "write `500ms`, `30s` or `5m`"],
@@ -113,4 +120,54 @@ fn hooks_and_addresses_are_checked() {
     assert!(tls.contains("plain HTTP"), "{tls}");
     let version = parse("version: 2\n").expect_err("another version");
     assert!(format!("{version:#}").contains("must be 1"), "{version:#}");
+}
+
+#[test]
+fn a_load_is_taken_and_does_not_contradict_itself() {
+    let load = |more: &str| {
+        let file = parse(&format!("{TARGETS}{more}")).expect("a sound run file");
+        file.settings.load([1; 32])
+    };
+    let expected = twintap_plan::Load {
+        rate: Some(500.0),
+        copies: 3,
+        rounds: 2,
+        ramp_ns: 60_000_000_000,
+        key: [1; 32],
+        ..twintap_plan::Load::default()
+    };
+    assert_eq!(load("rate: 500\nscale: 3\nloop: 2\nramp: 60s\n"), expected);
+    assert_eq!(load("pace: closed\nspeed: 2\n").pace, Pace::Closed);
+    check_error("speed: 2\nrate: 5\n", &["`speed` and `rate`"]);
+    check_error("pace: asap\nspeed: 2\n", &["`speed` means nothing", "asap"]);
+    check_error("pace: asap\nramp: 2s\n", &["`ramp` means nothing"]);
+    check_error(
+        "pace: closed\nrate: 5\n",
+        &["`rate` means nothing", "closed"],
+    );
+}
+
+#[test]
+fn the_limit_in_flight_depends_on_the_pace() {
+    let limit = |more: &str| {
+        let file = parse(&format!("{TARGETS}{more}")).expect("a sound run file");
+        file.settings.max_in_flight()
+    };
+    assert_eq!(limit(""), 10_000);
+    assert_eq!(limit("pace: asap\n"), 64);
+    assert_eq!(limit("pace: asap\nlimits: {in_flight: 7}\n"), 7);
+}
+
+#[test]
+fn the_command_line_changes_what_the_file_says() {
+    let mut file = parse(&format!("{TARGETS}speed: 2\n")).expect("a sound run file");
+    let before = file.reproduce.clone();
+    file.change("--rate 5", |settings| {
+        settings.speed = None;
+        settings.rate = Some(Rate(5.0));
+    })
+    .expect("no contradiction");
+    assert_eq!(file.reproduce, format!("{before} --rate 5"));
+    let refused = file.change("", |settings| settings.pace = Pace::Asap);
+    assert!(format!("{:#}", refused.expect_err("a contradiction")).contains("`rate`"));
 }

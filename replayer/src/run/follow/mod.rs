@@ -66,7 +66,6 @@ pub fn execute(
     let options = Options {
         lead: settings.delay.0,
         when_down: settings.when_down,
-        plan_speed: 1.0,
         ..options(file, targets, &scrubber)
     };
     let follower = Follower::new(plan, now(), settings.memory_bytes);
@@ -84,6 +83,7 @@ pub fn execute(
             scrubber: &scrubber,
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
+            warm_up_ns: 0,
         },
         StockRecords::new(stock),
         Periods::new(file, &scrubber, &settings),

@@ -145,6 +145,8 @@ impl Records for StockRecords {
         Record {
             id: planned.exchange.clone(),
             session: Arc::clone(&window.sessions[planned.session as usize]),
+            copy: planned.copy,
+            due_ns: planned.due_ns,
             produced: produced(&planned.produces),
             stored: Some(Arc::clone(&stocked.stored[place])),
         }

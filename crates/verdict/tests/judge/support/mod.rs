@@ -261,6 +261,8 @@ impl Call {
                 .production
                 .as_ref()
                 .map(|reply| (reply.latency_ms * 1e6) as u64),
+            copy: 0,
+            is_warm_up: false,
             produced: produced.collect(),
             production: production.clone(),
             baseline: self

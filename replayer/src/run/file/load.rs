@@ -1,0 +1,128 @@
+//! How much a run file asks of the twins, and how fast.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use twintap_plan::{Load, Pace};
+
+use super::Settings;
+
+/// Requests a second: finite and above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Rate(pub f64);
+
+impl TryFrom<f64> for Rate {
+    type Error = String;
+
+    fn try_from(rate: f64) -> Result<Rate, String> {
+        if rate.is_finite() && rate > 0.0 {
+            Ok(Rate(rate))
+        } else {
+            Err(format!(
+                "rate must be above 0 (requests a second), not {rate}"
+            ))
+        }
+    }
+}
+
+/// How often something is done: at least once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Times(NonZeroU32);
+
+impl Times {
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times(NonZeroU32::MIN)
+    }
+}
+
+impl TryFrom<u64> for Times {
+    type Error = String;
+
+    fn try_from(times: u64) -> Result<Times, String> {
+        u32::try_from(times)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map(Times)
+            .ok_or_else(|| format!("{times} is no number of times; it must be 1 or more"))
+    }
+}
+
+impl From<Times> for u64 {
+    fn from(times: Times) -> u64 {
+        u64::from(times.get())
+    }
+}
+
+impl Settings {
+    /// Requests in flight at one twin, where nothing is said: nobody has so many users,
+    /// but a twin that is asked for all at once would have.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.limits.in_flight.unwrap_or(match self.pace {
+            Pace::Recorded | Pace::Closed => 10_000,
+            Pace::Asap => 64,
+        })
+    }
+
+    /// What is made of the plan; `key` decides how far copies are apart.
+    pub(crate) fn load(&self, key: [u8; 32]) -> Load {
+        let ns = |span: super::Span| u64::try_from(span.0.as_nanos()).unwrap_or(u64::MAX);
+        Load {
+            speed: self.speed.map_or(1.0, |speed| speed.0),
+            rate: self.rate.map(|rate| rate.0),
+            pace: self.pace,
+            copies: self.scale.get(),
+            rounds: self.rounds.get(),
+            ramp_ns: ns(self.ramp),
+            key,
+        }
+    }
+
+    /// The first key that makes the load another one than the recorded.
+    fn load_key(&self) -> Option<&'static str> {
+        let keys = [
+            ("speed", self.speed.is_some_and(|speed| speed.0 != 1.0)),
+            ("rate", self.rate.is_some()),
+            ("pace", self.pace != Pace::Recorded),
+            ("scale", self.scale != Times::default()),
+            ("loop", self.rounds != Times::default()),
+            ("ramp", !self.ramp.0.is_zero()),
+            ("warm_up", !self.warm_up.0.is_zero()),
+        ];
+        keys.into_iter()
+            .find(|(_, is_said)| *is_said)
+            .map(|(key, _)| key)
+    }
+
+    /// Looks for keys that contradict each other.
+    pub(super) fn check_load(&self) -> Result<()> {
+        if let (Some(_), Some(key)) = (&self.follow, self.load_key()) {
+            bail!("`{key}` goes with no `follow`: what is captured now comes as it comes");
+        }
+        if self.speed.is_some() && self.rate.is_some() {
+            bail!("`speed` and `rate` both say how fast the run is; keep one of them");
+        }
+        let beside = |key: &str, is_said: bool| is_said.then(|| key.to_owned());
+        let ramp = beside("ramp", !self.ramp.0.is_zero());
+        let rate = beside("rate", self.rate.is_some());
+        let speed = beside("speed", self.speed.is_some());
+        let (pace, why, meaningless) = match self.pace {
+            Pace::Recorded => return Ok(()),
+            Pace::Asap => ("asap", "everything is due at once", rate.or(speed).or(ramp)),
+            Pace::Closed => ("closed", "requests are due after answers", rate),
+        };
+        if let Some(key) = meaningless {
+            bail!("`{key}` means nothing with `pace: {pace}`, where {why}; leave one of them out");
+        }
+        Ok(())
+    }
+}
