@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::file::{Hook, RunFile, TargetSettings};
+use super::targets::{Captured, check_one};
 use super::values::HookRequest;
 use crate::fire::capture::{Capture, CaptureLimits};
 use crate::fire::response::{AtEnd, RawAnswer, ResponseReader};
@@ -23,10 +24,10 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When a reset fails, or a twin is not healthy in time.
-pub fn prepare(file: &RunFile, control: &RunControl) -> Result<()> {
+pub fn prepare(file: &RunFile, captured: &Captured, control: &RunControl) -> Result<()> {
     for (twin, settings) in file.settings.targets.both() {
         if let Some(hook) = &settings.reset {
-            let steps = Steps::new(file, twin, settings, hook, control);
+            let steps = Steps::new(file, captured, twin, settings, hook, control);
             steps
                 .once()
                 .with_context(|| format!("targets.{twin}.reset failed"))?;
@@ -34,7 +35,7 @@ pub fn prepare(file: &RunFile, control: &RunControl) -> Result<()> {
     }
     for (twin, settings) in file.settings.targets.both() {
         if let Some(hook) = &settings.health {
-            let steps = Steps::new(file, twin, settings, hook, control);
+            let steps = Steps::new(file, captured, twin, settings, hook, control);
             steps
                 .until_well()
                 .with_context(|| format!("targets.{twin}.health: the {twin} is not healthy"))?;
@@ -45,6 +46,7 @@ pub fn prepare(file: &RunFile, control: &RunControl) -> Result<()> {
 
 struct Steps<'a> {
     file: &'a RunFile,
+    captured: &'a Captured,
     twin: &'a str,
     settings: &'a TargetSettings,
     hook: &'a Hook,
@@ -55,6 +57,7 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn new(
         file: &'a RunFile,
+        captured: &'a Captured,
         twin: &'a str,
         settings: &'a TargetSettings,
         hook: &'a Hook,
@@ -62,6 +65,7 @@ impl<'a> Steps<'a> {
     ) -> Steps<'a> {
         Steps {
             file,
+            captured,
             twin,
             settings,
             hook,
@@ -120,7 +124,9 @@ impl<'a> Steps<'a> {
             // A time-out of 0 would mean none.
             left.max(Duration::from_millis(1))
         };
-        let address = super::targets::resolve(&request.authority)?;
+        // The name may have moved since the run was checked.
+        let place = format!("the hook of targets.{}", self.twin);
+        let address = check_one(&place, &request.authority, self.file, self.captured)?;
         let mut stream = TcpStream::connect_timeout(&address, left())?;
         stream.set_write_timeout(Some(left()))?;
         write!(

@@ -8,6 +8,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +19,7 @@ pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
 pub use load::{Rate, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
-pub use targets::{Hook, TargetSettings, Targets};
+pub use targets::{Hook, Pins, TargetSettings, Targets};
 
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
@@ -69,6 +70,9 @@ pub struct Settings {
     pub targets: Targets,
     /// `host:port` of everything that the run may send to.
     pub allow: Vec<String>,
+    /// Addresses of names, in place of looking them up.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, Pins>,
     /// What the twins' state is.
     #[serde(default)]
     pub state: State,

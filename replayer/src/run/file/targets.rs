@@ -1,5 +1,6 @@
 //! The twins of a run file.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,26 @@ pub struct TargetSettings {
     /// Succeeds once it can take requests.
     #[serde(default)]
     pub health: Option<Hook>,
+}
+
+/// The addresses that a name has in a run, in place of what it has elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Pins {
+    /// One.
+    One(IpAddr),
+    /// Several, the first of which is used.
+    Several(Vec<IpAddr>),
+}
+
+impl Pins {
+    /// All of them.
+    pub fn addresses(&self) -> &[IpAddr] {
+        match self {
+            Pins::One(address) => std::slice::from_ref(address),
+            Pins::Several(addresses) => addresses,
+        }
+    }
 }
 
 /// A step before firing: a request or a command.

@@ -60,7 +60,7 @@ pub fn execute(
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
-    hooks::prepare(file, control)?;
+    hooks::prepare(file, &captured, control)?;
 
     tell(Phase::Firing);
     let options = Options {
