@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn every_span_has_a_bucket_near_it() {
         let mut last = 0;
-        let spans =
-            (0..64).flat_map(|power| [0u64, 1, 2, 3].map(|n| (1 << power) + (n << power) / 4));
+        let quarters = |power: u32| [0u64, 1, 2, 3].map(|n| (1 << power) + n * ((1 << power) / 4));
+        let spans = (0..64).flat_map(quarters);
         for ns in spans.chain([u64::MAX]) {
             let place = bucket(ns);
             assert!(place >= last && place < BUCKETS, "{ns}: {place}");
