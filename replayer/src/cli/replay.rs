@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use twintap_verdict::{Verdict, text};
 
@@ -56,6 +56,12 @@ pub fn run(args: &Args) -> Result<u8> {
             Format::Jsonl => println!("{}", serde_json::to_string(&plan)?),
         }
         return Ok(EXIT_PASS);
+    }
+    if file.settings.follow.is_some() {
+        bail!(
+            "{}: a run with `follow` ends when it is stopped, so that a daemon carries it out: `twintap ctl create`",
+            args.run_file.display()
+        );
     }
     let control = RunControl::new().context("making the run")?;
     let mut view = View::new(match args.format {

@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use twintap_proto::v1::RunState;
 
 use super::Runs;
 use crate::ingest::{KeeperHandle, Overview};
@@ -135,15 +136,16 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         let Some(following) = &run.following else {
             continue;
         };
+        // What has ended lags no more.
+        let is_live = matches!(run.state(), RunState::Running | RunState::Paused);
         let run = &[("run", &*run.id)];
-        let lag = Duration::try_from(following.lag.unwrap_or_default()).unwrap_or_default();
-        set_gauge(
-            &run_lag,
-            run,
-            i64::try_from(lag.as_millis()).unwrap_or(i64::MAX),
-        );
-        set_gauge(&run_down, run, i64::from(following.twin_down));
-        add_gauge(&run_kept, run, following.kept);
+        if is_live {
+            let lag = Duration::try_from(following.lag.unwrap_or_default()).unwrap_or_default();
+            let lag_ms = i64::try_from(lag.as_millis()).unwrap_or(i64::MAX);
+            set_gauge(&run_lag, run, lag_ms);
+            set_gauge(&run_down, run, i64::from(following.twin_down));
+            add_gauge(&run_kept, run, following.kept);
+        }
         add(&run_windows, run, following.windows);
         add(&run_tardy, run, following.tardy);
         add(&run_missed, run, following.missed);

@@ -1,6 +1,7 @@
 //! The daemon under whatever agents, disks and signals do to it.
 
 mod faults;
+mod follow;
 mod full_disk;
 mod ship;
 mod shutdown;

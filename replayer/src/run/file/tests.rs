@@ -78,6 +78,12 @@ fn errors_name_line_and_key_and_what_would_be_right() {
         "rewrite: {secure_cookies: no}\n",
         &["line 6", "keep", "drop"],
     );
+    check_error(
+        "follow: {when_down: hope}\n",
+        &["line 6", "wait", "skip", "shed"],
+    );
+    check_error("follow: {delay: 10ms}\n", &["follow.delay", "1s or more"]);
+    check_error("speed: 2\nfollow: {}\n", &["speed", "follow"]);
     check_error("order: time\n", &["line 6", "resource", "session", "none"]);
 }
 

@@ -21,10 +21,11 @@ use super::stock::{Stock, Stocked};
 use super::tail::Tail;
 use crate::fire::{Following, PlanFeed, RunControl, Steering};
 
-/// How often the archive is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often the archive is looked at, at least: each time costs a plan of all that is
+/// kept.
+const LOOK: Duration = Duration::from_secs(1);
 /// How much of the delay is left for planning and reading ahead, at most.
-const MOST_AHEAD: Duration = Duration::from_secs(2);
+const MOST_AHEAD: Duration = Duration::from_secs(5);
 
 /// Plans what is committed, and appends it to the plan that is fired.
 pub struct Feeder<'a> {
@@ -94,7 +95,7 @@ impl<'a> Feeder<'a> {
             if !is_taken {
                 break;
             }
-            thread::sleep(LOOK.min(self.delay / 8));
+            thread::sleep(LOOK.min(self.delay / 16));
         }
         for (name, count) in [
             ("archive_exchanges_missed", self.tail.missed()),
