@@ -41,6 +41,39 @@ fn when_answered(
     })
 }
 
+/// When a twin got its requests.
+#[derive(Clone, Default)]
+struct Arrivals(Arc<Mutex<Vec<(String, Instant)>>>);
+
+impl Arrivals {
+    /// A twin that notes them.
+    fn twin(&self) -> TwinServer {
+        let seen = Arc::clone(&self.0);
+        TwinServer::start(move |request| {
+            let mut seen = seen.lock().expect("no thread failed");
+            seen.push((request.line.clone(), Instant::now()));
+            Reply::ok()
+        })
+    }
+
+    /// The instants of `GET /0`, `GET /1` and so on, which must have come in this order.
+    fn in_order(&self, count: u32) -> Vec<Instant> {
+        let seen = self.0.lock().expect("no thread failed");
+        let lines: Vec<&str> = seen.iter().map(|(line, _)| line.as_str()).collect();
+        let expected: Vec<String> = (0..count)
+            .map(|number| format!("GET /{number} HTTP/1.1"))
+            .collect();
+        assert_eq!(lines, expected);
+        seen.iter().map(|(_, at)| *at).collect()
+    }
+}
+
+/// The mean space between instants.
+fn mean(instants: &[Instant]) -> Duration {
+    let span = instants[instants.len() - 1] - instants[0];
+    span / (instants.len() - 1) as u32
+}
+
 /// The spaces between due times in run time, in the plan's order.
 fn spaces_ns(run: &Run, twin: Twin, count: u32) -> Vec<u64> {
     let due: Vec<u64> = (0..count)
@@ -66,16 +99,8 @@ fn a_change_of_speed_rescales_what_is_left_without_a_jump() {
     for number in 0..u64::from(COUNT) {
         script.get(20 * number, 0, &format!("/{number}"));
     }
-    let arrivals: Arc<Mutex<Vec<(String, Instant)>>> = Arc::default();
-    let seen = Arc::clone(&arrivals);
-    let twins = [
-        TwinServer::start(move |request| {
-            let mut seen = seen.lock().expect("no thread failed");
-            seen.push((request.line.clone(), Instant::now()));
-            Reply::ok()
-        }),
-        TwinServer::start(|_| Reply::ok()),
-    ];
+    let arrivals = Arrivals::default();
+    let twins = [arrivals.twin(), TwinServer::start(|_| Reply::ok())];
     let control = control();
     let steering = when_answered(&control, 20, |control| {
         control.set_speed(10.0).expect("a speed in range");
@@ -93,15 +118,9 @@ fn a_change_of_speed_rescales_what_is_left_without_a_jump() {
         assert!(spaces[spaces.len() - 1] <= 2_000_001, "{spaces:?}");
     }
 
-    let arrivals = arrivals.lock().expect("no thread failed");
-    let lines: Vec<&str> = arrivals.iter().map(|(line, _)| line.as_str()).collect();
-    let expected: Vec<String> = (0..COUNT)
-        .map(|number| format!("GET /{number} HTTP/1.1"))
-        .collect();
-    assert_eq!(lines, expected);
+    let arrivals = arrivals.in_order(COUNT);
     // As the twin saw it, too, what came later came in closer order.
-    let mean = |from: usize, to: usize| (arrivals[to].1 - arrivals[from].1) / (to - from) as u32;
-    let (before, after) = (mean(0, 19), mean(40, COUNT as usize - 1));
+    let (before, after) = (mean(&arrivals[..20]), mean(&arrivals[40..]));
     assert!(after < before / 2, "{after:?} is not below half {before:?}");
 }
 
@@ -125,27 +144,38 @@ fn a_speed_from_before_the_start_holds_from_the_start() {
 
 #[test]
 fn a_pause_keeps_spaces_and_loses_nothing() {
-    const COUNT: u32 = 100;
+    const COUNT: u32 = 60;
     let mut script = Script::default();
     for number in 0..u64::from(COUNT) {
-        script.get(10 * number, number % 3, "/");
+        script.get(20 * number, 0, &format!("/{number}"));
     }
+    let arrivals = Arrivals::default();
+    let twins = [arrivals.twin(), TwinServer::start(|_| Reply::ok())];
     let control = control();
-    let steering = when_answered(&control, 10, |control| {
+    let steering = when_answered(&control, 20, |control| {
         control.pause();
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_secs(1));
         control.resume();
     });
-    let run = script.fire_with(&good_twins(), &control, |_| {});
-    steering.join().expect("ten answers");
+    let run = script.fire_with(&twins, &control, |_| {});
+    steering.join().expect("twenty answers");
     assert!(run.summary.paused_ns > 0);
     for twin in BOTH {
         let spaces = spaces_ns(&run, twin, COUNT);
         assert!(
-            spaces.iter().all(|&space| space == 10_000_000),
+            spaces.iter().all(|&space| space == 20_000_000),
             "{spaces:?}"
         );
     }
+    // As the twin saw it: one long space, and like ones before and after.
+    let arrivals = arrivals.in_order(COUNT);
+    let space = |at: &usize| arrivals[*at + 1] - arrivals[*at];
+    let pause = (0..arrivals.len() - 1).max_by_key(space).expect("spaces");
+    let (before, after) = (mean(&arrivals[..=pause]), mean(&arrivals[pause + 1..]));
+    assert!(
+        before < 3 * after && after < 3 * before,
+        "{before:?}, {after:?}"
+    );
 }
 
 /// Two requests now, three in an hour of which two use the first's and the third's
