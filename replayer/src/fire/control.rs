@@ -25,7 +25,7 @@ struct Shared {
     wake: OwnedFd,
     /// The bits of the speed that was asked for; 0 is no speed, and none was.
     speed: AtomicU64,
-    /// Recorded nanoseconds to go on from, at least; 0 before a seek.
+    /// Recorded nanoseconds to go on from, until the run does; 0 without a seek.
     seek_ns: AtomicU64,
     following: Mutex<Option<Following>>,
     /// A bit for each twin that can't be reached.
@@ -257,9 +257,13 @@ impl RunControl {
         self.counters(twin).lateness.read()
     }
 
-    /// Recorded nanoseconds to go on from.
-    pub(crate) fn seek_ns(&self) -> u64 {
-        self.shared.seek_ns.load(Ordering::Acquire)
+    /// Recorded nanoseconds to go on from, told once.
+    pub(crate) fn take_seek(&self) -> Option<u64> {
+        let seek_ns = &self.shared.seek_ns;
+        if seek_ns.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        Some(seek_ns.swap(0, Ordering::AcqRel)).filter(|&to_ns| to_ns > 0)
     }
 
     pub(crate) fn set_position(&self, recorded_ns: u64) {

@@ -66,8 +66,6 @@ pub(crate) struct Engine<'a> {
     tempo: Tempo,
     /// Sessions that are not gone on with.
     shed: HashSet<Arc<str>>,
-    /// Where the last seek went, in recorded nanoseconds.
-    sought_ns: u64,
     paused_ns: u64,
     /// Clock time at which the pause began.
     pause: Option<u64>,
@@ -108,7 +106,6 @@ impl<'a> Engine<'a> {
             start_ns: 0,
             tempo: Tempo::new(1.0, nanos(common.options.lead)),
             shed: HashSet::new(),
-            sought_ns: 0,
             paused_ns: 0,
             pause: None,
             give_up_ns: None,

@@ -41,9 +41,7 @@ impl<'a> Engine<'a> {
                 self.tempo.set_rate(run_ns, rate);
             }
         }
-        let seek_ns = self.common.control.seek_ns();
-        if seek_ns > self.sought_ns {
-            self.sought_ns = seek_ns;
+        if let Some(seek_ns) = self.common.control.take_seek() {
             let plan_ns = (seek_ns as f64 / plan_speed) as u64;
             if plan_ns > self.tempo.plan_ns(run_ns) {
                 self.release();
