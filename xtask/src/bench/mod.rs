@@ -5,6 +5,7 @@
 
 mod ingest;
 mod line;
+mod replay;
 mod stream;
 mod traffic;
 
@@ -29,6 +30,9 @@ pub struct Options {
     /// MiB of generated traffic.
     #[arg(long, default_value_t = 512)]
     mib: u64,
+    /// Seconds for which a replay holds each rate, over all rounds.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -37,13 +41,30 @@ enum Name {
     Ingest,
     /// A capture file to exchanges, beside tshark and tcpflow reading the same file.
     Stream,
+    /// All of a replay: cost and release error.
+    Replay,
+    /// Of a replay: processor time for a request on the wire, beside wrk and oha.
+    ReplayCost,
+    /// Of a replay: from ready to first byte written, beside a spinning thread.
+    ReplayRelease,
 }
 
 /// Measures and prints.
 pub fn run(shell: &Shell, options: &Options) -> Result<()> {
+    let effort = replay::Effort {
+        rounds: options.rounds,
+        seconds: options.seconds,
+    };
     let lines = match options.name {
         Name::Ingest => ingest::run(shell, options.rounds, options.mib)?,
         Name::Stream => stream::run(shell, options.rounds, options.mib)?,
+        Name::Replay => {
+            let mut lines = replay::cost(shell, effort)?;
+            lines.extend(replay::release(shell, effort)?);
+            lines
+        }
+        Name::ReplayCost => replay::cost(shell, effort)?,
+        Name::ReplayRelease => replay::release(shell, effort)?,
     };
     line::print(&lines, options.format)
 }

@@ -202,7 +202,7 @@ fn cpu_seconds(program: &str, args: &[&str], output: &Path) -> Result<f64> {
 }
 
 /// User and system time of all children that ended, in Linux's ticks of 10 ms.
-fn children_seconds() -> Result<f64> {
+pub fn children_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
     let fields: Vec<&str> = stat
         .rsplit_once(") ")

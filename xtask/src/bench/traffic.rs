@@ -19,6 +19,19 @@ pub struct Traffic {
     pub segment_bytes: usize,
 }
 
+/// Requests at an even pace over connections that stay open, in turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Paced {
+    /// Connections, all opened first.
+    pub flows: u32,
+    /// Exchanges, the next always on the next connection.
+    pub exchanges: u32,
+    /// From one request to the next; at least 10, which one exchange takes.
+    pub spacing_us: u64,
+    /// The whole of every response.
+    pub response: &'static [u8],
+}
+
 /// What one frame of Ethernet carries.
 pub const SEGMENT: usize = 1448;
 
@@ -26,13 +39,7 @@ impl Traffic {
     /// Writes a pcap of it, flow by flow; returns the exchanges in it.
     pub fn write(&self, path: &Path) -> Result<u64> {
         let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
-        let mut out = Writer {
-            out: BufWriter::with_capacity(1 << 20, file),
-            written: 0,
-            time_us: 1_700_000_000_000_000,
-            segment_bytes: self.segment_bytes,
-        };
-        out.header()?;
+        let mut out = Writer::begin(file, self.segment_bytes)?;
         let body: Vec<u8> = (0..self.body_bytes)
             .map(|i| b'a' + (i * 7 % 26) as u8)
             .collect();
@@ -44,6 +51,42 @@ impl Traffic {
         out.out.flush()?;
         Ok(u64::from(number) * u64::from(self.exchanges_per_flow))
     }
+}
+
+impl Paced {
+    /// Writes a pcap of it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+        let mut out = Writer::begin(file, SEGMENT)?;
+        let mut flows: Vec<[Side; 2]> = (0..self.flows).map(Side::both).collect();
+        for [client, server] in &mut flows {
+            out.segment(client, server, SYN, &[])?;
+            out.segment(server, client, SYN_ACK, &[])?;
+        }
+        let start_us = out.time_us + 1_000;
+        for exchange in 0..self.exchanges {
+            let flow = exchange % self.flows;
+            let [client, server] = &mut flows[flow as usize];
+            out.time_us = start_us + u64::from(exchange) * self.spacing_us;
+            let request = request(flow, exchange);
+            out.segment(client, server, PSH_ACK, request.as_bytes())?;
+            for chunk in self.response.chunks(SEGMENT) {
+                out.segment(server, client, PSH_ACK, chunk)?;
+            }
+        }
+        for [client, server] in &mut flows {
+            out.segment(client, server, FIN_ACK, &[])?;
+            out.segment(server, client, FIN_ACK, &[])?;
+        }
+        out.out.flush()?;
+        Ok(())
+    }
+}
+
+fn request(flow: u32, exchange: u32) -> String {
+    format!(
+        "GET /items/{flow}/{exchange} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: generated\r\nAccept: */*\r\n\r\n"
+    )
 }
 
 struct Writer {
@@ -66,7 +109,32 @@ const FIN_ACK: u8 = 0x11;
 const SYN: u8 = 0x02;
 const SYN_ACK: u8 = 0x12;
 const PSH_ACK: u8 = 0x18;
+
+impl Side {
+    /// The client's and the server's of a flow.
+    fn both(number: u32) -> [Side; 2] {
+        let side = |client: bool, factor: u32| Side {
+            client,
+            host: 3 + (number / 60_000) as u8,
+            port: 1024 + (number % 60_000) as u16,
+            sequence: number.wrapping_mul(factor),
+        };
+        [side(true, 7_919), side(false, 104_729)]
+    }
+}
+
 impl Writer {
+    fn begin(file: File, segment_bytes: usize) -> Result<Writer> {
+        let mut writer = Writer {
+            out: BufWriter::with_capacity(1 << 20, file),
+            written: 0,
+            time_us: 1_700_000_000_000_000,
+            segment_bytes,
+        };
+        writer.header()?;
+        Ok(writer)
+    }
+
     fn header(&mut self) -> Result<()> {
         self.out.write_all(&0xa1b2_c3d4u32.to_le_bytes())?;
         self.out.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
@@ -76,26 +144,11 @@ impl Writer {
     }
 
     fn flow(&mut self, number: u32, exchanges: u32, body: &[u8]) -> Result<()> {
-        let port = 1024 + (number % 60_000) as u16;
-        let host = 3 + (number / 60_000) as u8;
-        let mut client = Side {
-            client: true,
-            host,
-            port,
-            sequence: number.wrapping_mul(7_919),
-        };
-        let mut server = Side {
-            client: false,
-            host,
-            port,
-            sequence: number.wrapping_mul(104_729),
-        };
+        let [mut client, mut server] = Side::both(number);
         self.segment(&mut client, &server, SYN, &[])?;
         self.segment(&mut server, &client, SYN_ACK, &[])?;
         for exchange in 0..exchanges {
-            let request = format!(
-                "GET /items/{number}/{exchange} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: generated\r\nAccept: */*\r\n\r\n"
-            );
+            let request = request(number, exchange);
             self.segment(&mut client, &server, PSH_ACK, request.as_bytes())?;
             let mut response = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
