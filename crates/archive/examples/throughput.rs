@@ -267,6 +267,7 @@ fn record(number: u64) -> ExchangeRecord {
             leaves: vec![leaf(Part::Field(3), "header.x-request-id", token)],
             body: BodyFate::Scrubbed,
             body_tag: Some(LinkTag(token)),
+            ..MessageNote::default()
         },
     }
 }

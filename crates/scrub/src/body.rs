@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use twintap_stream::Timestamp;
 
 use crate::find::{self, Repeats, Search, Unparsable, head, html, json};
 use crate::leaf::{Leaf, LinkTag, Part};
@@ -11,6 +12,7 @@ use crate::policy::{BodyAction, Limits, View};
 use crate::pseudonym::Pseudonyms;
 use crate::record::BodyFate;
 use crate::rewrite::{self, Means, Rewriter};
+use crate::timeline::{Moved, Piece, Pieces, Places, Timeline};
 
 /// One body on its way.
 pub(crate) struct BodyScrubber {
@@ -19,6 +21,7 @@ pub(crate) struct BodyScrubber {
     way: Way,
     hasher: blake3::Hasher,
     seen_bytes: u64,
+    pieces: Pieces,
 }
 
 enum Way {
@@ -43,6 +46,7 @@ pub(crate) struct BodyOutcome {
     pub(crate) tag: Option<LinkTag>,
     /// Whether a content coding was undone.
     pub(crate) is_decoded: bool,
+    pub(crate) timeline: Timeline,
 }
 
 impl BodyScrubber {
@@ -63,6 +67,7 @@ impl BodyScrubber {
             way,
             hasher: pseudonyms.keys().body_hasher(),
             seen_bytes: 0,
+            pieces: Pieces::default(),
         }
     }
 
@@ -74,6 +79,7 @@ impl BodyScrubber {
             way: Way::Pass(None),
             hasher: pseudonyms.keys().body_hasher(),
             seen_bytes: 0,
+            pieces: Pieces::default(),
         }
     }
 
@@ -101,12 +107,23 @@ impl BodyScrubber {
         }
     }
 
-    /// Ends the body, seen whole or not.
+    /// What was taken so far was sent at `time`; with it ends a piece.
+    pub(crate) fn note_piece(&mut self, time: Timestamp, piece: Piece) {
+        self.pieces.add(self.seen_bytes, time, piece);
+    }
+
+    /// A piece of the body ends after `end` bytes of it.
+    pub(crate) fn note_part(&mut self, end: u64, time: Timestamp, piece: Piece) {
+        self.pieces.add(end.min(self.seen_bytes), time, piece);
+    }
+
+    /// Ends the body, seen whole or not; `begin` is when its message's first byte came.
     pub(crate) fn finish(
         self,
         pseudonyms: &Pseudonyms,
         limits: Limits,
         is_whole: bool,
+        begin: Timestamp,
     ) -> BodyOutcome {
         let tag = (is_whole && self.seen_bytes > 0).then(|| crate::key::body_tag(&self.hasher));
         let mut outcome = BodyOutcome {
@@ -115,10 +132,12 @@ impl BodyScrubber {
             leaves: Vec::new(),
             tag,
             is_decoded: false,
+            timeline: Timeline::default(),
         };
         if self.seen_bytes == 0 {
             return outcome;
         }
+        let mut places = Places::Same;
         match self.way {
             Way::Drop(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
             Way::Pass(held) => {
@@ -130,7 +149,7 @@ impl BodyScrubber {
                 if let (Some(held), Some(kind)) = (held, self.media.kind()) {
                     // A body that isn't what it says simply has no values.
                     let found = scrub(means, kind, &held.joined());
-                    outcome.leaves = found.map(|(_, leaves)| leaves).unwrap_or_default();
+                    outcome.leaves = found.map(|found| found.leaves).unwrap_or_default();
                 }
             }
             Way::Hold(_, _) if !is_whole => {
@@ -151,16 +170,24 @@ impl BodyScrubber {
                     })
                     .and_then(|body| scrub(means, kind, &body));
                 match scrubbed {
-                    Ok((body, leaves)) => {
+                    Ok(scrubbed) => {
                         outcome.fate = BodyFate::Scrubbed;
-                        outcome.rest = Some(body);
-                        outcome.leaves = leaves;
                         outcome.is_decoded = !self.media.is_plain();
+                        places = match outcome.is_decoded {
+                            false => Places::Moved(scrubbed.moved),
+                            true => Places::Scaled {
+                                sent: self.seen_bytes,
+                                stored: scrubbed.body.len() as u64,
+                            },
+                        };
+                        outcome.rest = Some(scrubbed.body);
+                        outcome.leaves = scrubbed.leaves;
                     }
                     Err(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
                 }
             }
         }
+        outcome.timeline = self.pieces.finish(begin, &places);
         outcome
     }
 }
@@ -190,8 +217,15 @@ impl Held {
     }
 }
 
+/// A body that went through the policy.
+struct ScrubbedBody {
+    body: Bytes,
+    leaves: Vec<Leaf>,
+    moved: Vec<Moved>,
+}
+
 /// Scrubs a whole body, or says in a word why it can't be.
-fn scrub(means: Means<'_>, kind: Kind, body: &Bytes) -> Result<(Bytes, Vec<Leaf>), &'static str> {
+fn scrub(means: Means<'_>, kind: Kind, body: &Bytes) -> Result<ScrubbedBody, &'static str> {
     let mut leaves = Vec::new();
     let mut repeats = Repeats::default();
     let is_text = kind == Kind::Text || std::str::from_utf8(body).is_ok();
@@ -200,11 +234,16 @@ fn scrub(means: Means<'_>, kind: Kind, body: &Bytes) -> Result<(Bytes, Vec<Leaf>
     }
     let mut rewriter = Rewriter::new(means, Part::Body, body, &mut leaves);
     let found = visit(kind, body, &mut repeats, &mut rewriter);
+    let moved = rewriter.take_moved();
     let scrubbed = rewriter.finish(body);
     match (scrubbed, found) {
         (Err(rewrite::DroppedByRule), _) => Err("rule"),
         (_, Err(Unparsable)) => Err("unparsable"),
-        (Ok(scrubbed), Ok(())) => Ok((scrubbed, leaves)),
+        (Ok(body), Ok(())) => Ok(ScrubbedBody {
+            body,
+            leaves,
+            moved,
+        }),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod record;
 mod rewrite;
 pub mod scrubbed;
 mod scrubber;
+mod timeline;
 
 pub use encoding::{encode, splice};
 pub use extract::extract;
@@ -33,3 +34,4 @@ pub use policy::{Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};
+pub use timeline::{Mark, Piece, Timeline};

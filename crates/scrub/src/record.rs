@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use twintap_stream::Exchange;
 
 use crate::leaf::{Leaf, LinkTag};
+use crate::timeline::Timeline;
 
 /// The hash that names a version of a policy: the first 16 bytes of BLAKE3 over
 /// its canonical JSON, as hex.
@@ -39,6 +40,9 @@ pub struct MessageNote {
     /// when there was none, or when it was not seen whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_tag: Option<LinkTag>,
+    /// When the pieces of the body were sent.
+    #[serde(default, skip_serializing_if = "Timeline::is_empty")]
+    pub timeline: Timeline,
 }
 
 /// An exchange with what scrubbing knows of it.

@@ -10,6 +10,7 @@ use crate::find::{Found, Repeats, Search, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
 use crate::policy::{Decision, ValueAction, View};
 use crate::pseudonym::{Pseudonyms, formats};
+use crate::timeline::Moved;
 
 /// What decides about the values of one message, and what makes the new ones.
 #[derive(Clone, Copy)]
@@ -57,6 +58,8 @@ pub(crate) struct Rewriter<'a> {
     out: Vec<u8>,
     cursor: usize,
     leaves: &'a mut Vec<Leaf>,
+    /// What became longer or shorter.
+    moved: Vec<Moved>,
     is_dropped: bool,
 }
 
@@ -74,8 +77,14 @@ impl<'a> Rewriter<'a> {
             out: Vec::new(),
             cursor: 0,
             leaves,
+            moved: Vec::new(),
             is_dropped: false,
         }
+    }
+
+    /// The spans that became longer or shorter so far.
+    pub(crate) fn take_moved(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.moved)
     }
 
     /// The scrubbed part; where nothing was replaced, the very same bytes.
@@ -96,6 +105,13 @@ impl<'a> Rewriter<'a> {
         }
         self.out
             .extend_from_slice(&self.src[self.cursor..span.start]);
+        if self.part == Part::Body && new.len() != span.len() {
+            let start = self.out.len() as u64;
+            self.moved.push(Moved {
+                from: (span.start as u64, span.end as u64),
+                to: (start, start + new.len() as u64),
+            });
+        }
         self.out.extend_from_slice(new);
         self.cursor = span.end;
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use twintap_stream::{Direction, Exchange, Message, RequestHead, ResponseHead};
+use twintap_stream::{
+    Direction, Exchange, Message, Part, PartKind, RequestHead, ResponseHead, Timestamp,
+};
 
 use crate::body::{BodyOutcome, BodyScrubber};
 use crate::extract;
@@ -17,6 +19,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::record::{ExchangeRecord, MessageNote, PolicyHash};
 use crate::rewrite::Means;
 use crate::scrubbed::Scrubbed;
+use crate::timeline::{Piece, Timeline};
 
 /// Scrubs with one policy and one key. Clones share both.
 #[derive(Clone)]
@@ -139,7 +142,8 @@ impl Scrubber {
         let passed = scrubber
             .chunk(body, shared.policy.limits)
             .filter(|body| !body.is_empty());
-        let outcome = scrubber.finish(&shared.pseudonyms, shared.policy.limits, true);
+        let limits = shared.policy.limits;
+        let outcome = scrubber.finish(&shared.pseudonyms, limits, true, Timestamp::default());
         let (head, body, note) = shared.response(&view, head, outcome);
         let body = passed.or(body).map(Scrubbed::vouch);
         (Scrubbed::vouch(head), body, note)
@@ -186,6 +190,40 @@ impl ExchangeScrubber {
         .map(Scrubbed::vouch)
     }
 
+    /// Notes that what a body had so far was sent at `time`; `ends_chunk` where a chunk
+    /// of chunked transfer coding ends there.
+    pub fn sent(&mut self, direction: Direction, time: Timestamp, ends_chunk: bool) {
+        let piece = match ends_chunk {
+            true => Piece::Chunk,
+            false => Piece::Bytes,
+        };
+        if let Some(body) = self.body_of(direction) {
+            body.note_piece(time, piece);
+        }
+    }
+
+    /// Notes a part of a body, after the chunks that it lies in.
+    pub fn part(&mut self, part: &Part) {
+        let piece = match part.kind {
+            PartKind::GrpcMessage { .. } | PartKind::GrpcTrailers => Piece::Message,
+            PartKind::ServerSentEvent => Piece::Event,
+            _ => return,
+        };
+        // In gRPC-Web's text form places count decoded bytes.
+        let is_text = part.flags.iter().any(|flag| flag == "base64");
+        if !is_text && let Some(body) = self.body_of(part.direction) {
+            let end = part.offset.saturating_add(part.bytes);
+            body.note_part(end, part.last_byte, piece);
+        }
+    }
+
+    fn body_of(&mut self, direction: Direction) -> Option<&mut BodyScrubber> {
+        match direction {
+            Direction::Client => self.request.as_mut(),
+            Direction::Server => self.response.as_mut(),
+        }
+    }
+
     /// Ends the exchange.
     #[must_use]
     pub fn finish(self, mut exchange: Exchange) -> Finished {
@@ -194,12 +232,15 @@ impl ExchangeScrubber {
             Some(view) => view,
             None => shared.view(exchange.request.head.as_ref()),
         };
-        let ended = |body: Option<BodyScrubber>, is_whole: bool| {
-            body.map(|body| body.finish(&shared.pseudonyms, shared.policy.limits, is_whole))
+        let ended = |body: Option<BodyScrubber>, is_whole: bool, begin: Timestamp| {
+            let limits = shared.policy.limits;
+            body.map(|body| body.finish(&shared.pseudonyms, limits, is_whole, begin))
                 .unwrap_or_else(BodyOutcome::empty)
         };
-        let mut request = ended(self.request, is_whole(&exchange.request));
-        let mut response = ended(self.response, is_whole(&exchange.response));
+        let begin = exchange.request.first_byte;
+        let mut request = ended(self.request, is_whole(&exchange.request), begin);
+        let begin = exchange.response.first_byte;
+        let mut response = ended(self.response, is_whole(&exchange.response), begin);
         let request_rest = request.rest.clone();
         let response_rest = response.rest.clone();
 
@@ -321,6 +362,7 @@ impl BodyOutcome {
             leaves: Vec::new(),
             tag: None,
             is_decoded: false,
+            timeline: Timeline::default(),
         }
     }
 
@@ -332,6 +374,7 @@ impl BodyOutcome {
             leaves,
             body: self.fate.clone(),
             body_tag: self.tag,
+            timeline: std::mem::take(&mut self.timeline),
         }
     }
 }

@@ -60,6 +60,8 @@ pub enum EventKind {
         direction: Direction,
         /// The bytes.
         chunk: Bytes,
+        /// A chunk of chunked transfer coding (RFC 9112, section 7.1) ends with them.
+        ends_chunk: bool,
         /// When the last of them was seen.
         time: Timestamp,
     },
@@ -93,6 +95,8 @@ pub enum EventKind {
         part: u32,
         /// The bytes.
         chunk: Bytes,
+        /// A fragment of the message ends with them, and another follows (RFC 6455, section 5.4).
+        ends_fragment: bool,
         /// When the last of them was seen.
         time: Timestamp,
     },

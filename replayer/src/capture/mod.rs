@@ -17,7 +17,7 @@ use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::event::Watermark;
 use twintap_stream::{
     CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
-    PartKind, Segment, StoreLedger, Streams, Timestamp,
+    Part, PartKind, Segment, StoreLedger, Streams, Timestamp,
 };
 
 /// The state between the segments of one boot (or one file) and the archive.
@@ -248,17 +248,20 @@ impl Capture {
                 exchange,
                 direction,
                 chunk,
-                ..
+                ends_chunk,
+                time,
             } => {
-                if let Some(building) = self.building(exchange, archive)?
-                    && let Some(clean) = building.scrub.body(direction, chunk)
-                {
-                    archive.write_body(building.body(direction), clean)?;
+                if let Some(building) = self.building(exchange, archive)? {
+                    let clean = building.scrub.body(direction, chunk);
+                    building.scrub.sent(direction, time, ends_chunk);
+                    if let Some(clean) = clean {
+                        archive.write_body(building.body(direction), clean)?;
+                    }
                 }
             }
             EventKind::Exchange(exchange) => self.store(*exchange, archive)?,
             EventKind::Command(exchange) => self.discard(&exchange),
-            EventKind::Part(part) => self.pass_part(part.kind),
+            EventKind::Part(part) => self.pass_part(&part),
             EventKind::CommandData { .. } | EventKind::SocketData { .. } => {}
             EventKind::Gap { bytes, .. } => {
                 self.gaps.count += 1;
@@ -337,9 +340,12 @@ impl Capture {
     }
 
     /// Counts a message of a WebSocket as an exchange that the archive has no form for yet. The
-    /// bytes of other parts are stored with the body that they are part of.
-    fn pass_part(&mut self, kind: PartKind) {
-        if matches!(kind, PartKind::SocketText | PartKind::SocketBinary) {
+    /// bytes of other parts are stored with the body that they are part of, which has its times.
+    fn pass_part(&mut self, part: &Part) {
+        if let Some(building) = self.building.get_mut(&part.exchange) {
+            building.scrub.part(part);
+        }
+        if matches!(part.kind, PartKind::SocketText | PartKind::SocketBinary) {
             self.base.rebuilt += 1;
             self.base.discard_exchange("websocket_message_not_stored");
         }

@@ -173,6 +173,7 @@ mod tests {
             framing: Framing::None,
             body: Bytes::new(),
             chunks: Vec::new(),
+            timeline: Default::default(),
             trailers: Vec::new(),
         };
         let edits = rewrite.edits(&recorded.head, "twin:8080");

@@ -7,7 +7,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 use thiserror::Error;
-use twintap_scrub::Part;
+use twintap_scrub::{Mark, Part, Timeline};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
 
@@ -23,6 +23,8 @@ pub struct Recorded {
     /// The body's pieces as they were framed, where the archive knows them:
     /// their lengths add up to the body's. Empty: one piece.
     pub chunks: Vec<u32>,
+    /// When the body's pieces were sent, as far as it is known.
+    pub timeline: Timeline,
     /// Trailer fields of a chunked body.
     pub trailers: Vec<Field>,
 }
@@ -31,7 +33,11 @@ impl Recorded {
     /// Bytes that it takes in memory, about.
     pub fn held_bytes(&self) -> usize {
         let field = |field: &Field| field.name.len() + field.value.len() + 64;
-        self.head.target.len() + self.body.len() + self.head.fields.iter().map(field).sum::<usize>()
+        let pieces = self.chunks.len() * 4 + self.timeline.marks.len() * size_of::<Mark>();
+        self.head.target.len()
+            + self.body.len()
+            + pieces
+            + self.head.fields.iter().map(field).sum::<usize>()
     }
 }
 
@@ -228,6 +234,7 @@ mod tests {
             framing,
             body: Bytes::copy_from_slice(body.as_bytes()),
             chunks: Vec::new(),
+            timeline: Default::default(),
             trailers: Vec::new(),
         }
     }

@@ -58,11 +58,13 @@ pub fn recorded(
     let body = reader
         .read_body(&stored.request_body, max_body_bytes)
         .map_err(|error| error.to_string())?;
+    let timeline = stored.record.request.timeline.clone();
     Ok(Recorded {
         head,
         framing: request.framing,
+        chunks: timeline.chunk_sizes(body.len() as u64),
+        timeline,
         body,
-        chunks: Vec::new(),
         trailers: request.trailers.clone(),
     })
 }

@@ -2,6 +2,7 @@
 
 mod opaque;
 mod resumed;
+mod timeline;
 mod unstored;
 
 use std::sync::Arc;

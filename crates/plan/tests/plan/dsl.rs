@@ -266,7 +266,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
             } else {
                 BodyFate::Empty
             },
-            body_tag: None,
+            ..MessageNote::default()
         },
         response: MessageNote {
             leaves: response_leaves,

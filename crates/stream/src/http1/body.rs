@@ -36,6 +36,7 @@ impl Http1 {
         };
         let taken = bytes.len() as u64;
         let mut is_over = false;
+        let mut ends_chunk = false;
         match &mut side.state {
             State::Length(left) => {
                 *left -= taken;
@@ -44,6 +45,7 @@ impl Http1 {
             State::ChunkData(left) => {
                 *left -= taken;
                 if *left == 0 {
+                    ends_chunk = true;
                     side.state = State::ChunkEnd;
                 }
             }
@@ -57,6 +59,7 @@ impl Http1 {
                 exchange: exchange.clone(),
                 direction,
                 chunk: bytes.clone(),
+                ends_chunk,
                 time,
             });
             if let Some(parts) = &mut open.progress(direction).parts {

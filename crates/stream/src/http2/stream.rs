@@ -127,6 +127,7 @@ impl Open {
             exchange: self.id.clone(),
             direction,
             chunk: chunk.clone(),
+            ends_chunk: false,
             time,
         });
         if let Some(parts) = &mut progress.parts {

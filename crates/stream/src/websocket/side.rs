@@ -307,11 +307,12 @@ impl Side {
             open.last_byte = open.last_byte.max(time);
             open.is_compressed
         });
+        let ends_fragment = !payload.is_last && wire_bytes as u64 == payload.left;
         match is_compressed {
-            true => self.inflate(&part, time, sink),
+            true => self.inflate(&part, ends_fragment, time, sink),
             false => {
                 sink.message(wire_bytes);
-                self.deliver(payload.is_control, part, time, sink);
+                self.deliver(payload.is_control, part, ends_fragment, time, sink);
             }
         }
         let payload = Payload {
@@ -326,7 +327,7 @@ impl Side {
     }
 
     /// Inflates payload of the message. What can't be is given up.
-    fn inflate(&mut self, part: &[u8], time: Timestamp, sink: &mut Sink<'_>) {
+    fn inflate(&mut self, part: &[u8], ends_fragment: bool, time: Timestamp, sink: &mut Sink<'_>) {
         let limit = sink.limits.flow_buffer_bytes;
         let mut chunks = Vec::new();
         let Some(inflater) = &mut self.inflater else {
@@ -337,8 +338,9 @@ impl Side {
             Err((read, failure)) => (read, Some(failure)),
         };
         sink.message(read);
-        for chunk in chunks {
-            self.deliver(false, chunk, time, sink);
+        let last = chunks.len().wrapping_sub(1);
+        for (index, chunk) in chunks.into_iter().enumerate() {
+            self.deliver(false, chunk, ends_fragment && index == last, time, sink);
         }
         if let Some(failure) = failure {
             sink.discard(failure.name(), part.len() - read);
@@ -355,7 +357,14 @@ impl Side {
     }
 
     /// Gives out payload.
-    fn deliver(&mut self, is_control: bool, chunk: Bytes, time: Timestamp, sink: &mut Sink<'_>) {
+    fn deliver(
+        &mut self,
+        is_control: bool,
+        chunk: Bytes,
+        ends_fragment: bool,
+        time: Timestamp,
+        sink: &mut Sink<'_>,
+    ) {
         let Some(open) = self.open(is_control) else {
             return;
         };
@@ -367,6 +376,7 @@ impl Side {
             direction: self.direction,
             part,
             chunk,
+            ends_fragment,
             time,
         });
     }
@@ -403,7 +413,7 @@ impl Side {
             inflater.end(sink.limits.flow_buffer_bytes, |chunk| chunks.push(chunk))
         });
         for chunk in chunks {
-            self.deliver(false, chunk, time, sink);
+            self.deliver(false, chunk, false, time, sink);
         }
         if let Some(Err(failure)) = ended {
             self.fail(failure);
