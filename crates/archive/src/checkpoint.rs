@@ -110,6 +110,10 @@ pub struct FlowMark {
     /// Exchanges from the watermark to there may be stored, and come again.
     #[serde(default)]
     pub reached: Watermark,
+    /// It is a WebSocket that is open: its exchange is neither stored nor counted, and can't go
+    /// on from here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_websocket: bool,
 }
 
 /// The kernel ledger of one boot, in bytes of TCP payload:

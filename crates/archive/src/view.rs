@@ -129,6 +129,7 @@ mod tests {
             watermark: Watermark { client, server: 0 },
             next_index: 1,
             reached: Watermark::default(),
+            is_websocket: false,
         }
     }
 

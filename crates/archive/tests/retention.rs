@@ -225,6 +225,7 @@ fn many_live_flows_cost_little_where_few_change() {
         watermark: Watermark { client, server: 1 },
         next_index: 1,
         reached: Watermark::default(),
+        is_websocket: false,
     };
     let commit = |flows: Vec<FlowMark>| Checkpoint {
         at: Timestamp(1),

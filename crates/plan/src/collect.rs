@@ -9,7 +9,8 @@ use twintap_scrub::{BodyFate, Encoding, ExchangeRecord, Leaf, Part};
 use twintap_stream::message::{Field, MessageState, Protocol, field_values};
 use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 
-use crate::model::KeptReason;
+use crate::conversation;
+use crate::model::{KeptReason, Within};
 use crate::names::{NameFacts, facts_of};
 use crate::options::PlanOptions;
 use crate::resource::Derivation;
@@ -60,6 +61,8 @@ pub(crate) struct Item {
     pub end_ns: u64,
     pub round_trip_ns: Option<u64>,
     pub uses: Span,
+    /// Values that stay within it.
+    pub within: Vec<Within>,
     pub products: Span,
     pub offers: Span,
     pub passed_over: Span,
@@ -159,8 +162,9 @@ impl Collected {
             && request.state == MessageState::Complete
             && body_replayable
             && head.is_some_and(|head| !leaves_http(head, status));
+        let within = conversation::within(record);
         let passed_over = self.passed_over.len();
-        let uses = self.keep_uses(&record.request.leaves, head, options);
+        let uses = self.keep_uses(&record.request.leaves, head, &within, options);
         let passed_over = Span::between(passed_over, self.passed_over.len());
         let item = Item {
             id: exchange.id.clone(),
@@ -179,6 +183,7 @@ impl Collected {
             end_ns,
             round_trip_ns: exchange.round_trip_ns,
             uses,
+            within,
             passed_over,
             offers: self.keep_offers(&record.response.leaves, head, options),
             products: self.keep_products(&record.response.leaves, response.head.as_ref()),
@@ -210,11 +215,19 @@ impl Collected {
         &mut self,
         leaves: &[Leaf],
         head: Option<&RequestHead>,
+        within: &[Within],
         options: &PlanOptions,
     ) -> Span {
         let start = self.uses.len();
+        let within: HashSet<(u32, u32)> = within
+            .iter()
+            .map(|value| (value.start, value.len))
+            .collect();
         let rules = rules_where(options, |rule| rule.consumer.is_of(head));
         for leaf in leaves {
+            if leaf.part == Part::Body && within.contains(&(leaf.start, leaf.len)) {
+                continue;
+            }
             let path = self.names.intern(&leaf.path);
             let is_about =
                 |&&(_, rule): &&(u8, &BindingRule)| rule.consumer.leaf.matches(&leaf.path);

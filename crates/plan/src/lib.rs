@@ -12,6 +12,7 @@
 mod bind;
 mod capture;
 mod collect;
+mod conversation;
 mod correlate;
 mod entry;
 mod identity;
@@ -34,7 +35,7 @@ pub use follow::{Carried, Follower, Window};
 pub use load::{Load, Pace, TooLarge};
 pub use model::{
     BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, Race,
-    SessionInfo, SkipReason, Think, Wait, WaitReason,
+    SessionInfo, SkipReason, Think, Wait, WaitReason, Within,
 };
 pub use options::{EntryRule, Filter, FilterProtocol, OrderRule, PlanOptions, UnboundRule};
 pub use planner::Planner;

@@ -56,6 +56,9 @@ pub struct PlannedRequest {
     pub races: Vec<Race>,
     /// Values that the twin's own answers replace.
     pub bindings: Vec<Binding>,
+    /// Of a WebSocket: values of its own answer that later messages of its client use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<Within>,
     /// Response leaves of this exchange (by path) that later requests use.
     pub produces: Vec<Produced>,
     /// Set when the run must not fire it.
@@ -250,6 +253,21 @@ impl KeptReason {
             KeptReason::AddUnmet => "add_unmet",
         }
     }
+}
+
+/// One value of a message of a WebSocket's client that a message of the server gave before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// The producing leaf's path in what the server said.
+    pub producer_path: String,
+    /// The using leaf's path in what the client said.
+    pub path: String,
+    /// First byte of the span in all that the client said.
+    pub start: u32,
+    /// Bytes of the span.
+    pub len: u32,
+    /// How the value is written there.
+    pub encoding: Encoding,
 }
 
 /// Why a planned request is not fired.

@@ -291,6 +291,7 @@ impl<'a> Sweep<'a> {
             waits,
             races,
             bindings,
+            within: item.within.clone(),
             produces: Vec::new(),
             skip,
             missing,

@@ -31,8 +31,9 @@ enum Way {
     Drop(&'static str),
 }
 
+/// Chunks that are held until they are whole.
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     chunks: Vec<Bytes>,
     bytes: usize,
 }
@@ -194,7 +195,7 @@ impl BodyScrubber {
 
 impl Held {
     /// False when it would become more than the limit.
-    fn take(&mut self, chunk: Bytes, limits: Limits) -> bool {
+    pub(crate) fn take(&mut self, chunk: Bytes, limits: Limits) -> bool {
         self.bytes += chunk.len();
         if self.bytes > limits.body_bytes.get() {
             return false;
@@ -203,7 +204,11 @@ impl Held {
         true
     }
 
-    fn joined(mut self) -> Bytes {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn joined(mut self) -> Bytes {
         if self.chunks.len() == 1
             && let Some(chunk) = self.chunks.pop()
         {
@@ -218,14 +223,18 @@ impl Held {
 }
 
 /// A body that went through the policy.
-struct ScrubbedBody {
-    body: Bytes,
-    leaves: Vec<Leaf>,
-    moved: Vec<Moved>,
+pub(crate) struct ScrubbedBody {
+    pub(crate) body: Bytes,
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) moved: Vec<Moved>,
 }
 
 /// Scrubs a whole body, or says in a word why it can't be.
-fn scrub(means: Means<'_>, kind: Kind, body: &Bytes) -> Result<ScrubbedBody, &'static str> {
+pub(crate) fn scrub(
+    means: Means<'_>,
+    kind: Kind,
+    body: &Bytes,
+) -> Result<ScrubbedBody, &'static str> {
     let mut leaves = Vec::new();
     let mut repeats = Repeats::default();
     let is_text = kind == Kind::Text || std::str::from_utf8(body).is_ok();

@@ -127,10 +127,43 @@ fn is_framing(field: &Field) -> bool {
             .any(|known| coding.eq_ignore_ascii_case(known.as_bytes()))
     };
     let are_codings = || field.value.split(|&byte| byte == b',').all(is_coding);
+    let is_of_websocket = || {
+        (field.is("upgrade") && field.value.eq_ignore_ascii_case(b"websocket"))
+            || (field.is("sec-websocket-version") && is_number())
+            || (field.is("sec-websocket-extensions") && is_deflate(&field.value))
+    };
     let is_scheme = || matches!(&field.value[..], b"http" | b"https");
     (field.is("content-length") && is_number())
         || (field.is("transfer-encoding") && are_codings())
         || (field.is(":scheme") && is_scheme())
+        || is_of_websocket()
+}
+
+/// The compression of WebSockets with its parameters (RFC 7692, section 7.1), and nothing else.
+fn is_deflate(value: &[u8]) -> bool {
+    let known = [
+        "permessage-deflate",
+        "server_no_context_takeover",
+        "client_no_context_takeover",
+        "server_max_window_bits",
+        "client_max_window_bits",
+    ];
+    let is_known = |word: &[u8]| {
+        let (name, bits) = match memchr::memchr(b'=', word) {
+            Some(at) => (&word[..at], word[at + 1..].trim_ascii()),
+            None => (word, &b"15"[..]),
+        };
+        let name = name.trim_ascii();
+        known
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            && (1..=2).contains(&bits.len())
+            && bits.iter().all(u8::is_ascii_digit)
+    };
+    value
+        .split(|byte| matches!(byte, b',' | b';'))
+        .map(<[u8]>::trim_ascii)
+        .all(is_known)
 }
 
 /// The bytes, if they are what belongs in their place; else their pseudonym.

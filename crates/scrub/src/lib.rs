@@ -24,6 +24,7 @@ pub mod record;
 mod rewrite;
 pub mod scrubbed;
 mod scrubber;
+mod socket;
 mod timeline;
 
 pub use encoding::{encode, splice};
@@ -34,4 +35,5 @@ pub use policy::{Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};
+pub use socket::{SocketMessage, render_messages, split_messages};
 pub use timeline::{Mark, Piece, Timeline};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use twintap_stream::message::MessageState;
 use twintap_stream::{
     Direction, Exchange, Message, Part, PartKind, RequestHead, ResponseHead, Timestamp,
 };
@@ -12,13 +13,14 @@ use crate::extract;
 use crate::find::uri;
 use crate::heads;
 use crate::key::{Key, Keys};
-use crate::leaf::LinkTag;
+use crate::leaf::{Leaf, LinkTag};
 use crate::media::Media;
 use crate::policy::{Keep, Policy, Route, View, Views};
 use crate::pseudonym::Pseudonyms;
 use crate::record::{ExchangeRecord, MessageNote, PolicyHash};
 use crate::rewrite::Means;
 use crate::scrubbed::Scrubbed;
+use crate::socket::{self, Ended, SocketMessage, SocketSide};
 use crate::timeline::{Piece, Timeline};
 
 /// Scrubs with one policy and one key. Clones share both.
@@ -46,6 +48,8 @@ pub struct ExchangeScrubber {
     response_media: Option<Media>,
     request: Option<BodyScrubber>,
     response: Option<BodyScrubber>,
+    /// What the client and the server of a WebSocket say.
+    socket: Option<Box<[SocketSide; 2]>>,
 }
 
 /// What may be stored of an exchange, beside the chunks given out before.
@@ -95,6 +99,7 @@ impl Scrubber {
             response_media: None,
             request: None,
             response: None,
+            socket: None,
         }
     }
 
@@ -147,6 +152,30 @@ impl Scrubber {
         let (head, body, note) = shared.response(&view, head, outcome);
         let body = passed.or(body).map(Scrubbed::vouch);
         (Scrubbed::vouch(head), body, note)
+    }
+
+    /// Scrubs what a twin's side of a WebSocket said, in a conversation that `request` opened:
+    /// as [`render_messages`](crate::render_messages) gives it, with its leaves.
+    #[must_use]
+    pub fn scrub_messages(
+        &self,
+        request: &RequestHead,
+        messages: &[SocketMessage],
+    ) -> (Scrubbed<Bytes>, Vec<Leaf>) {
+        let shared = &self.0;
+        let view = shared.view(Some(request));
+        let (body, timeline, leaves) =
+            socket::scrub_all(messages, &shared.pseudonyms, &view, shared.policy.limits);
+        let cleaned = socket::split_messages(&body, &timeline);
+        let (rendered, leaves) = socket::render_messages(&cleaned, &leaves);
+        (Scrubbed::vouch(rendered), leaves)
+    }
+
+    /// The raw value at a leaf's path in what a twin's side of a WebSocket said.
+    #[must_use]
+    pub fn extract_from_messages(&self, messages: &[SocketMessage], path: &str) -> Option<Vec<u8>> {
+        let renames = self.0.policy.names != Keep::Allow;
+        socket::extract(messages, path, renames.then_some(&self.0.pseudonyms))
     }
 
     /// Like [`extract()`](crate::extract()), for paths in which a name was scrubbed too.
@@ -217,6 +246,39 @@ impl ExchangeScrubber {
         }
     }
 
+    /// Takes payload of message `part` of a WebSocket; a fragment that another follows ends
+    /// with it where `fragment_end` says when. Of each message at most the policy's
+    /// `limits.body_bytes` are held.
+    pub fn socket_data(
+        &mut self,
+        direction: Direction,
+        part: u32,
+        chunk: Bytes,
+        fragment_end: Option<Timestamp>,
+    ) {
+        let limits = self.shared.policy.limits;
+        self.side(direction).data(part, chunk, fragment_end, limits);
+    }
+
+    /// Ends a message of a WebSocket; gives back what may be stored of it.
+    pub fn socket_part(&mut self, part: &Part) -> Option<Scrubbed<Bytes>> {
+        let shared = Arc::clone(&self.shared);
+        let view = Arc::clone(self.view.get_or_insert_with(|| shared.view(None)));
+        let ended = Ended {
+            index: part.index,
+            kind: part.kind,
+            bytes: part.bytes,
+            last_byte: part.last_byte,
+        };
+        self.side(part.direction)
+            .end(ended, &shared.pseudonyms, &view)
+            .map(Scrubbed::vouch)
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut SocketSide {
+        &mut self.socket.get_or_insert_default()[direction as usize]
+    }
+
     fn body_of(&mut self, direction: Direction) -> Option<&mut BodyScrubber> {
         match direction {
             Direction::Client => self.request.as_mut(),
@@ -241,6 +303,12 @@ impl ExchangeScrubber {
         let mut request = ended(self.request, is_whole(&exchange.request), begin);
         let begin = exchange.response.first_byte;
         let mut response = ended(self.response, is_whole(&exchange.response), begin);
+        if let Some([client, server]) = self.socket.map(|sides| *sides) {
+            mark_cut(&mut exchange.request, &client);
+            mark_cut(&mut exchange.response, &server);
+            request = client.finish(exchange.request.first_byte);
+            response = server.finish(exchange.response.first_byte);
+        }
         let request_rest = request.rest.clone();
         let response_rest = response.rest.clone();
 
@@ -355,7 +423,7 @@ impl Shared {
 }
 
 impl BodyOutcome {
-    fn empty() -> BodyOutcome {
+    pub(crate) fn empty() -> BodyOutcome {
         BodyOutcome {
             fate: Default::default(),
             rest: None,
@@ -379,6 +447,14 @@ impl BodyOutcome {
     }
 }
 
+/// A side of a WebSocket of which messages were left out is not complete.
+fn mark_cut<H>(message: &mut Message<H>, side: &SocketSide) {
+    if side.is_cut() {
+        message.state = MessageState::Incomplete;
+        message.flags.push("websocket_cut".to_owned());
+    }
+}
+
 fn is_whole<H>(message: &Message<H>) -> bool {
-    message.state == twintap_stream::message::MessageState::Complete
+    message.state == MessageState::Complete
 }

@@ -21,7 +21,7 @@ pub struct Timeline {
 
 /// One piece of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u64, u64, Piece)", into = "(u64, u64, Piece)")]
+#[serde(from = "Written", into = "Written")]
 pub struct Mark {
     /// Bytes of the body through the end of the piece.
     pub end: u64,
@@ -29,9 +29,15 @@ pub struct Mark {
     pub after_ns: u64,
     /// What it is.
     pub piece: Piece,
+    /// Bytes that a message of a WebSocket had, where it was dropped.
+    pub dropped_bytes: u64,
 }
 
-/// What a piece of a body is. A timeline has pieces of the last of these that the body has.
+/// A mark as it is written.
+type Written = (u64, u64, Piece, u64);
+
+/// What a piece of a body is. The timeline of an HTTP body has pieces of the last of these that
+/// it has; that of a WebSocket's side has all that was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Piece {
@@ -43,6 +49,29 @@ pub enum Piece {
     Message,
     /// A server-sent event, through the empty line that ends it.
     Event,
+    /// A fragment of a WebSocket's message that another follows (RFC 6455, section 5.4).
+    Fragment,
+    /// A text message of a WebSocket, or the last fragment of it.
+    Text,
+    /// A binary message of a WebSocket, or the last fragment of it.
+    Binary,
+    /// A close frame of a WebSocket: the payload begins with the code, where there is one.
+    Close {
+        /// The status code (RFC 6455, section 7.4).
+        code: Option<u16>,
+    },
+    /// A ping of a WebSocket.
+    Ping,
+    /// A pong of a WebSocket.
+    Pong,
+}
+
+impl Piece {
+    /// True for what counts as a message of a WebSocket where its messages are told by number.
+    #[must_use]
+    pub fn is_element(self) -> bool {
+        matches!(self, Piece::Text | Piece::Binary | Piece::Close { .. })
+    }
 }
 
 impl Timeline {
@@ -72,19 +101,20 @@ impl Timeline {
     }
 }
 
-impl From<(u64, u64, Piece)> for Mark {
-    fn from((end, after_ns, piece): (u64, u64, Piece)) -> Mark {
+impl From<Written> for Mark {
+    fn from((end, after_ns, piece, dropped_bytes): Written) -> Mark {
         Mark {
             end,
             after_ns,
             piece,
+            dropped_bytes,
         }
     }
 }
 
-impl From<Mark> for (u64, u64, Piece) {
-    fn from(mark: Mark) -> (u64, u64, Piece) {
-        (mark.end, mark.after_ns, mark.piece)
+impl From<Mark> for Written {
+    fn from(mark: Mark) -> Written {
+        (mark.end, mark.after_ns, mark.piece, mark.dropped_bytes)
     }
 }
 
@@ -175,6 +205,7 @@ impl Pieces {
             end: places.stored(seen.end),
             after_ns: seen.time.since_ns(begin),
             piece: seen.piece,
+            dropped_bytes: 0,
         });
         Timeline {
             marks: marks.collect(),

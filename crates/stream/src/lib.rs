@@ -97,7 +97,7 @@ mod sink;
 mod streams;
 mod tcp;
 pub mod time;
-mod websocket;
+pub mod websocket;
 
 pub use capture_file::{CaptureFileError, CaptureReader};
 pub use command::{CommandExchange, CommandHead, ReplyHead};

@@ -235,6 +235,8 @@ pub enum Framing {
     Close,
     /// By the DATA frames of HTTP/2.
     Frames,
+    /// By the frames of a WebSocket, after the head that opened it.
+    Socket,
 }
 
 /// One message: its head and what is known of its body.
@@ -318,4 +320,19 @@ pub struct Exchange<Q = RequestHead, S = ResponseHead> {
     /// Interim responses (1xx), in order.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub interim: Vec<S>,
+}
+
+impl Exchange {
+    /// True when the connection became a WebSocket with it (RFC 6455, section 4).
+    pub fn opens_websocket(&self) -> bool {
+        let response = self.response.head.as_ref();
+        response.is_some_and(|response| {
+            crate::websocket::is_opened_by(self.request.head.as_ref(), response)
+        })
+    }
+
+    /// True when its bodies are what both sides of a WebSocket said.
+    pub fn is_conversation(&self) -> bool {
+        self.request.framing == Framing::Socket
+    }
 }

@@ -3,6 +3,7 @@
 //! Live traffic and capture files take this same way.
 
 mod before;
+mod conversation;
 mod opaque;
 
 use std::collections::HashMap;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use before::StoredBefore;
+use conversation::{CUT_BY_RESTART, Conversations};
 use opaque::{OpaqueChunk, OpaqueFlows};
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::event::Watermark;
 use twintap_stream::{
     CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
-    Part, PartKind, Segment, StoreLedger, Streams, Timestamp,
+    Part, Segment, StoreLedger, Streams, Timestamp,
 };
 
 /// The state between the segments of one boot (or one file) and the archive.
@@ -29,6 +31,7 @@ pub struct Capture {
     scrubber: Scrubber,
     building: HashMap<ExchangeId, Building>,
     opaque: OpaqueFlows,
+    conversations: Conversations,
     node: Arc<str>,
     boot: u64,
     /// What the lives of the daemon before this one had accounted for, and what this one discarded.
@@ -61,13 +64,14 @@ struct KnownFlow {
 }
 
 impl KnownFlow {
-    fn mark(self, flow: FlowId, watermark: Watermark) -> FlowMark {
+    fn mark(self, flow: FlowId, watermark: Watermark, is_websocket: bool) -> FlowMark {
         FlowMark {
             flow,
             endpoints: self.endpoints,
             watermark,
             next_index: self.next_index,
             reached: self.reached,
+            is_websocket,
         }
     }
 }
@@ -105,6 +109,7 @@ impl Capture {
             scrubber,
             building: HashMap::new(),
             opaque: OpaqueFlows::default(),
+            conversations: Conversations::default(),
             node,
             boot,
             base,
@@ -126,6 +131,10 @@ impl Capture {
             reached: mark.reached,
         };
         self.flows.insert(mark.flow, known);
+        if mark.is_websocket {
+            self.base.rebuilt += 1;
+            self.base.discard_exchange(CUT_BY_RESTART);
+        }
         self.stored_before.resume(mark);
         self.streams
             .resume_flow(mark.flow, mark.endpoints, mark.watermark, mark.next_index);
@@ -142,7 +151,7 @@ impl Capture {
                     next_index,
                     reached: known.map_or_else(Watermark::default, |known| known.reached),
                 };
-                known.mark(flow, watermark)
+                known.mark(flow, watermark, self.conversations.is_open(flow))
             })
     }
 
@@ -208,7 +217,8 @@ impl Capture {
         let mut ledger = self.streams.ledger();
         let open = self.opaque.len();
         ledger.rebuilt += self.opaque_stored + open;
-        ledger.pending += open;
+        // Of WebSockets the exchange that opened each counts as rebuilt already.
+        ledger.pending += open + self.conversations.len();
         ledger.stored += self.stored + self.opaque_stored;
         ledger.add(&self.base);
         ledger
@@ -261,9 +271,22 @@ impl Capture {
             }
             EventKind::Exchange(exchange) => self.store(*exchange, archive)?,
             EventKind::Command(exchange) => self.discard(&exchange),
-            EventKind::Part(part) => self.pass_part(&part),
-            EventKind::CommandData { .. } | EventKind::SocketData { .. } => {}
+            EventKind::Part(part) => self.pass_part(&part, archive)?,
+            EventKind::SocketData {
+                direction,
+                part,
+                chunk,
+                ends_fragment,
+                time,
+                ..
+            } => {
+                let fragment_end = ends_fragment.then_some(time);
+                self.conversations
+                    .data(event.flow, direction, part, chunk, fragment_end);
+            }
+            EventKind::CommandData { .. } => {}
             EventKind::Gap { bytes, .. } => {
+                self.conversations.gap(event.flow);
                 self.gaps.count += 1;
                 self.gaps.bytes += bytes;
             }
@@ -275,13 +298,16 @@ impl Capture {
                 };
                 self.flows.insert(event.flow, known);
             }
-            EventKind::FlowClosed { watermark, .. } => {
+            EventKind::FlowClosed { watermark, reason } => {
+                if let Some((exchange, building)) = self.conversations.close(event.flow, reason) {
+                    self.put(exchange, building, archive)?;
+                }
                 if self.opaque.close(event.flow, archive)? {
                     self.opaque_stored += 1;
                 }
                 self.stored_before.close(event.flow);
                 if let Some(known) = self.flows.remove(&event.flow) {
-                    self.closed.push(known.mark(event.flow, watermark));
+                    self.closed.push(known.mark(event.flow, watermark, false));
                 }
             }
             EventKind::Opaque {
@@ -339,33 +365,52 @@ impl Capture {
         self.base.discard_exchange(&cause);
     }
 
-    /// Counts a message of a WebSocket as an exchange that the archive has no form for yet. The
-    /// bytes of other parts are stored with the body that they are part of, which has its times.
-    fn pass_part(&mut self, part: &Part) {
-        if let Some(building) = self.building.get_mut(&part.exchange) {
-            building.scrub.part(part);
+    /// Notes a part of a body that is being put together, or the end of a WebSocket's message.
+    fn pass_part(&mut self, part: &Part, archive: &mut Archive) -> Result<()> {
+        match self.building.get_mut(&part.exchange) {
+            Some(building) => building.scrub.part(part),
+            None => self.conversations.part(part, archive)?,
         }
-        if matches!(part.kind, PartKind::SocketText | PartKind::SocketBinary) {
-            self.base.rebuilt += 1;
-            self.base.discard_exchange("websocket_message_not_stored");
-        }
+        Ok(())
     }
 
     fn store(&mut self, exchange: Exchange, archive: &mut Archive) -> Result<()> {
         if let Some(known) = self.flows.get_mut(&exchange.id.flow) {
             known.next_index = exchange.index_in_flow + 1;
-            let reached = match exchange.id.from_response {
-                true => &mut known.reached.server,
-                false => &mut known.reached.client,
-            };
-            *reached = exchange.id.offset.saturating_add(1).max(*reached);
         }
         self.building(exchange.id.clone(), archive)?;
-        let Some(mut building) = self.building.remove(&exchange.id) else {
+        let Some(building) = self.building.remove(&exchange.id) else {
+            self.reach(&exchange.id);
             self.stored_before.end(&exchange.id);
             self.base.discard_exchange("stored_before");
             return Ok(());
         };
+        if exchange.opens_websocket() {
+            self.conversations.open(exchange, building);
+            return Ok(());
+        }
+        self.put(exchange, building, archive)
+    }
+
+    /// An exchange with this id is stored.
+    fn reach(&mut self, id: &ExchangeId) {
+        if let Some(known) = self.flows.get_mut(&id.flow) {
+            let reached = match id.from_response {
+                true => &mut known.reached.server,
+                false => &mut known.reached.client,
+            };
+            *reached = id.offset.saturating_add(1).max(*reached);
+        }
+    }
+
+    /// Hands an exchange that is over to the archive.
+    fn put(
+        &mut self,
+        exchange: Exchange,
+        mut building: Building,
+        archive: &mut Archive,
+    ) -> Result<()> {
+        self.reach(&exchange.id);
         let finished = building.scrub.finish(exchange);
         if let Some(rest) = finished.request_rest {
             archive.write_body(&mut building.request_body, rest)?;

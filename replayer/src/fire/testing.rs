@@ -29,6 +29,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             waits: Vec::new(),
             races: Vec::new(),
             bindings: Vec::new(),
+            within: Vec::new(),
             produces: Vec::new(),
             skip: None,
             missing: None,

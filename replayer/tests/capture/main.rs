@@ -4,6 +4,7 @@ mod opaque;
 mod resumed;
 mod timeline;
 mod unstored;
+mod websocket;
 
 use std::sync::Arc;
 

@@ -43,10 +43,7 @@ fn ends_of_chunks_follow_what_scrubbing_made_of_a_body() {
     let talk = [
         (Client, POST),
         (Client, b"17\r\n{\"email\":\"a@b.example\",\r\n"),
-        (
-            Client,
-            b"18\r\n\"note\":\"Zoe is at home\"}\r\n0\r\n\r\n",
-        ),
+        (Client, b"18\r\n\"note\":\"Zoe is at home\"}\r\n0\r\n\r\n"),
         (Server, &b"HTTP/1.1 204 No Content\r\n\r\n"[..]),
     ];
     let (_, stored) = played("version: 1\nbase: default\n", &talk);

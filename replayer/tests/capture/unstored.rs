@@ -25,30 +25,3 @@ fn commands_of_databases() {
     let expected = BTreeMap::from([("postgres_not_stored".to_owned(), 2)]);
     assert_eq!(ledger.discarded, expected);
 }
-
-#[test]
-fn messages_of_a_websocket() {
-    let (ledger, stored) = played(
-        POLICY,
-        &[
-            (
-                Client,
-                b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            ),
-            (
-                Server,
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-            ),
-            (Server, b"\x81\x05hello\x89\0"),
-            (Server, b"\x82\x01x"),
-        ],
-    );
-    assert_eq!(stored.len(), 1);
-    assert!(ledger.closes(), "{ledger:?}");
-    // The ping between them is no message.
-    let expected = BTreeMap::from([("websocket_message_not_stored".to_owned(), 2)]);
-    assert_eq!(ledger.discarded, expected);
-    assert_eq!(ledger.rebuilt, 3);
-}

@@ -231,6 +231,7 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         waits: Vec::new(),
         races: Vec::new(),
         bindings: Vec::new(),
+        within: Vec::new(),
         produces: Vec::new(),
         skip: None,
         missing: None,

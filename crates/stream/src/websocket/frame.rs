@@ -3,20 +3,23 @@
 use crate::segment::Direction;
 
 /// The longest head: two bytes, a length of eight, a mask of four.
-pub(super) const MAX_HEAD: usize = 14;
+pub const MAX_HEAD: usize = 14;
 
 /// The payload of a control frame is no longer (section 5.5).
-pub(super) const MAX_CONTROL: u64 = 125;
+pub const MAX_CONTROL: u64 = 125;
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub struct Head {
     /// The message ends with this frame.
     pub is_last: bool,
     /// The three reserved bits where they are in the first byte: 0x40, 0x20, 0x10.
     pub reserved: u8,
+    /// The opcode (section 11.8); those from 8 on are control frames'.
     pub opcode: u8,
+    /// The key that the payload is masked with.
     pub mask: Option<[u8; 4]>,
+    /// Bytes of the payload.
     pub length: u64,
     /// How many bytes the head has.
     pub bytes: usize,
@@ -56,6 +59,7 @@ impl Head {
         })
     }
 
+    /// True for a ping, a pong, a close frame, and others like them.
     pub fn is_control(&self) -> bool {
         self.opcode & 0x08 != 0
     }
@@ -110,7 +114,7 @@ pub(super) fn is_plausible(bytes: &[u8], direction: Direction, is_compressed: bo
 }
 
 /// Masks or unmasks `bytes`, the first of which is the `at`th of its frame (section 5.3).
-pub(super) fn unmask(bytes: &mut [u8], mask: [u8; 4], at: u64) {
+pub fn unmask(bytes: &mut [u8], mask: [u8; 4], at: u64) {
     let mut key = mask;
     key.rotate_left((at % 4) as usize);
     let [a, b, c, d] = key;

@@ -20,7 +20,7 @@ const MAX_RATIO: u64 = 100;
 
 /// Why a message can't be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// What came before it, and what it refers to, was not seen.
     ContextLost,
     /// It is not what deflating makes.
@@ -42,7 +42,7 @@ impl Failure {
 
 /// The inflater of one direction.
 #[derive(Debug)]
-pub(super) struct Inflater {
+pub struct Inflater {
     /// Made when the first message needs it.
     state: Option<Decompress>,
     /// A message may refer to those before it.
@@ -58,6 +58,7 @@ pub(super) struct Inflater {
 }
 
 impl Inflater {
+    /// For a direction whose messages may refer to those before them, or may not.
     pub fn new(keeps_context: bool) -> Inflater {
         Inflater {
             state: None,
@@ -70,6 +71,7 @@ impl Inflater {
         }
     }
 
+    /// What it takes in memory.
     pub fn state_bytes(&self) -> u64 {
         self.state.as_ref().map_or(0, |_| STATE_BYTES)
     }
@@ -94,8 +96,11 @@ impl Inflater {
         self.failure.get_or_insert(Failure::ContextLost);
     }
 
-    /// Inflates bytes of a message; `limit` is what a flow may hold. Says how many of them are
-    /// read when the rest can't be.
+    /// Inflates bytes of a message; it may become `limit` bytes and a hundred times its own
+    /// length.
+    ///
+    /// # Errors
+    /// How many of them are read, and why the rest can't be.
     pub fn inflate(
         &mut self,
         bytes: &[u8],
@@ -151,6 +156,9 @@ impl Inflater {
     }
 
     /// The message is over.
+    ///
+    /// # Errors
+    /// Why it can't be inflated.
     pub fn end(&mut self, limit: u64, deliver: impl FnMut(Bytes)) -> Result<(), Failure> {
         self.inflate(TAIL, limit, deliver)
             .map_err(|(_, failure)| failure)

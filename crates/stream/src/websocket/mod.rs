@@ -11,7 +11,9 @@ mod message;
 mod side;
 mod text;
 
-use self::inflate::Inflater;
+pub use self::frame::{Head, MAX_CONTROL, MAX_HEAD, unmask};
+pub use self::handshake::{Deflate, deflate, is_accepted, is_opened_by};
+pub use self::inflate::{Failure, Inflater};
 use self::side::Side;
 use crate::event::Watermark;
 use crate::protocol::{Parser, Protocol, Switch};

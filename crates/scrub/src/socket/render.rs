@@ -1,0 +1,154 @@
+//! What a side of a WebSocket said, as one JSON document that can be compared.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use twintap_stream::{Field, ResponseHead};
+
+use super::{is_document, quoted};
+use crate::extract::extract_with;
+use crate::leaf::Leaf;
+use crate::pseudonym::Pseudonyms;
+use crate::timeline::{Piece, Timeline};
+
+/// A message of a WebSocket, or a control frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketMessage {
+    /// What it is: never [`Piece::Fragment`].
+    pub piece: Piece,
+    /// Its payload; a close frame's begins with the code.
+    pub payload: Bytes,
+    /// Where it begins in the body that it was taken from.
+    pub start: u64,
+    /// Where its fragments end in its payload, the last one left out.
+    pub fragments: Vec<usize>,
+    /// Nanoseconds from the first byte of the message that opened the WebSocket to
+    /// the last of this one.
+    pub after_ns: u64,
+    /// Bytes that it had and that are not stored.
+    pub dropped_bytes: u64,
+}
+
+/// The messages of a body of a WebSocket. What a damaged timeline says beyond the body
+/// is empty.
+#[must_use]
+pub fn split_messages(body: &Bytes, timeline: &Timeline) -> Vec<SocketMessage> {
+    let mut messages = Vec::new();
+    let mut fragments = Vec::new();
+    let mut start = 0;
+    for mark in &timeline.marks {
+        let end = usize::try_from(mark.end)
+            .unwrap_or(usize::MAX)
+            .min(body.len());
+        let end = end.max(start);
+        if mark.piece == Piece::Fragment {
+            fragments.push(end - start);
+            continue;
+        }
+        let payload = body.slice(start..end);
+        fragments.retain(|end| *end <= payload.len());
+        messages.push(SocketMessage {
+            piece: mark.piece,
+            payload,
+            start: start as u64,
+            fragments: std::mem::take(&mut fragments),
+            after_ns: mark.after_ns,
+            dropped_bytes: mark.dropped_bytes,
+        });
+        start = end;
+    }
+    messages
+}
+
+/// The messages as a JSON array, and their leaves where they stand in it: documents as
+/// they are, other texts as strings, and for what is not text an object that tells of it.
+/// Pings and pongs, which come as time goes, are left out.
+#[must_use]
+pub fn render_messages(messages: &[SocketMessage], leaves: &[Leaf]) -> (Bytes, Vec<Leaf>) {
+    let mut out = String::from("[");
+    let mut moved = Vec::with_capacity(leaves.len());
+    let mut leaves = leaves.iter().peekable();
+    for message in messages.iter().filter(|message| message.piece.is_element()) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        let begin = out.len();
+        let is_whole = write_element(&mut out, message);
+        let end = message.start + message.payload.len() as u64;
+        while let Some(leaf) = leaves.next_if(|leaf| u64::from(leaf.start) < end) {
+            moved.push(match is_whole {
+                true => shifted(leaf, message.start, begin),
+                false => quoted(leaf.clone(), begin + 1, out.len() - begin - 2),
+            });
+        }
+    }
+    out.push(']');
+    (Bytes::from(out), moved)
+}
+
+/// Writes one element; true when it stands there as it was sent.
+fn write_element(out: &mut String, message: &SocketMessage) -> bool {
+    let payload = &message.payload;
+    // Writing to a string never fails.
+    let _ = match (message.piece, std::str::from_utf8(payload)) {
+        (Piece::Close { code }, _) => {
+            let reason = payload.get(2..).unwrap_or_default();
+            let reason = serde_json::Value::from(String::from_utf8_lossy(reason));
+            match code {
+                Some(code) => write!(out, r#"{{"close":{code},"reason":{reason}}}"#),
+                None => write!(out, r#"{{"close":null}}"#),
+            }
+        }
+        _ if message.dropped_bytes > 0 => {
+            write!(out, r#"{{"bytes_not_kept":{}}}"#, message.dropped_bytes)
+        }
+        (Piece::Text, Ok(text)) if is_document(payload) => {
+            out.push_str(text);
+            return true;
+        }
+        (Piece::Text, Ok(text)) => write!(out, "{}", serde_json::Value::from(text)),
+        _ => {
+            let digest = blake3::hash(payload);
+            let bytes = payload.len();
+            write!(out, r#"{{"binary":"{digest}","bytes":{bytes}}}"#)
+        }
+    };
+    false
+}
+
+fn shifted(leaf: &Leaf, start: u64, begin: usize) -> Leaf {
+    let place = u64::from(leaf.start).saturating_sub(start) + begin as u64;
+    Leaf {
+        start: u32::try_from(place).unwrap_or(u32::MAX),
+        ..leaf.clone()
+    }
+}
+
+/// The raw value at a leaf's path in what a twin's side of a WebSocket said.
+pub(crate) fn extract(
+    messages: &[SocketMessage],
+    path: &str,
+    renames: Option<&Pseudonyms>,
+) -> Option<Vec<u8>> {
+    let place = path.strip_prefix("json./")?;
+    let (index, pointer) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let index: usize = index.parse().ok()?;
+    let mut elements = messages.iter().filter(|message| message.piece.is_element());
+    let message = elements.nth(index)?;
+    if message.piece != Piece::Text {
+        return None;
+    }
+    if pointer.is_empty() {
+        let is_text = !is_document(&message.payload);
+        return is_text.then(|| message.payload.to_vec());
+    }
+    let head = ResponseHead {
+        version: Bytes::new(),
+        status: 0,
+        reason: Bytes::new(),
+        fields: vec![Field::new("content-type", "application/json")],
+        line_spelling: None,
+        end: Bytes::new(),
+    };
+    extract_with(&head, &message.payload, &format!("json.{pointer}"), renames)
+}
