@@ -68,6 +68,7 @@ pub(crate) struct Item {
     pub passed_over: Span,
     pub touches: Span,
     pub response: MessageState,
+    pub protocol: Protocol,
     /// The request can be sent again as it was.
     pub fireable: bool,
     /// The filter excludes it (sessions aside, which are not known yet).
@@ -151,7 +152,7 @@ impl Collected {
         };
         let head = request.head.as_ref();
         // What is recorded of other protocols is compared and looked at, not fired.
-        let filtered = exchange.protocol != Protocol::Http1
+        let filtered = !matches!(exchange.protocol, Protocol::Http1 | Protocol::Http2)
             || !options.filter.takes_protocol(exchange)
             || match head {
                 Some(head) => !options.filter.takes(&head.method, &head.target, start),
@@ -189,6 +190,7 @@ impl Collected {
             products: self.keep_products(&record.response.leaves, response.head.as_ref()),
             touches: self.resources.add(record),
             response: response.state,
+            protocol: exchange.protocol,
             fireable,
             filtered,
             flow_began_before_capture: exchange.flow_began_before_capture,

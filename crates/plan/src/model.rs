@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use twintap_scrub::{Encoding, LinkTag, Part};
+use twintap_stream::message::Protocol;
 use twintap_stream::{ExchangeId, FlowId, Timestamp};
 
 /// The schedule of a run.
@@ -31,8 +32,11 @@ pub struct PlannedRequest {
     pub exchange: ExchangeId,
     /// Position in [`Plan::sessions`].
     pub session: u32,
-    /// The recorded flow: requests of one flow go over one connection, in order.
-    /// It is unique with the node and boot of `exchange` only.
+    /// The protocol that it was recorded with.
+    #[serde(default = "http1")]
+    pub protocol: Protocol,
+    /// The recorded flow: requests of one flow go over one connection, in order where
+    /// that is HTTP/1. It is unique with the node and boot of `exchange` only.
     pub flow: FlowId,
     /// Which copy of its session it belongs to, where a load has several; each has
     /// flows of its own.
@@ -87,6 +91,11 @@ pub struct Think {
     pub after: u32,
     /// How long, in nanoseconds.
     pub ns: u64,
+}
+
+/// All that plans had before they told.
+fn http1() -> Protocol {
+    Protocol::Http1
 }
 
 /// A response leaf that some later request uses.
@@ -278,7 +287,7 @@ pub enum SkipReason {
     Unbound,
     /// The request was not seen whole, or its body was dropped by the policy.
     Incomplete,
-    /// An internal flow, a protocol other than HTTP/1, or outside what the run file asks for.
+    /// An internal flow, a protocol that is not fired, or outside what the run file asks for.
     Filtered,
 }
 

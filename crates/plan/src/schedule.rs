@@ -3,8 +3,8 @@
 //! Requests and the ends of responses are gone through in time. A request has
 //! four kinds of waits:
 //! - for each producer that it binds to;
-//! - for the last request before it on its flow, unless it was sent before that
-//!   one's response had ended (pipelined);
+//! - on HTTP/1 for the last request before it on its flow, unless it was sent before
+//!   that one's response had ended (pipelined);
 //! - for the responses of its session that the client provably had: those that
 //!   ended earlier than its first byte by more than a round trip, which is the
 //!   shortest that any handshake of the client's address took (the others waited
@@ -23,7 +23,7 @@ use std::net::IpAddr;
 
 use twintap_scrub::LinkTag;
 use twintap_stream::Timestamp;
-use twintap_stream::message::MessageState;
+use twintap_stream::message::{MessageState, Protocol};
 
 use crate::bind::{Binder, Bound};
 use crate::capture::Capture;
@@ -282,6 +282,7 @@ impl<'a> Sweep<'a> {
         self.requests.push(PlannedRequest {
             exchange: item.id.clone(),
             session,
+            protocol: item.protocol,
             flow: item.id.flow,
             copy: 0,
             due_ns: 0,
@@ -312,7 +313,10 @@ impl<'a> Sweep<'a> {
         }
         let mut waited_from_ns = 0;
         let mut in_order = false;
-        if let Some(previous) = self.last_on_flow[item.flow as usize] {
+        // Streams of HTTP/2 do not wait for each other.
+        let previous =
+            self.last_on_flow[item.flow as usize].filter(|_| item.protocol != Protocol::Http2);
+        if let Some(previous) = previous {
             let before = &self.capture.items[previous as usize];
             let pipelined =
                 before.response != MessageState::Absent && item.start_ns < before.end_ns;

@@ -18,6 +18,11 @@ impl Flags {
         self.0.is_none()
     }
 
+    /// The one that was set first.
+    pub fn first(&self) -> Option<&'static str> {
+        self.0.first().copied()
+    }
+
     pub fn merge(&mut self, other: Flags) {
         for flag in other.0.into_iter().flat_map(|names| *names) {
             self.set(flag);

@@ -76,6 +76,7 @@ pub mod event;
 mod flags;
 mod flow;
 pub mod grpc;
+pub mod hpack;
 mod http1;
 mod http2;
 pub mod id;

@@ -1,46 +1,11 @@
-//! One connection to a twin: requests out in order, answers back in order.
+//! One connection to a twin: what carries its bytes, and what they say.
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::TcpStream;
 
-use bytes::{Buf, Bytes};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-
-use super::capture::Capture;
-use super::response::{AtEnd, RawAnswer, ResponseReader};
-use super::schedule::Release;
+use super::link::{Link, TlsFailure};
+use super::talk::{InFlight, Released, Settled, Stranded, Talk};
 use super::wire::Wire;
-
-/// A request on its way.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) release: Release,
-    pub(crate) method: Bytes,
-    /// What to send again should a kept-alive connection end; for safe methods.
-    pub(crate) again: Option<Wire>,
-    /// Run time is clock time minus this.
-    pub(crate) origin_ns: u64,
-    /// Clock times; 0 while it has not happened.
-    pub(crate) released_ns: u64,
-    pub(crate) first_byte_ns: u64,
-    /// Bytes that the connection writes before this request's first.
-    starts_at: u64,
-}
-
-impl InFlight {
-    pub(crate) fn new(release: Release, method: Bytes, origin_ns: u64) -> InFlight {
-        InFlight {
-            release,
-            method,
-            again: None,
-            origin_ns,
-            released_ns: 0,
-            first_byte_ns: 0,
-            starts_at: 0,
-        }
-    }
-}
 
 /// How a connection ended, or that it did not.
 #[derive(Debug)]
@@ -55,22 +20,19 @@ pub(crate) enum Fate {
     Failed(&'static str, String),
 }
 
-/// A whole answer and the request that it answers.
-pub(crate) type Answered = (InFlight, Box<RawAnswer>);
-
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    link: Link,
+    talk: Box<dyn Talk>,
     pub(crate) flow: u32,
+    /// Requests can be written.
     pub(crate) is_open: bool,
     /// It takes no more requests, and closes after its last answer.
     pub(crate) retires: bool,
     pub(crate) answers: u32,
-    pub(crate) in_flight: VecDeque<InFlight>,
-    out: VecDeque<Bytes>,
-    written: u64,
-    queued: u64,
-    reader: ResponseReader,
+    /// When it is looked at next because something is to be written.
+    pub(crate) wakes_at_ns: u64,
+    is_connected: bool,
 }
 
 /// Reads of one connection before others have their turn.
@@ -79,122 +41,128 @@ const READS_AT_ONCE: usize = 8;
 const PIECES_AT_ONCE: usize = 16;
 
 impl Connection {
-    /// Begins to connect.
-    pub(crate) fn open(address: SocketAddr, flow: u32, capture: Capture) -> io::Result<Connection> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        match rustix::net::connect(&socket, &address) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(Connection {
-            stream: TcpStream::from(socket),
+    pub(crate) fn new(link: Link, talk: Box<dyn Talk>, flow: u32) -> Connection {
+        Connection {
+            link,
+            talk,
             flow,
             is_open: false,
             retires: false,
             answers: 0,
-            in_flight: VecDeque::new(),
-            out: VecDeque::new(),
-            written: 0,
-            queued: 0,
-            reader: ResponseReader::new(capture),
-        })
+            wakes_at_ns: 0,
+            is_connected: false,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.link.socket()
     }
 
     /// Lines up a request; [`write`](Self::write) sends it.
-    pub(crate) fn push(&mut self, mut request: InFlight, wire: Wire) {
-        request.starts_at = self.queued;
-        for piece in wire.pieces {
-            self.queued += piece.len() as u64;
-            self.out.push_back(piece);
+    pub(crate) fn push(&mut self, request: InFlight, wire: Wire) {
+        self.talk.push(request, wire);
+    }
+
+    /// Requests in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.talk.in_flight()
+    }
+
+    /// True when the request at this position is one of them.
+    pub(crate) fn has(&self, position: u32) -> bool {
+        self.talk.has(position)
+    }
+
+    /// True when another request may be lined up.
+    pub(crate) fn takes_more(&self) -> bool {
+        !self.retires && self.talk.takes_more()
+    }
+
+    /// True when another request would queue up behind an answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.talk.is_in_order() && self.talk.in_flight() > 0
+    }
+
+    /// The first clock time after `now_ns` at which it is to be written to, where that
+    /// is known.
+    pub(crate) fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
+        self.talk.next_due_ns(now_ns)
+    }
+
+    /// Gives up one request alone, where the others can go on.
+    pub(crate) fn cancel(&mut self, position: u32) -> Option<InFlight> {
+        self.talk.cancel(position)
+    }
+
+    /// True when what the twin sends may call for something to be written.
+    pub(crate) fn talks_back(&self) -> bool {
+        !self.talk.is_in_order()
+    }
+
+    /// The requests in flight, when it is given up.
+    pub(crate) fn strand(&mut self) -> Vec<Stranded> {
+        self.talk.strand()
+    }
+
+    /// Goes on with opening, after something happened to the socket.
+    pub(crate) fn go_on_opening(&mut self) -> Fate {
+        if !self.is_connected {
+            if let Err(error) = self.link.finish_connecting() {
+                return connect_failed(&error);
+            }
+            self.is_connected = true;
         }
-        if self.in_flight.is_empty() {
-            self.reader.begin(&request.method);
+        match self.link.shake_hands() {
+            Ok(is_open) => {
+                self.is_open = is_open;
+                Fate::Open
+            }
+            Err(error) => failed(&error),
         }
-        self.in_flight.push_back(request);
     }
 
-    /// True when not all of what was lined up is written.
-    pub(crate) fn is_writing(&self) -> bool {
-        !self.out.is_empty()
-    }
-
-    /// True when a byte of the answer to the first request in flight has come.
-    pub(crate) fn answer_has_begun(&self) -> bool {
-        self.reader.has_begun()
-    }
-
-    /// Writes as much as the socket takes. `released` is called for each request
-    /// whose first byte went out, after it did. Gives the bytes written, too.
-    pub(crate) fn write(&mut self, mut released: impl FnMut(&mut InFlight)) -> (Fate, u64) {
-        let before = self.written;
-        let fate = self.write_all(&mut released);
-        (fate, self.written - before)
-    }
-
-    fn write_all(&mut self, released: &mut impl FnMut(&mut InFlight)) -> Fate {
-        while let Some(first) = self.out.front() {
-            let result = if self.out.len() == 1 {
-                self.stream.write(first)
-            } else {
-                let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
-                let mut count = 0;
-                for (slice, piece) in slices.iter_mut().zip(&self.out) {
-                    *slice = IoSlice::new(piece);
-                    count += 1;
-                }
-                self.stream.write_vectored(&slices[..count])
+    /// Writes as much as the socket takes at clock time `now_ns`. Gives the bytes
+    /// written, too.
+    pub(crate) fn write(&mut self, now_ns: u64, released: Released<'_>) -> (Fate, u64) {
+        let mut sent = 0;
+        loop {
+            let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
+            let count = self.talk.slices(now_ns, &mut slices);
+            let result = match count {
+                0 => match self.link.flush() {
+                    Ok(()) => return (Fate::Open, sent),
+                    Err(error) => Err(error),
+                },
+                _ => self.link.write(&slices[..count]),
             };
             match result {
-                Ok(0) => return Fate::Failed("reset", "the socket takes no more bytes".to_owned()),
-                Ok(written) => self.advance(written, released),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Ok(0) => {
+                    let detail = "the socket takes no more bytes".to_owned();
+                    return (Fate::Failed("reset", detail), sent);
+                }
+                Ok(written) => {
+                    sent += written as u64;
+                    self.talk.advance(written, released);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return (Fate::Open, sent),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return failed(&error),
+                Err(error) => return (failed(&error), sent),
             }
-        }
-        Fate::Open
-    }
-
-    fn advance(&mut self, mut written: usize, released: &mut impl FnMut(&mut InFlight)) {
-        let before = self.written;
-        self.written += written as u64;
-        // Requests begin in the order of the queue, the latest last.
-        for request in self.in_flight.iter_mut().rev() {
-            if request.starts_at < before {
-                break;
-            }
-            if request.starts_at < self.written {
-                released(request);
-            }
-        }
-        while let Some(piece) = self.out.front_mut() {
-            if written < piece.len() {
-                piece.advance(written);
-                return;
-            }
-            written -= piece.len();
-            self.out.pop_front();
         }
     }
 
-    /// Reads what is there. Whole answers go to `answers` with their requests.
+    /// Reads what is there. Requests that this settles go to `settled`.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         now_ns: u64,
         has_ended: bool,
-        answers: &mut Vec<Answered>,
+        settled: &mut Vec<Settled>,
     ) -> (Fate, u64) {
         let mut received = 0;
         for _ in 0..READS_AT_ONCE {
-            let count = match self.stream.read(buffer) {
-                Ok(0) => return (self.end(answers), received),
+            let count = match self.link.read(buffer) {
+                Ok(0) => return (self.talk.end(settled), received),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return (Fate::Open, received);
@@ -203,62 +171,15 @@ impl Connection {
                 Err(error) => return (failed(&error), received),
             };
             received += count as u64;
-            if let Some(fate) = self.take(&buffer[..count], now_ns, answers) {
+            if let Some(fate) = self.talk.receive(&buffer[..count], now_ns, settled) {
                 return (fate, received);
             }
             // A short read means that nothing is left but, perhaps, the end.
-            if count < buffer.len() && !has_ended {
+            if count < buffer.len() && !has_ended && self.link.reads_all_at_once() {
                 return (Fate::Open, received);
             }
         }
         (Fate::More, received)
-    }
-
-    fn take(&mut self, mut input: &[u8], now_ns: u64, answers: &mut Vec<Answered>) -> Option<Fate> {
-        while !input.is_empty() {
-            let Some(request) = self.in_flight.front_mut() else {
-                // An unasked answer (408 before an idle close, mostly).
-                return Some(Fate::Ended);
-            };
-            if request.first_byte_ns == 0 {
-                request.first_byte_ns = now_ns;
-            }
-            match self.reader.feed(&mut input) {
-                Ok(Some(answer)) => {
-                    self.answers += 1;
-                    self.retires |= !answer.keeps_alive;
-                    answers.extend(self.in_flight.pop_front().map(|request| (request, answer)));
-                    if let Some(next) = self.in_flight.front() {
-                        self.reader.begin(&next.method);
-                    }
-                }
-                Ok(None) => {}
-                Err(garbage) => return Some(Fate::Failed("garbage", garbage.to_string())),
-            }
-        }
-        None
-    }
-
-    fn end(&mut self, answers: &mut Vec<Answered>) -> Fate {
-        match self.reader.end() {
-            AtEnd::Nothing => Fate::Ended,
-            AtEnd::Whole(answer) => {
-                answers.extend(self.in_flight.pop_front().map(|request| (request, answer)));
-                Fate::Ended
-            }
-            AtEnd::Cut(place) => Fate::Failed("closed_early", format!("closed {place}")),
-        }
-    }
-
-    /// What became of connecting, once the socket is writable or has failed.
-    pub(crate) fn finish_connecting(&mut self) -> Fate {
-        match self.stream.take_error() {
-            Ok(None) => {
-                self.is_open = true;
-                Fate::Open
-            }
-            Ok(Some(error)) | Err(error) => connect_failed(&error),
-        }
     }
 }
 
@@ -274,9 +195,11 @@ pub(crate) fn connect_failed(error: &io::Error) -> Fate {
 
 fn failed(error: &io::Error) -> Fate {
     let kind = match error.kind() {
+        _ if TlsFailure::is_in(error) => "tls_failed",
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
             "reset"
         }
+        ErrorKind::UnexpectedEof => "closed_early",
         ErrorKind::TimedOut => "timeout",
         _ => "io",
     };

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use twintap_stream::FlowId;
+use twintap_stream::message::Protocol;
 
 use super::batches::Requests;
+use super::link::tls::Speech;
 
 /// The numbers of flows. Those that are long idle are given to others.
 #[derive(Debug, Default)]
@@ -18,9 +20,9 @@ pub(crate) struct Flows {
     places: Vec<Option<u32>>,
 }
 
-/// A flow's id is unique within one boot of one node alone, and each copy of a session
-/// has flows of its own.
-type Key = (Arc<str>, u64, FlowId, u32);
+/// A flow's id is unique within one boot of one node alone, each copy of a session has
+/// flows of its own, and a connection that changed its protocol is as two.
+type Key = (Arc<str>, u64, FlowId, u32, Speech);
 
 /// The flows of one batch.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(crate) struct FlowsOfBatch {
     of: Vec<u32>,
     /// Flows with how many of their requests are not skipped.
     pub(crate) requests: Vec<(u32, u32)>,
+    /// Of each of these flows how it was recorded to speak.
+    pub(crate) speeches: Vec<Speech>,
     /// Each flow with the first request that is fired, in the order of these.
     pub(crate) openings: Vec<(u32, u32)>,
 }
@@ -50,7 +54,13 @@ impl Flows {
         let first = requests.first();
         for (place, request) in (0u32..).zip(requests.iter()) {
             let id = &request.exchange;
-            let number = self.number((Arc::clone(&id.node), id.boot, request.flow, request.copy));
+            let speech = match request.protocol {
+                Protocol::Http2 => Speech::Http2,
+                _ => Speech::Http1,
+            };
+            let node = Arc::clone(&id.node);
+            let key = (node, id.boot, request.flow, request.copy, speech);
+            let number = self.number(key);
             batch.of.push(number);
             if request.skip.is_some() {
                 continue;
@@ -61,6 +71,7 @@ impl Flows {
                 None => {
                     self.places[number as usize] = Some(batch.requests.len() as u32);
                     batch.requests.push((number, 1));
+                    batch.speeches.push(speech);
                     batch.openings.push((number, first.wrapping_add(place)));
                 }
             }

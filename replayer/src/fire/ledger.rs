@@ -92,6 +92,11 @@ pub struct TwinSummary {
     pub extra_connections: u64,
     /// Safe requests sent again because a kept-alive connection ended under them.
     pub resent: u64,
+    /// Requests sent again because the twin went away and said that it had not
+    /// processed them.
+    pub unprocessed: u64,
+    /// Requests that waited because the twin took no more streams at a time.
+    pub stream_waits: u64,
     /// Answers whose body was too large to hold, or came while memory was short.
     pub digest_only: u64,
     /// Bytes written.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use twintap_plan::Pace;
 
 use super::capture::DigestMaker;
+use super::link::tls::Tls;
 use super::rewrite::Rewrite;
 
 /// Where a twin listens.
@@ -16,6 +17,25 @@ pub struct Target {
     pub address: SocketAddr,
     /// `host:port` as the run file has it.
     pub authority: String,
+    /// How TLS is spoken with it; without it there is none.
+    pub tls: Option<Tls>,
+}
+
+impl Target {
+    /// A target that is reached over plain TCP.
+    pub fn plain(address: SocketAddr, authority: String) -> Target {
+        Target {
+            address,
+            authority,
+            tls: None,
+        }
+    }
+
+    /// Its origin (RFC 6454, section 6.2).
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
 }
 
 /// What becomes of the schedule while a twin is down, where the plan grows.

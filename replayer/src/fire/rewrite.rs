@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use twintap_scrub::{Leaf, Part};
 use twintap_stream::{RequestHead, ResponseHead};
 
+use super::options::Target;
 use super::wire::Edit;
 
 /// What becomes of a value that names production's place.
@@ -13,7 +14,7 @@ pub enum Place {
     /// It stays as recorded.
     #[default]
     Keep,
-    /// The twin's own `host:port` (for Origin and Referer after `http://`).
+    /// The twin's own `host:port` (for Origin and Referer after `http://` or `https://`).
     Target,
     /// This text.
     Text(String),
@@ -22,7 +23,7 @@ pub enum Place {
 /// The changes. Where one would meet a bound value, the bound value goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rewrite {
-    /// Host, and the authority of an absolute target.
+    /// Host, `:authority`, and the authority of an absolute target.
     pub host: Place,
     /// Origin, and the origin in Referer.
     pub origin: Place,
@@ -34,12 +35,12 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// The edits for `head` when it goes to the twin at `authority` (`host:port`).
-    pub fn edits(&self, head: &RequestHead, authority: &str) -> Vec<Edit> {
-        let host = self.host.text(authority);
+    /// The edits for `head` when it goes to `twin`.
+    pub fn edits(&self, head: &RequestHead, twin: &Target) -> Vec<Edit> {
+        let host = self.host.text(&twin.authority);
         let origin = match &self.origin {
-            Place::Target => Some(format!("http://{authority}")),
-            place => place.text(authority).map(str::to_owned),
+            Place::Target => Some(twin.origin()),
+            place => place.text(&twin.authority).map(str::to_owned),
         };
         let mut edits = Vec::new();
         if let (Some(host), Some((start, len))) = (host, authority_span(&head.target)) {
@@ -54,7 +55,7 @@ impl Rewrite {
             let part = Part::Field(index);
             if let Some((_, value)) = replaced {
                 edits.push(edit(part, 0, whole, value));
-            } else if field.is("host") {
+            } else if field.is("host") || field.is(":authority") {
                 edits.extend(host.map(|host| edit(part, 0, whole, host)));
             } else if let Some(origin) = &origin {
                 if field.is("origin") && field.value.as_ref() != b"null" {
@@ -176,7 +177,8 @@ mod tests {
             timeline: Default::default(),
             trailers: Vec::new(),
         };
-        let edits = rewrite.edits(&recorded.head, "twin:8080");
+        let twin = Target::plain(([127, 0, 0, 1], 8080).into(), "twin:8080".to_owned());
+        let edits = rewrite.edits(&recorded.head, &twin);
         let wire = assemble(&recorded, &edits).expect("edits that fit");
         assert_eq!(String::from_utf8_lossy(&wire.concat()), expected);
     }

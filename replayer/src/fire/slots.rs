@@ -1,7 +1,7 @@
 //! Things under keys that are never used twice.
 
 /// Names one thing that was put in, even after it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     index: u32,
     life: u32,

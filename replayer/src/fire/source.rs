@@ -108,8 +108,8 @@ fn read_batch(
 
 fn prepare(recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
     let edits = [0, 1].map(|twin| {
-        let authority = options.targets[twin].authority.as_str();
-        options.rewrite.edits(&recorded.head, authority)
+        let target = &options.targets[twin];
+        options.rewrite.edits(&recorded.head, target)
     });
     let wires = is_final.then(|| {
         let first = assemble(&recorded, &edits[0]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use twintap_plan::model::{Identity, SessionInfo};
 use twintap_plan::{Binding, Plan, PlannedRequest};
 use twintap_scrub::{Encoding, Part};
+use twintap_stream::message::Protocol;
 use twintap_stream::{ExchangeId, FlowId, Timestamp};
 
 /// A plan of requests due at these times, each on a flow of its own.
@@ -20,6 +21,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
                 from_response: false,
             },
             session: 0,
+            protocol: Protocol::Http1,
             flow,
             copy: 0,
             due_ns,

@@ -4,12 +4,16 @@
 //! head, the framing of the body. Only what an edit replaces changes, and of the
 //! framing only a Content-Length that no longer fits.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 use thiserror::Error;
 use twintap_scrub::{Mark, Part, Timeline};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
+
+use super::link::tls::Speech;
 
 /// A request as the archive has it, ready to be sent.
 #[derive(Clone, Debug)]
@@ -79,38 +83,131 @@ pub enum WireError {
     Framing,
 }
 
-/// The bytes of a request, in pieces.
-#[derive(Clone, Debug, Default)]
-pub struct Wire {
-    /// Written one after another.
-    pub pieces: SmallVec<[Bytes; 3]>,
+/// Bytes that are written together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Nanoseconds after the request's first byte at which they are due; 0: as soon
+    /// as what is before them is written.
+    pub after_ns: u64,
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Piece {
+        Piece { bytes, after_ns: 0 }
+    }
+}
+
+/// Pieces that are written one after another.
+pub type Pieces = SmallVec<[Piece; 3]>;
+
+/// A request as its protocol sends it.
+#[derive(Clone, Debug)]
+pub enum Wire {
+    /// Bytes. The first piece is due at once.
+    Http1(Pieces),
+    /// Sections, which the connection makes frames of.
+    Http2(Arc<Sections>),
 }
 
 impl Wire {
-    /// All of it in one piece.
+    /// The bytes of HTTP/1, or the body of HTTP/2, in one piece.
     pub fn concat(&self) -> Vec<u8> {
-        self.pieces.concat()
+        let pieces = match self {
+            Wire::Http1(pieces) => pieces,
+            Wire::Http2(sections) => &sections.body,
+        };
+        let mut all = Vec::new();
+        for piece in pieces {
+            all.extend_from_slice(&piece.bytes);
+        }
+        all
+    }
+}
+
+/// A request of HTTP/2 (RFC 9113, section 8.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sections {
+    /// The header fields in their order, the pseudo-header fields among them.
+    pub fields: Vec<Field>,
+    /// The body; a piece is sent in one frame, if windows and limits let it.
+    pub body: Pieces,
+    /// The trailer fields.
+    pub trailers: Vec<Field>,
+    /// The stream ends with DATA, though perhaps with an empty one.
+    pub is_framed: bool,
+}
+
+impl Sections {
+    /// True when nothing follows the head.
+    pub fn ends_with_head(&self) -> bool {
+        !self.is_framed && self.body.is_empty() && self.trailers.is_empty()
+    }
+
+    /// True when the answer has no body whatever it says (RFC 9110, section 9.3.2).
+    pub fn is_head_request(&self) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|field| field.name == ":method" && field.value == "HEAD")
     }
 }
 
 /// Writes `recorded` with `edits`, in any order.
 pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> {
     let body = splice(&recorded.body, Part::Body, edits)?;
-    let mends_length =
-        recorded.framing == Framing::Length && !lengths_are(&recorded.head, body.len());
+    let mends_length = matches!(recorded.framing, Framing::Length | Framing::Frames)
+        && !lengths_are(&recorded.head, body.len());
+    let edited;
     let head = if mends_length || edits.iter().any(|edit| edit.part != Part::Body) {
-        edit_head(recorded, edits, mends_length.then_some(body.len()))?.to_wire()
+        edited = edit_head(recorded, edits, mends_length.then_some(body.len()))?;
+        &edited
     } else {
-        recorded.head.to_wire()
+        &recorded.head
     };
-    let mut wire = Wire::default();
-    wire.pieces.push(head);
-    match recorded.framing {
-        Framing::Chunked => write_chunks(&mut wire, recorded, body),
-        _ if body.is_empty() => {}
-        _ => wire.pieces.push(body),
+    if speech_of(head) == Speech::Http2 {
+        return Ok(Wire::Http2(Arc::new(sections(recorded, head, body))));
     }
-    Ok(wire)
+    let mut pieces = Pieces::new();
+    pieces.push(head.to_wire().into());
+    match recorded.framing {
+        Framing::Chunked => write_chunks(&mut pieces, recorded, body),
+        _ if body.is_empty() => {}
+        _ => pieces.push(body.into()),
+    }
+    Ok(Wire::Http1(pieces))
+}
+
+/// The protocol that a request was recorded with.
+pub(crate) fn speech_of(head: &RequestHead) -> Speech {
+    match &head.version[..] {
+        b"HTTP/2" => Speech::Http2,
+        _ => Speech::Http1,
+    }
+}
+
+/// The fields that a head of HTTP/2 was made of. Of `:method` and `:path` the record
+/// has no place: the one goes first, the other before the first field that is none of
+/// these, as most clients do.
+fn sections(recorded: &Recorded, head: &RequestHead, body: Bytes) -> Sections {
+    let is_pseudo = |field: &&Field| field.name.starts_with(b":");
+    let pseudo = head.fields.iter().take_while(is_pseudo).count();
+    let mut fields = Vec::with_capacity(head.fields.len() + 2);
+    fields.push(Field::new(":method", head.method.clone()));
+    fields.extend_from_slice(&head.fields[..pseudo]);
+    if !head.target.is_empty() {
+        fields.push(Field::new(":path", head.target.clone()));
+    }
+    fields.extend_from_slice(&head.fields[pseudo..]);
+    let mut pieces = Pieces::new();
+    if !body.is_empty() {
+        pieces.push(body.into());
+    }
+    Sections {
+        fields,
+        body: pieces,
+        trailers: recorded.trailers.clone(),
+        is_framed: recorded.framing == Framing::Frames,
+    }
 }
 
 /// Whether every Content-Length says so.
@@ -173,7 +270,7 @@ fn splice(value: &Bytes, part: Part, edits: &[Edit]) -> Result<Bytes, WireError>
 
 /// Chunks as they were recorded while nothing in the body changed its length,
 /// otherwise one.
-fn write_chunks(wire: &mut Wire, recorded: &Recorded, body: Bytes) {
+fn write_chunks(pieces: &mut Pieces, recorded: &Recorded, body: Bytes) {
     let recorded_bytes: u64 = recorded.chunks.iter().map(|&size| u64::from(size)).sum();
     let as_recorded = recorded_bytes == body.len() as u64;
     let whole = [u32::try_from(body.len()).unwrap_or(u32::MAX)];
@@ -211,7 +308,7 @@ fn write_chunks(wire: &mut Wire, recorded: &Recorded, body: Bytes) {
         out.put_slice(after);
     }
     out.put_slice(b"\r\n");
-    wire.pieces.push(out.freeze());
+    pieces.push(out.freeze().into());
 }
 
 #[cfg(test)]

@@ -142,11 +142,14 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
     }
 
-    /// A twin's answer, scrubbed as production's was.
+    /// A twin's answer, scrubbed as production's was. Its trailers are compared as the
+    /// head's last fields: to a client it is all one whether gRPC's status comes with
+    /// the head or after the body.
     fn answer(&self, raw: RawAnswer, request: Option<&RequestHead>) -> (Answer, Held) {
         let unknown = empty_head();
         let request = request.unwrap_or(&unknown);
         let mut head = raw.head;
+        head.fields.extend(raw.trailers);
         self.inputs.rewrite.mend_answer(&mut head, &mut []);
         let (body, digest) = match raw.body {
             RawBody::Whole(body) => (body, None),
@@ -229,6 +232,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
         let note = &stored.record.response;
         let mut head = head.clone();
+        head.fields.extend_from_slice(&response.trailers);
         let mut leaves = note.leaves.clone();
         self.inputs.rewrite.mend_answer(&mut head, &mut leaves);
         Some(Answer {

@@ -127,8 +127,10 @@ impl<'a> Steps<'a> {
         // The name may have moved since the run was checked.
         let place = format!("the hook of targets.{}", self.twin);
         let address = check_one(&place, &request.authority, self.file, self.captured)?;
-        let mut stream = TcpStream::connect_timeout(&address, left())?;
-        stream.set_write_timeout(Some(left()))?;
+        let socket = TcpStream::connect_timeout(&address, left())?;
+        socket.set_write_timeout(Some(left()))?;
+        socket.set_read_timeout(Some(left()))?;
+        let mut stream = self.stream(request, socket.try_clone()?)?;
         write!(
             stream,
             "{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -142,7 +144,7 @@ impl<'a> Steps<'a> {
             if Instant::now() >= self.deadline {
                 bail!("no answer within {:?}", self.hook.timeout.0);
             }
-            stream.set_read_timeout(Some(left()))?;
+            socket.set_read_timeout(Some(left()))?;
             let count = match stream.read(&mut buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -160,6 +162,15 @@ impl<'a> Steps<'a> {
                 return Ok(answer);
             }
         }
+    }
+
+    /// The socket, with TLS over it where the hook says `https`.
+    fn stream(&self, request: &HookRequest, socket: TcpStream) -> Result<Box<dyn Stream>> {
+        if !request.is_tls {
+            return Ok(Box::new(socket));
+        }
+        let tls = super::targets::tls(self.settings, &request.authority.host)?;
+        Ok(Box::new(tls.blocking(socket)?))
     }
 
     /// Runs the command; what it prints goes to `hooks.log` beside the report.
@@ -201,6 +212,11 @@ impl<'a> Steps<'a> {
         }
     }
 }
+
+/// What a request goes over.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
 
 const LOG: &str = "hooks.log";
 

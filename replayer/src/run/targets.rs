@@ -8,7 +8,7 @@ use twintap_archive::Checkpoint;
 
 use super::file::{Pins, RunFile, TargetSettings};
 use super::values::Authority;
-use crate::fire::Target;
+use crate::fire::{Target, Tls, TlsFiles};
 
 /// What the capture came from: no run may send there.
 #[derive(Debug, Default)]
@@ -101,13 +101,33 @@ fn target(
     file: &RunFile,
     captured: &Captured,
 ) -> Result<Target> {
-    let place = format!("{place}.address");
+    let authority = &settings.address.authority;
+    let tls = settings
+        .address
+        .is_tls
+        .then(|| tls(settings, &authority.host).with_context(|| format!("{place}.tls")))
+        .transpose()?;
     Ok(Target {
         // The address that was checked is the one that is fired at: a name is not
         // looked up again.
-        address: check_one(&place, &settings.address, file, captured)?,
-        authority: settings.address.to_string(),
+        address: check_one(&format!("{place}.address"), authority, file, captured)?,
+        authority: authority.to_string(),
+        tls,
     })
+}
+
+/// How TLS is spoken with `host` by what the run file says of its twin.
+///
+/// # Errors
+/// When a file that it names can't be used.
+pub fn tls(settings: &TargetSettings, host: &str) -> Result<Tls> {
+    let given = settings.tls.clone().unwrap_or_default();
+    let files = TlsFiles {
+        roots: given.roots,
+        client: given.certificate.zip(given.key),
+    };
+    let server_name = given.server_name.as_deref().unwrap_or(host);
+    Ok(Tls::new(&files, server_name)?)
 }
 
 /// The address to send to, of what the run file has at `place`. Every address that the

@@ -139,69 +139,95 @@ impl fmt::Display for Authority {
     }
 }
 
-impl FromStr for Authority {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Authority, String> {
-        if text.starts_with("https://") {
-            return Err(format!(
-                "{text:?}: twins are reached over plain HTTP; put what ends TLS before them aside"
-            ));
-        }
-        let plain = text.strip_prefix("http://").unwrap_or(text);
-        let plain = plain.strip_suffix('/').unwrap_or(plain);
-        let parts = match plain.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok()),
-            None if text.starts_with("http://") => (plain, Some(80)),
-            None => (plain, None),
+impl Authority {
+    /// Reads `host:port`; without a port it is `default_port`.
+    fn parse(text: &str, default_port: Option<u16>) -> Option<Authority> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (text, default_port?),
         };
-        let is_host = |host: &str| {
-            !host.is_empty()
-                && !host.contains(['/', '@', ' ', '?', '#'])
-                && (host.starts_with('[') == host.contains(':'))
-        };
-        match parts {
-            (host, Some(port)) if is_host(host) && port != 0 => Ok(Authority {
-                host: host.to_owned(),
-                port,
-            }),
-            _ => Err(format!(
-                "{text:?} is no address; write `host:port` or `http://host:port`"
-            )),
-        }
+        let is_host = !host.is_empty()
+            && !host.contains(['/', '@', ' ', '?', '#'])
+            && (host.starts_with('[') == host.contains(':'));
+        (is_host && port != 0).then(|| Authority {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
-impl<'de> Deserialize<'de> for Authority {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Authority, D::Error> {
+/// Where a twin listens: `host:port`, `http://host:port` or `https://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Host and port.
+    pub authority: Authority,
+    /// True where TLS is spoken.
+    pub is_tls: bool,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https://" } else { "" };
+        write!(f, "{scheme}{}", self.authority)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        let schemes = [("https://", Some(443)), ("http://", Some(80)), ("", None)];
+        let authority = schemes.into_iter().find_map(|(scheme, port)| {
+            let rest = text.strip_prefix(scheme)?;
+            Some(Authority::parse(rest, port))
+        });
+        let authority = authority.flatten().ok_or_else(|| {
+            format!(
+                "{text:?} is no address; write `host:port`, `http://host:port` or \
+                 `https://host:port`"
+            )
+        })?;
+        Ok(Address {
+            authority,
+            is_tls: text.starts_with("https://"),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
         String::deserialize(deserializer)?
             .parse()
             .map_err(D::Error::custom)
     }
 }
 
-impl Serialize for Authority {
+impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// `METHOD http://host:port/path`.
+/// `METHOD http://host:port/path`, or with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookRequest {
     /// The method.
     pub method: String,
     /// Where it goes.
     pub authority: Authority,
+    /// True where TLS is spoken.
+    pub is_tls: bool,
     /// Path and query.
     pub target: String,
 }
 
 impl fmt::Display for HookRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https" } else { "http" };
         write!(
             f,
-            "{} http://{}{}",
+            "{} {scheme}://{}{}",
             self.method, self.authority, self.target
         )
     }
@@ -212,7 +238,11 @@ impl<'de> Deserialize<'de> for HookRequest {
         let text = String::deserialize(deserializer)?;
         let parse = || {
             let (method, url) = text.split_once(' ')?;
-            let rest = url.trim().strip_prefix("http://")?;
+            let url = url.trim();
+            let (rest, port) = match url.strip_prefix("https://") {
+                Some(rest) => (rest, 443),
+                None => (url.strip_prefix("http://")?, 80),
+            };
             let (authority, target) = match rest.find('/') {
                 Some(slash) => rest.split_at(slash),
                 None => (rest, "/"),
@@ -222,7 +252,8 @@ impl<'de> Deserialize<'de> for HookRequest {
             (is_method && !method.is_empty() && is_plain(target)).then_some(())?;
             Some(HookRequest {
                 method: method.to_owned(),
-                authority: format!("http://{authority}").parse().ok()?,
+                authority: Authority::parse(authority, Some(port))?,
+                is_tls: port == 443 && url.starts_with("https://"),
                 target: target.to_owned(),
             })
         };

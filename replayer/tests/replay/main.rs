@@ -3,10 +3,14 @@
 mod failing;
 mod fire;
 mod follow;
+mod grpc;
+mod hostile;
 mod load;
 mod plan;
 mod recording;
 mod run;
 mod script;
 mod steer;
+mod streams;
+mod tls;
 mod twins;

@@ -44,6 +44,15 @@ pub fn record(directory: &Path, exchanges: &[Recorded<'_>]) {
     recorder.finish();
 }
 
+/// Stores what these segments carry, scrubbed by this policy.
+pub fn store(directory: &Path, policy: Policy, segments: impl IntoIterator<Item = Segment>) {
+    let mut recorder = Recorder::with_policy(directory, policy);
+    for segment in segments {
+        recorder.segment(segment);
+    }
+    recorder.finish();
+}
+
 /// Stores exchanges, scrubbed by the default policy, as they come.
 pub struct Recorder {
     archive: Archive,
@@ -56,9 +65,14 @@ pub struct Recorder {
 impl Recorder {
     /// Makes `directory/archive`, with the key beside it.
     pub fn new(directory: &Path) -> Recorder {
+        Recorder::with_policy(directory, Policy::default_policy())
+    }
+
+    /// As [`new`](Self::new), scrubbed by another policy.
+    pub fn with_policy(directory: &Path, policy: Policy) -> Recorder {
         std::fs::write(directory.join("archive.key"), KEY).expect("a directory to write to");
         let key = Key::from_hex(KEY).expect("64 hex digits");
-        let scrubber = Scrubber::new(Policy::default_policy(), &key);
+        let scrubber = Scrubber::new(policy, &key);
         let (archive, _) =
             Archive::open(directory.join("archive"), Options::default()).expect("an archive");
         let ledger = StoreLedger::default();
@@ -86,12 +100,20 @@ impl Recorder {
         ];
         for (side, (direction, text, later_ns)) in sides.into_iter().enumerate() {
             let time = time.plus_ns(later_ns);
-            let segment = segment(self.server, (flow, direction), offsets[side], text, time);
+            let bytes = text.as_bytes();
+            let segment = segment(self.server, (flow, direction), offsets[side], bytes, time);
             offsets[side] += text.len() as u64;
             self.capture
                 .handle_segment(segment, &mut self.archive)
                 .expect("an archive that takes it");
         }
+    }
+
+    /// Stores what the segment carries.
+    pub fn segment(&mut self, segment: Segment) {
+        self.capture
+            .handle_segment(segment, &mut self.archive)
+            .expect("an archive that takes it");
     }
 
     /// Commits what was stored so far.
@@ -125,11 +147,12 @@ impl Recorder {
     }
 }
 
-fn segment(
+/// Bytes of a flow.
+pub fn segment(
     server: SocketAddr,
     (flow, direction): (u64, Direction),
     offset: u64,
-    text: &str,
+    bytes: &[u8],
     time: Timestamp,
 ) -> Segment {
     let client = SocketAddr::from(([10, 0, 0, 1], 1000 + flow as u16));
@@ -148,8 +171,8 @@ fn segment(
         sequence_number: offset as u32,
         acknowledgement: 0,
         flags: TcpFlags(TcpFlags::ACK),
-        payload: Bytes::copy_from_slice(text.as_bytes()),
-        wire_bytes: text.len() as u32,
+        payload: Bytes::copy_from_slice(bytes),
+        wire_bytes: bytes.len() as u32,
         mark: 0,
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use twintap_plan::model::{Identity, Produced, SessionInfo, Wait, WaitReason};
 use twintap_plan::{Binding, Load, Plan, PlannedRequest};
+use twintap_replayer::fire::capture::RawBody;
 use twintap_replayer::fire::response::RawAnswer;
 use twintap_replayer::fire::{
     FireSummary, Options, RawOutcome, RawResult, Recorded, RequestSource, RunControl, Target,
     TwinSummary, Witness, fire,
 };
 use twintap_scrub::{Encoding, LinkTag, Part};
-use twintap_stream::message::Framing;
+use twintap_stream::message::{Framing, Protocol};
 use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, Timestamp};
 use twintap_verdict::observation::{Timing, Twin};
 
@@ -32,6 +33,7 @@ pub struct Run {
     pub summary: FireSummary,
     outcomes: HashMap<(u32, Twin), String>,
     timings: HashMap<(u32, Twin), Timing>,
+    details: HashMap<(u32, Twin), String>,
 }
 
 impl Run {
@@ -52,6 +54,12 @@ impl Run {
     /// The baseline's.
     pub fn baseline(&self) -> Vec<&str> {
         self.outcomes_of(Twin::Baseline)
+    }
+
+    /// What was seen of a request that the candidate did not answer; of one that it
+    /// did, the body.
+    pub fn detail(&self, position: u32) -> &str {
+        &self.details[&(position, Twin::Candidate)]
     }
 
     fn outcomes_of(&self, twin: Twin) -> Vec<&str> {
@@ -107,14 +115,25 @@ impl Script {
         control: &RunControl,
         change: impl FnOnce(&mut Options),
     ) -> Run {
+        self.fire_at(twins.each_ref().map(|twin| twin.address), control, change)
+    }
+
+    /// Fires at twins of any kind.
+    pub fn fire_at(
+        &self,
+        twins: [SocketAddr; 2],
+        control: &RunControl,
+        change: impl FnOnce(&mut Options),
+    ) -> Run {
         let plan = self.plan();
-        let [candidate, baseline] = twins.each_ref().map(|twin| target(twin.address));
+        let [candidate, baseline] = twins.map(target);
         let mut options = Options::new(candidate, baseline);
         options.connect_ahead = Duration::from_millis(10);
         change(&mut options);
         let mut collector = Collector {
             outcomes: HashMap::new(),
             timings: HashMap::new(),
+            details: HashMap::new(),
             produces: plan
                 .requests
                 .iter()
@@ -136,6 +155,7 @@ impl Script {
             summary,
             outcomes: collector.outcomes,
             timings: collector.timings,
+            details: collector.details,
         }
     }
 
@@ -156,10 +176,7 @@ impl Script {
 }
 
 pub fn target(address: SocketAddr) -> Target {
-    Target {
-        address,
-        authority: address.to_string(),
-    }
+    Target::plain(address, address.to_string())
 }
 
 struct Prepared(Vec<Recorded>);
@@ -174,6 +191,7 @@ impl RequestSource for Prepared {
 struct Collector {
     outcomes: HashMap<(u32, Twin), String>,
     timings: HashMap<(u32, Twin), Timing>,
+    details: HashMap<(u32, Twin), String>,
     produces: Vec<usize>,
 }
 
@@ -199,6 +217,16 @@ impl Witness for Collector {
             RawResult::Refused(limit) => format!("refused {limit}"),
             RawResult::Skipped(reason) => format!("skipped {reason}"),
         };
+        let detail = match &outcome.result {
+            RawResult::Answered(answer) => match &answer.body {
+                RawBody::Whole(body) => String::from_utf8_lossy(body).into_owned(),
+                RawBody::Digest { bytes, .. } => format!("{bytes} bytes"),
+            },
+            RawResult::Errored { detail, .. } => detail.clone(),
+            _ => String::new(),
+        };
+        self.details
+            .insert((outcome.position, outcome.twin), detail);
         if let Some(timing) = outcome.timing {
             assert!(timing.due_ns <= timing.ready_ns);
             assert!(timing.ready_ns <= timing.released_ns);
@@ -222,6 +250,7 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
             from_response: false,
         },
         session: 0,
+        protocol: Protocol::Http1,
         flow: FlowId(flow),
         copy: 0,
         due_ns: due_ms * 1_000_000,
@@ -263,6 +292,26 @@ pub fn recorded(method: &str, target: &str, fields: &[(&str, &str)], body: &str)
         timeline: Default::default(),
         trailers: Vec::new(),
     }
+}
+
+/// A request due at this time on this flow of HTTP/2.
+pub fn stream(due_ms: u64, flow: u64) -> PlannedRequest {
+    PlannedRequest {
+        protocol: Protocol::Http2,
+        ..request(due_ms, flow)
+    }
+}
+
+/// A request of HTTP/2.
+pub fn recorded_stream(method: &str, target: &str, body: &str) -> Recorded {
+    let fields = [(":scheme", "http"), (":authority", "shop"), ("x-a", "1")];
+    let mut request = recorded(method, target, &fields, body);
+    request.head.version = Bytes::from_static(b"HTTP/2");
+    request.head.end = Bytes::new();
+    if !body.is_empty() {
+        request.framing = Framing::Frames;
+    }
+    request
 }
 
 pub fn produces(paths: &[&str]) -> Vec<Produced> {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// What a twin does with a request.
 pub enum Reply {
     /// It writes this, and takes the next request.
@@ -54,6 +56,14 @@ pub struct TwinServer {
 
 impl TwinServer {
     pub fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> TwinServer {
+        TwinServer::start_with(None, handler)
+    }
+
+    /// One that speaks TLS, where there is a configuration for it.
+    pub fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> TwinServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let twin = TwinServer {
             address: listener.local_addr().expect("a bound socket"),
@@ -63,8 +73,8 @@ impl TwinServer {
         let received = Arc::clone(&twin.received);
         let handler = Arc::new(handler);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                serve(stream, Arc::clone(&handler), &received);
+            for socket in listener.incoming().flatten() {
+                serve(socket, tls.as_ref(), Arc::clone(&handler), &received);
             }
         });
         twin
@@ -93,7 +103,7 @@ impl TwinServer {
                     listener.set_nonblocking(true).expect("a socket");
                     while let Ok((stream, _)) = listener.accept() {
                         stream.set_nonblocking(false).expect("a socket");
-                        serve(stream, Arc::clone(&handler), &received);
+                        serve(stream, None, Arc::clone(&handler), &received);
                     }
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -134,10 +144,19 @@ struct Log {
 
 /// Serves a connection on a thread of its own.
 fn serve(
-    stream: TcpStream,
+    socket: TcpStream,
+    tls: Option<&Arc<ServerConfig>>,
     handler: Arc<impl Fn(&Seen) -> Reply + Send + Sync + 'static>,
     received: &Arc<Mutex<Log>>,
 ) {
+    let socket_too = socket.try_clone().expect("a descriptor");
+    let stream: Box<dyn Stream> = match tls {
+        None => Box::new(socket),
+        Some(config) => {
+            let session = ServerConnection::new(Arc::clone(config));
+            Box::new(StreamOwned::new(session.expect("a configuration"), socket))
+        }
+    };
     let received = Arc::clone(received);
     let mut log = received.lock().expect("no thread failed");
     let number = log.connections.len();
@@ -146,6 +165,7 @@ fn serve(
     thread::spawn(move || {
         let mut connection = ServedConnection {
             stream,
+            socket: socket_too,
             held: Vec::new(),
             received,
             number,
@@ -154,8 +174,14 @@ fn serve(
     });
 }
 
+/// What a connection's bytes go over.
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 struct ServedConnection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    socket: TcpStream,
     held: Vec<u8>,
     received: Arc<Mutex<Log>>,
     number: usize,
@@ -171,7 +197,8 @@ impl ServedConnection {
             drop(log);
             match handler(&Seen { line, head, place }) {
                 Reply::Text(text) => {
-                    if self.stream.write_all(text.as_bytes()).is_err() {
+                    let written = self.stream.write_all(text.as_bytes());
+                    if written.and_then(|()| self.stream.flush()).is_err() {
                         return;
                     }
                 }
@@ -182,7 +209,7 @@ impl ServedConnection {
                 }
                 Reply::Reset => {
                     let linger = Some(Duration::ZERO);
-                    rustix::net::sockopt::set_socket_linger(&self.stream, linger)
+                    rustix::net::sockopt::set_socket_linger(&self.socket, linger)
                         .expect("a socket");
                     return;
                 }

@@ -10,7 +10,7 @@
 //! - Options: `@IP` the client, `>IP:PORT` the server, `rtt=MS` the handshake's
 //!   round trip, `!began` a flow from before the capture, `!part` a request that
 //!   was seen in part, `!unseen` one that was not seen, `!dropped` a body that the
-//!   policy dropped, `!http2` of that protocol, `index=N` the place in the flow.
+//!   policy dropped, `!http2` and `!redis` of that protocol, `index=N` the place in the flow.
 //! - Without `->` there is no response; `END?` is one that was seen in part.
 //! - A leaf is `PATH=VALUE`, `PATH=#VALUE` for a JSON literal, `location=/a/17` all
 //!   of a Location. What follows `;` in
@@ -209,6 +209,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
                 "unseen" => unseen = true,
                 "dropped" => dropped = true,
                 "http2" => protocol = Protocol::Http2,
+                "redis" => protocol = Protocol::Redis,
                 _ => panic!("no such flag: {flag}"),
             }
         } else {

@@ -210,13 +210,29 @@ fn what_cannot_be_sent_again_is_incomplete() {
 }
 
 #[test]
-fn what_is_no_http1_is_filtered() {
+fn what_is_no_http_is_filtered() {
     check(
-        "0 f1 !http2 GET / -> 1
+        "0 f1 !redis GET / -> 1
          1 f2 GET / -> 2",
         expect![[r#"
             0 0ms f1.0 A filtered
             1 0ms f2.0 B
+        "#]],
+    );
+}
+
+#[test]
+fn streams_wait_for_what_the_client_had_and_not_for_their_connection() {
+    check(
+        "0 f1 rtt=2 !http2 GET / -> 20
+         1 f1 rtt=2 !http2 GET / -> 5
+         6 f1 rtt=2 !http2 GET / -> 9
+         30 f1 rtt=2 !http2 GET / -> 31",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 1ms f1.1 A
+            2 6ms f1.2 A
+            3 30ms f1.3 A after 0(had) after 1(had) after 2(had)
         "#]],
     );
 }

@@ -9,7 +9,7 @@ mod frame;
 mod frames;
 mod head;
 mod headers;
-mod hpack;
+pub(crate) mod hpack;
 mod loss;
 mod probe;
 mod receive;

@@ -163,7 +163,7 @@ fn parse_status_line(line: &Bytes) -> Result<ResponseHead, Garbage> {
     })
 }
 
-fn parse_field(line: &Bytes) -> Result<Field, Garbage> {
+pub(super) fn parse_field(line: &Bytes) -> Result<Field, Garbage> {
     let colon = line
         .iter()
         .position(|&byte| byte == b':')

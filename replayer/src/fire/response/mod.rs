@@ -9,12 +9,13 @@ mod tests;
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
-use twintap_stream::ResponseHead;
 use twintap_stream::message::Framing;
+use twintap_stream::{Field, ResponseHead};
 
 use super::capture::{Capture, Held, RawBody};
 use head::{
-    chunk_size, content_length, head_end, is_chunked, keeps_alive, line_end, parse_head, trim_line,
+    chunk_size, content_length, head_end, is_chunked, keeps_alive, line_end, parse_field,
+    parse_head, trim_line,
 };
 
 /// The most bytes that a head, a chunk-size line or the trailers may take.
@@ -27,6 +28,8 @@ pub struct RawAnswer {
     pub head: ResponseHead,
     /// The body after transfer decoding.
     pub body: RawBody,
+    /// Trailer fields of a chunked or an HTTP/2 body.
+    pub trailers: Vec<Field>,
     /// Counts what it holds in memory until it is dropped.
     pub held: Held,
     /// How many interim responses came before it.
@@ -80,6 +83,8 @@ pub struct ResponseReader {
     head: Option<ResponseHead>,
     framing: Framing,
     interim: u32,
+    trailers: Vec<Field>,
+    trailer_bytes: usize,
     to_head: bool,
     body: Capture,
     begun: bool,
@@ -105,6 +110,8 @@ impl ResponseReader {
             head: None,
             framing: Framing::None,
             interim: 0,
+            trailers: Vec::new(),
+            trailer_bytes: 0,
             to_head: false,
             body: capture,
             begun: false,
@@ -118,6 +125,8 @@ impl ResponseReader {
         self.head = None;
         self.framing = Framing::None;
         self.interim = 0;
+        self.trailers = Vec::new();
+        self.trailer_bytes = 0;
         self.to_head = method == b"HEAD";
         self.begun = !self.held.is_empty();
     }
@@ -188,14 +197,15 @@ impl ResponseReader {
                     let Some(end) = self.gather(input, line_end)? else {
                         return Ok(None);
                     };
-                    let line = self.held.split_to(end);
-                    let line = trim_line(&line);
-                    if line.is_empty() {
+                    let line = self.held.split_to(end).freeze();
+                    if trim_line(&line).is_empty() {
                         return Ok(Some(self.finish()));
                     }
-                    if !line.contains(&b':') {
-                        return Err(Garbage::FieldLine);
+                    self.trailer_bytes += line.len();
+                    if self.trailer_bytes > MAX_HEAD_BYTES {
+                        return Err(Garbage::TooLong);
                     }
+                    self.trailers.push(parse_field(&line)?);
                 }
                 State::UntilClose => {
                     self.take(input, u64::MAX);
@@ -283,6 +293,7 @@ impl ResponseReader {
         let answer = RawAnswer {
             head,
             body,
+            trailers: std::mem::take(&mut self.trailers),
             held,
             interim: self.interim,
             framing: self.framing,

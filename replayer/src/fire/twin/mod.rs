@@ -4,7 +4,8 @@ mod traffic;
 
 pub(crate) use traffic::from_token;
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,17 @@ use twintap_verdict::observation::{Timing, Twin};
 
 use super::batches::{Batch, PerBatch};
 use super::capture::{CaptureLimits, RawBody};
-use super::connection::{Answered, Connection, Fate, InFlight};
+use super::connection::{Connection, Fate};
 use super::control::{RunControl, index};
 use super::ledger::{self, Spread, TwinSummary};
+use super::link::tls::Speech;
 use super::options::Options;
 use super::outcome::{RawOutcome, RawResult, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
 use super::schedule::{Release, Schedule};
 use super::slots::{Key, Slots};
 use super::source::Loaded;
+use super::talk::{InFlight, Settled};
 use super::values::{CarriedValues, ValueStore};
 use super::wire::{Wire, assemble};
 
@@ -69,9 +72,11 @@ pub(crate) struct TwinSide<'a> {
     in_flight: usize,
     answer_deadlines: VecDeque<(u64, Key, u32)>,
     connect_deadlines: VecDeque<(u64, Key)>,
+    /// Clock times at which connections have something to write.
+    write_times: BinaryHeap<Reverse<(u64, Key)>>,
     unread: Vec<Key>,
     buffer: Vec<u8>,
-    answers: Vec<Answered>,
+    settled: Vec<Settled>,
     summary: TwinSummary,
     release_error: Histogram<u64>,
     lateness: Histogram<u64>,
@@ -85,6 +90,7 @@ struct FlowState {
     /// Clock time of the last outcome.
     used_ns: u64,
     opened: bool,
+    speech: Speech,
 }
 
 impl<'a> TwinSide<'a> {
@@ -101,9 +107,10 @@ impl<'a> TwinSide<'a> {
             in_flight: 0,
             answer_deadlines: VecDeque::new(),
             connect_deadlines: VecDeque::new(),
+            write_times: BinaryHeap::new(),
             unread: Vec::new(),
             buffer: vec![0; 64 * 1024],
-            answers: Vec::new(),
+            settled: Vec::new(),
             summary: TwinSummary::default(),
             release_error: ledger::histogram(),
             lateness: ledger::histogram(),
@@ -117,11 +124,14 @@ impl<'a> TwinSide<'a> {
         self.summary.ledger.planned += u64::from(table.len());
         self.schedule.append(Arc::clone(table));
         self.values.append(table);
-        for &(flow, count) in &batch.flows.requests {
+        let flows = &batch.flows;
+        for (&(flow, count), &speech) in flows.requests.iter().zip(&flows.speeches) {
             if self.flows.len() <= flow as usize {
                 self.flows.resize(flow as usize + 1, FlowState::default());
             }
-            self.flows[flow as usize].left += count;
+            let state = &mut self.flows[flow as usize];
+            state.left += count;
+            state.speech = speech;
         }
         self.batches
             .push(table.first(), table.len(), Rc::clone(batch));
@@ -241,21 +251,18 @@ impl<'a> TwinSide<'a> {
         }
     }
 
-    /// Gives up what has taken too long.
+    /// Gives up what has taken too long, and writes what is due.
     pub(crate) fn handle_timeout(&mut self, now: Now) {
+        self.write_due(now);
         while let Some(&(deadline, key, position)) = self.answer_deadlines.front() {
-            let is_pending = self.connections.get_mut(key).is_some_and(|connection| {
-                let mut requests = connection.in_flight.iter();
-                requests.any(|request| request.release.position == position)
-            });
+            let connection = self.connections.get_mut(key);
+            let is_pending = connection.is_some_and(|connection| connection.has(position));
             if is_pending && deadline > now.clock_ns {
                 break;
             }
             self.answer_deadlines.pop_front();
             if is_pending {
-                let limit = self.common.options.response_timeout;
-                let fate = Fate::Failed("timeout", format!("no whole answer within {limit:?}"));
-                self.end(key, fate, now);
+                self.give_up_one(key, position, now);
             }
         }
         while let Some(&(deadline, key)) = self.connect_deadlines.front() {
@@ -273,6 +280,17 @@ impl<'a> TwinSide<'a> {
         }
     }
 
+    /// Writes what is due by now.
+    fn write_due(&mut self, now: Now) {
+        while let Some(&Reverse((due_ns, key))) = self.write_times.peek() {
+            if due_ns > now.clock_ns {
+                return;
+            }
+            self.write_times.pop();
+            self.write(key, now);
+        }
+    }
+
     /// The clock time at which [`handle_timeout`](Self::handle_timeout) may have
     /// something to do.
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
@@ -284,7 +302,8 @@ impl<'a> TwinSide<'a> {
             .connect_deadlines
             .front()
             .map(|&(deadline, _)| deadline);
-        [answer, connect].into_iter().flatten().min()
+        let write = self.write_times.peek().map(|&Reverse((due_ns, _))| due_ns);
+        [answer, connect, write].into_iter().flatten().min()
     }
 
     /// Ends everything in flight as `kind`.

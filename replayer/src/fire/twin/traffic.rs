@@ -6,6 +6,12 @@ use rustix::io::Errno;
 
 use super::super::capture::Capture;
 use super::super::connection::connect_failed;
+use super::super::link::Link;
+use super::super::link::tls::Speech;
+use super::super::talk::Settlement;
+use super::super::talk::Talk;
+use super::super::talk::http1::Http1;
+use super::super::talk::http2::Http2;
 use super::*;
 
 /// Poll tokens with this bit belong to the baseline.
@@ -45,10 +51,16 @@ impl TwinSide<'_> {
         };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         if !connection.is_open {
-            let fate = connection.finish_connecting();
+            let fate = connection.go_on_opening();
             if !matches!(fate, Fate::Open) {
                 return self.end(key, fate, now);
             }
+            if !connection.is_open {
+                return;
+            }
+            // What the twin sent after the handshake makes no event of its own.
+            self.write(key, now);
+            return self.read(key, ends, now);
         }
         if flags.intersects(EventFlags::OUT) {
             self.write(key, now);
@@ -77,11 +89,11 @@ impl TwinSide<'_> {
         let mut is_busy = false;
         if let Some(key) = state.connection
             && let Some(connection) = self.connections.get_mut(key)
-            && !connection.retires
+            && connection.takes_more()
         {
             // Recorded pipelining goes on as such; but what only lost patience with
             // an earlier answer must not queue up behind it.
-            is_busy = wait_expired && !connection.in_flight.is_empty();
+            is_busy = wait_expired && connection.is_busy();
             if !is_busy {
                 return Ok(key);
             }
@@ -113,7 +125,7 @@ impl TwinSide<'_> {
     /// Ends a connection. What is in flight on it has its outcome, or goes out
     /// again over another.
     pub(super) fn end(&mut self, key: Key, fate: Fate, now: Now) {
-        let Some(connection) = self.remove(key) else {
+        let Some(mut connection) = self.remove(key) else {
             return;
         };
         let (kind, detail) = match fate {
@@ -126,21 +138,35 @@ impl TwinSide<'_> {
         // no byte of an answer comes, and a client sends it again (RFC 9110,
         // section 9.2.2).
         let was_kept_alive = connection.answers > 0 && matches!(kind, "closed_early" | "reset");
-        let has_begun = connection.answer_has_begun();
-        for (place, mut request) in connection.in_flight.into_iter().enumerate() {
-            let again = request.again.take();
-            match again {
-                Some(wire) if was_kept_alive && !(place == 0 && has_begun) => {
+        for stranded in connection.strand() {
+            let mut request = stranded.request;
+            match request.again.take() {
+                Some(wire) if was_kept_alive && !stranded.has_begun => {
                     self.send_again(connection.flow, request, wire, now);
                 }
                 _ => {
-                    let detail = match place {
-                        0 => detail.clone(),
-                        _ => format!("behind a request that failed: {detail}"),
+                    let detail = if stranded.is_behind {
+                        format!("behind a request that failed: {detail}")
+                    } else {
+                        detail.clone()
                     };
                     self.conclude(request, RawResult::Errored { kind, detail }, now);
                 }
             }
+        }
+    }
+
+    /// A request's answer takes too long.
+    pub(super) fn give_up_one(&mut self, key: Key, position: u32, now: Now) {
+        let limit = self.common.options.response_timeout;
+        let (kind, detail) = ("timeout", format!("no whole answer within {limit:?}"));
+        let connection = self.connections.get_mut(key);
+        match connection.and_then(|connection| connection.cancel(position)) {
+            Some(request) => {
+                self.write(key, now);
+                self.conclude(request, RawResult::Errored { kind, detail }, now);
+            }
+            None => self.end(key, Fate::Failed(kind, detail), now),
         }
     }
 
@@ -154,7 +180,7 @@ impl TwinSide<'_> {
             && !self.common.grows
             && let Some(key) = state.connection
             && let Some(connection) = self.connections.get_mut(key)
-            && connection.in_flight.is_empty()
+            && connection.in_flight() == 0
         {
             self.remove(key);
         }
@@ -180,7 +206,7 @@ impl TwinSide<'_> {
         let state = self.flows[flow as usize];
         let current = state.connection.filter(|&key| {
             let connection = self.connections.get_mut(key);
-            connection.is_some_and(|connection| !connection.retires && connection.answers == 0)
+            connection.is_some_and(|connection| connection.takes_more() && connection.answers == 0)
         });
         let key = match current {
             Some(key) => Ok(key),
@@ -195,18 +221,43 @@ impl TwinSide<'_> {
         }
     }
 
+    /// Sends a request that the twin did not process over another connection
+    /// (RFC 9113, section 6.8), a few times at most.
+    fn send_elsewhere(&mut self, flow: u32, mut request: InFlight, wire: Wire, now: Now) {
+        const MOST: u8 = 3;
+        request.times_unprocessed += 1;
+        if request.times_unprocessed > MOST {
+            let kind = "stream_reset";
+            let detail = format!("the twin went away {MOST} times without processing it");
+            return self.conclude(request, RawResult::Errored { kind, detail }, now);
+        }
+        match self.connection_for(flow, false, now) {
+            Ok(key) => {
+                self.summary.unprocessed += 1;
+                self.send(key, request, wire, now);
+            }
+            Err(result) => self.conclude(request, result, now),
+        }
+    }
+
     fn open(&mut self, flow: u32, now: Now) -> Result<Key, RawResult> {
         let options = self.common.options;
         if self.connections.len() >= options.max_connections {
             return Err(RawResult::Refused("connections".to_owned()));
         }
-        let address = options.targets[index(self.twin)].address;
+        let target = &options.targets[index(self.twin)];
         let key = self.connections.next_key();
-        let capture = Capture::new(Arc::clone(self.common.capture));
-        let connection = Connection::open(address, flow, capture)
-            .and_then(|connection| {
+        let speech = self.flows[flow as usize].speech;
+        let connection = Link::open(target.address, target.tls.as_ref(), speech)
+            .and_then(|link| {
+                let limits = Arc::clone(self.common.capture);
+                let talk: Box<dyn Talk> = match speech {
+                    Speech::Http1 => Box::new(Http1::new(Capture::new(limits))),
+                    Speech::Http2 => Box::new(Http2::new(limits)),
+                };
+                let connection = Connection::new(link, talk, flow);
                 let token = to_token(self.twin, key);
-                self.common.registry.add(&connection.stream, token)?;
+                self.common.registry.add(connection.socket(), token)?;
                 Ok(connection)
             })
             .map_err(|error| open_failed(&error))?;
@@ -220,16 +271,18 @@ impl TwinSide<'_> {
         Ok(key)
     }
 
-    fn write(&mut self, key: Key, now: Now) {
+    pub(super) fn write(&mut self, key: Key, now: Now) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if !connection.is_writing() {
+        if !connection.is_open {
             return;
         }
         let clock = self.common.clock;
         let release_error = &mut self.release_error;
-        let (fate, sent) = connection.write(|request| {
+        let stream_waits = &mut self.summary.stream_waits;
+        let (fate, sent) = connection.write(now.clock_ns, &mut |request| {
+            *stream_waits += u64::from(std::mem::take(&mut request.has_waited));
             if request.released_ns == 0 {
                 request.released_ns = clock.now_ns();
                 let ready_ns = request.release.ready_ns.saturating_add(request.origin_ns);
@@ -237,31 +290,61 @@ impl TwinSide<'_> {
             }
         });
         self.summary.sent_bytes += sent;
+        // What is due already waits for the socket, which tells.
+        if let Some(due_ns) = connection.next_due_ns(now.clock_ns)
+            && connection.wakes_at_ns != due_ns
+        {
+            connection.wakes_at_ns = due_ns;
+            self.write_times.push(Reverse((due_ns, key)));
+        }
         if !matches!(fate, Fate::Open) {
             // The twin may have answered before it closed.
-            self.read(key, true, now);
+            self.read_only(key, true, now);
             self.end(key, fate, now);
         }
     }
 
+    /// Reads, and answers what calls for it.
     fn read(&mut self, key: Key, has_ended: bool, now: Now) {
+        self.read_only(key, has_ended, now);
+        if let Some(connection) = self.connections.get_mut(key)
+            && connection.talks_back()
+        {
+            self.write(key, now);
+        }
+    }
+
+    fn read_only(&mut self, key: Key, has_ended: bool, now: Now) {
+        // What was written since `now` may be answered already.
+        let now = Now {
+            clock_ns: self.common.clock.now_ns(),
+            ..now
+        };
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let mut answers = std::mem::take(&mut self.answers);
+        let mut settled = std::mem::take(&mut self.settled);
         let (fate, received) =
-            connection.read(&mut self.buffer, now.clock_ns, has_ended, &mut answers);
+            connection.read(&mut self.buffer, now.clock_ns, has_ended, &mut settled);
         self.summary.received_bytes += received;
-        // An answer to a request that is not written whole ends what can follow.
-        connection.retires |= connection.in_flight.is_empty() && connection.is_writing();
-        for (request, answer) in answers.drain(..) {
-            self.conclude(request, RawResult::Answered(answer), now);
+        connection.answers += settled.len() as u32;
+        let flow = connection.flow;
+        for (request, settlement) in settled.drain(..) {
+            match settlement {
+                Settlement::Answered(answer) => {
+                    self.conclude(request, RawResult::Answered(answer), now);
+                }
+                Settlement::Failed(kind, detail) => {
+                    self.conclude(request, RawResult::Errored { kind, detail }, now);
+                }
+                Settlement::Unprocessed(wire) => self.send_elsewhere(flow, request, wire, now),
+            }
         }
-        self.answers = answers;
+        self.settled = settled;
         match fate {
             Fate::Open => {
                 let is_done = |connection: &mut Connection| {
-                    connection.retires && connection.in_flight.is_empty()
+                    !connection.takes_more() && connection.in_flight() == 0
                 };
                 if self.connections.get_mut(key).is_some_and(is_done) {
                     self.remove(key);

@@ -19,7 +19,7 @@ pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
 pub use load::{Rate, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
-pub use targets::{Hook, Pins, TargetSettings, Targets};
+pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
@@ -264,6 +264,9 @@ impl Settings {
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         }
         for (twin, target) in settings.targets.both() {
+            target
+                .check_tls()
+                .map_err(|problem| anyhow::anyhow!("{source}: targets.{twin}.tls {problem}"))?;
             for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
                 if let Some(hook) = hook
                     && hook.request.is_some() != hook.command.is_empty()
@@ -280,13 +283,15 @@ impl Settings {
     }
 
     fn resolve(
-        self,
+        mut self,
         base: &Path,
         archive: PathBuf,
         output: PathBuf,
         name: &str,
         reproduce: String,
     ) -> RunFile {
+        self.targets.candidate.resolve(base);
+        self.targets.baseline.resolve(base);
         let policy = match self.policy.as_deref() {
             None => "default".to_owned(),
             Some(built_in @ ("default" | "allow-all")) => built_in.to_owned(),

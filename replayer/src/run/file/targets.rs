@@ -1,11 +1,12 @@
 //! The twins of a run file.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::values::{Authority, HookRequest, Span};
+use crate::run::values::{Address, HookRequest, Span};
 
 /// Both twins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,11 @@ pub struct TargetSettings {
     /// Its name in the report.
     #[serde(default)]
     pub name: Option<String>,
-    /// `host:port`, or `http://host:port`.
-    pub address: Authority,
+    /// `host:port`, `http://host:port` or `https://host:port`.
+    pub address: Address,
+    /// Whom TLS trusts and as whom it speaks, where the address is `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
     /// Brings its state back to what it is to begin with.
     #[serde(default)]
     pub reset: Option<Hook>,
@@ -54,11 +58,25 @@ impl Pins {
     }
 }
 
+/// TLS to one twin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// Who signs the twin's certificate, PEM; by default whom the system trusts.
+    pub roots: Option<PathBuf>,
+    /// The name in the twin's certificate, sent as SNI; by default the address's host.
+    pub server_name: Option<String>,
+    /// The client's certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+}
+
 /// A step before firing: a request or a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
-    /// `METHOD http://host:port/path`: a 2xx answer is success.
+    /// `METHOD http://host:port/path`, or with `https`: a 2xx answer is success.
     #[serde(default)]
     pub request: Option<HookRequest>,
     /// A program and its arguments: exit status 0 is success.
@@ -73,6 +91,29 @@ impl Targets {
     /// Each twin with its word.
     pub(crate) fn both(&self) -> [(&'static str, &TargetSettings); 2] {
         [("candidate", &self.candidate), ("baseline", &self.baseline)]
+    }
+}
+
+impl TargetSettings {
+    /// What can be said against it without looking at files.
+    pub(super) fn check_tls(&self) -> Result<(), &'static str> {
+        match &self.tls {
+            Some(_) if !self.address.is_tls => Err("needs an address that begins with `https://`"),
+            Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
+                Err("needs both `certificate` and `key`, or neither")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes its paths count from `base`.
+    pub(super) fn resolve(&mut self, base: &Path) {
+        if let Some(tls) = &mut self.tls {
+            let files = [&mut tls.roots, &mut tls.certificate, &mut tls.key];
+            for file in files.into_iter().flatten() {
+                *file = base.join(&*file);
+            }
+        }
     }
 }
 

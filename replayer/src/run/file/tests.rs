@@ -122,8 +122,16 @@ fn hooks_and_addresses_are_checked() {
         let error = with(&format!("{{address: '{address}'}}"));
         assert!(error.contains("write `host:port`"), "{error}");
     }
-    let tls = with("{address: 'https://a:1'}");
-    assert!(tls.contains("plain HTTP"), "{tls}");
+    let plain = with("{address: 'a:1', tls: {server_name: x}}");
+    assert!(
+        plain.contains("targets.candidate.tls needs an address that begins with `https://`"),
+        "{plain}"
+    );
+    let half = with("{address: 'https://a:1', tls: {certificate: c.pem}}");
+    assert!(
+        half.contains("needs both `certificate` and `key`"),
+        "{half}"
+    );
     let version = parse("version: 2\n").expect_err("another version");
     assert!(format!("{version:#}").contains("must be 1"), "{version:#}");
 }
@@ -176,4 +184,20 @@ fn the_command_line_changes_what_the_file_says() {
     assert_eq!(file.reproduce, format!("{before} --rate 5"));
     let refused = file.change("", |settings| settings.pace = Pace::Asap);
     assert!(format!("{:#}", refused.expect_err("a contradiction")).contains("`rate`"));
+}
+
+#[test]
+fn files_of_tls_count_from_the_run_files_directory() {
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let path = directory.path().join("run.yaml");
+    let text = "version: 1\narchive: a\nallow: []\ntargets:\n  \
+        candidate: {address: 'https://a', tls: {roots: ca.pem, server_name: shop}}\n  \
+        baseline: {address: 'b:1'}\n";
+    std::fs::write(&path, text).expect("a directory to write to");
+    let file = RunFile::read(&path).expect("a sound run file");
+    let candidate = &file.settings.targets.candidate;
+    assert_eq!(candidate.address.to_string(), "https://a:443");
+    let tls = candidate.tls.clone().expect("it is set");
+    assert_eq!(tls.roots, Some(directory.path().join("ca.pem")));
+    assert_eq!(tls.server_name.as_deref(), Some("shop"));
 }

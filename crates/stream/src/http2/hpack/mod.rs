@@ -1,5 +1,6 @@
 //! HPACK (RFC 7541): header blocks to fields.
 
+mod encode;
 mod huffman;
 mod read;
 mod table;
@@ -8,6 +9,7 @@ mod tests;
 
 use bytes::Bytes;
 
+pub(crate) use self::encode::Encoder;
 use self::read::Input;
 use self::table::{ENTRY_OVERHEAD, Entry, Found, Table};
 use crate::flags::Flags;

@@ -1,0 +1,121 @@
+//! The protocols that are spoken with a twin, each without I/O.
+
+pub(crate) mod http1;
+pub(crate) mod http2;
+
+use std::fmt;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use super::connection::Fate;
+use super::response::RawAnswer;
+use super::schedule::Release;
+use super::wire::Wire;
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) release: Release,
+    pub(crate) method: Bytes,
+    /// What to send again should a kept-alive connection end; for safe methods.
+    pub(crate) again: Option<Wire>,
+    /// Run time is clock time minus this.
+    pub(crate) origin_ns: u64,
+    /// Clock times; 0 while it has not happened.
+    pub(crate) released_ns: u64,
+    pub(crate) first_byte_ns: u64,
+    /// It waited for the twin to take one more stream.
+    pub(crate) has_waited: bool,
+    /// How often it was sent again because the twin had not processed it.
+    pub(crate) times_unprocessed: u8,
+}
+
+impl InFlight {
+    pub(crate) fn new(release: Release, method: Bytes, origin_ns: u64) -> InFlight {
+        InFlight {
+            release,
+            method,
+            again: None,
+            origin_ns,
+            released_ns: 0,
+            first_byte_ns: 0,
+            has_waited: false,
+            times_unprocessed: 0,
+        }
+    }
+}
+
+/// What became of a request while its connection goes on.
+#[derive(Debug)]
+pub(crate) enum Settlement {
+    /// A whole answer.
+    Answered(Box<RawAnswer>),
+    /// No answer: the outcome's kind and what was seen.
+    Failed(&'static str, String),
+    /// The twin says that it did not process it, so that this may be sent again.
+    Unprocessed(Wire),
+}
+
+/// A request that is not in flight any more.
+pub(crate) type Settled = (InFlight, Settlement);
+
+/// A request that its connection left without an answer.
+#[derive(Debug)]
+pub(crate) struct Stranded {
+    pub(crate) request: InFlight,
+    /// A byte of its answer had come.
+    pub(crate) has_begun: bool,
+    /// Its answer would have come after that of another that failed.
+    pub(crate) is_behind: bool,
+}
+
+/// Called for each request whose first byte went out, after it did; gives the
+/// clock time that it noted.
+pub(crate) type Released<'a> = &'a mut dyn FnMut(&mut InFlight);
+
+/// One side of a connection: requests in, bytes out; bytes in, answers out.
+///
+/// [`push`](Talk::push) requests; write what [`slices`](Talk::slices) gives and say
+/// so by [`advance`](Talk::advance), after each `push`, after each `receive` and at
+/// [`next_due_ns`](Talk::next_due_ns).
+pub(crate) trait Talk: fmt::Debug {
+    /// Lines up a request.
+    fn push(&mut self, request: InFlight, wire: Wire);
+
+    /// Puts what is to be written at clock time `now_ns` into `slices`, and says
+    /// into how many of them.
+    fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize;
+
+    /// So many bytes of the slices were written.
+    fn advance(&mut self, written: usize, released: Released<'_>);
+
+    /// The first clock time after `now_ns` at which more is to be written, where it is
+    /// known.
+    fn next_due_ns(&self, now_ns: u64) -> Option<u64>;
+
+    /// Takes bytes of the twin. Requests that this settles go to `settled`; a fate
+    /// is that of the connection.
+    fn receive(&mut self, input: &[u8], now_ns: u64, settled: &mut Vec<Settled>) -> Option<Fate>;
+
+    /// The twin ended its side.
+    fn end(&mut self, settled: &mut Vec<Settled>) -> Fate;
+
+    /// Requests in flight.
+    fn in_flight(&self) -> usize;
+
+    /// True when the request at this position is one of them.
+    fn has(&self, position: u32) -> bool;
+
+    /// Gives up one request alone, where the others can go on.
+    fn cancel(&mut self, position: u32) -> Option<InFlight>;
+
+    /// True when answers come in the order of requests, each holding up the next.
+    fn is_in_order(&self) -> bool;
+
+    /// True when another request may be lined up.
+    fn takes_more(&self) -> bool;
+
+    /// The requests in flight, when the connection is gone.
+    fn strand(&mut self) -> Vec<Stranded>;
+}
