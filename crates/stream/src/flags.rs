@@ -20,7 +20,7 @@ impl Flags {
 
     /// The one that was set first.
     pub fn first(&self) -> Option<&'static str> {
-        self.0.first().copied()
+        self.0.as_ref()?.first().copied()
     }
 
     pub fn merge(&mut self, other: Flags) {

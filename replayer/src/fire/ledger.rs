@@ -84,6 +84,9 @@ pub struct TwinSummary {
     pub wait_expired: u64,
     /// Requests fired with a recorded value where the twin gave none of its own.
     pub fired_unbound: u64,
+    /// Requests in which a value of the twin or a rewriting took the place of recorded
+    /// bytes. All others went out as they were recorded.
+    pub mended: u64,
     /// Connections opened.
     pub connections: u64,
     /// Connections opened because the twin had closed the flow's one early.

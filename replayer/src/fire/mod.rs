@@ -51,7 +51,7 @@ pub use link::tls::{Tls, TlsError, TlsFiles};
 pub use options::{Options, Target, WhenDown};
 pub use outcome::{RawOutcome, RawResult, Witness};
 pub use source::RequestSource;
-pub use wire::Recorded;
+pub use wire::{BodyPace, Recorded};
 
 use batches::Requests;
 use capture::CaptureLimits;

@@ -9,6 +9,7 @@ use twintap_plan::Pace;
 use super::capture::DigestMaker;
 use super::link::tls::Tls;
 use super::rewrite::Rewrite;
+use super::wire::BodyPace;
 
 /// Where a twin listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Options {
     pub targets: [Target; 2],
     /// What is changed in every request.
     pub rewrite: Rewrite,
+    /// Which bodies are sent with their recorded pauses.
+    pub bodies: BodyPace,
     /// When the plan's requests are due.
     pub pace: Pace,
     /// How many times faster than recorded the plan's due times are already.
@@ -109,6 +112,7 @@ impl Options {
         Options {
             targets: [candidate, baseline],
             rewrite: Rewrite::default(),
+            bodies: BodyPace::default(),
             pace: Pace::Recorded,
             plan_speed: 1.0,
             lead: Duration::ZERO,

@@ -106,7 +106,8 @@ fn read_batch(
     true
 }
 
-fn prepare(recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
+fn prepare(mut recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
+    recorded.pace(options.bodies, options.plan_speed);
     let edits = [0, 1].map(|twin| {
         let target = &options.targets[twin];
         options.rewrite.edits(&recorded.head, target)

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use thiserror::Error;
-use twintap_scrub::{Mark, Part, Timeline};
+use twintap_scrub::{Mark, Part, Piece as MarkedPiece, Timeline};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
 
@@ -27,13 +28,30 @@ pub struct Recorded {
     /// The body's pieces as they were framed, where the archive knows them:
     /// their lengths add up to the body's. Empty: one piece.
     pub chunks: Vec<u32>,
-    /// When the body's pieces were sent, as far as it is known.
+    /// When the body's pieces were sent: they go out at these times after the
+    /// request's first byte. Empty: all at once.
     pub timeline: Timeline,
     /// Trailer fields of a chunked body.
     pub trailers: Vec<Field>,
 }
 
 impl Recorded {
+    /// Makes the body's pieces go out as `bodies` says, `speed` times as fast.
+    pub fn pace(&mut self, bodies: BodyPace, speed: f64) {
+        let is_stream = |mark: &Mark| mark.piece == MarkedPiece::Message;
+        let keeps = match bodies {
+            BodyPace::AtOnce => false,
+            BodyPace::Streams => self.timeline.marks.iter().all(is_stream),
+            BodyPace::Recorded => true,
+        };
+        if !keeps {
+            self.timeline = Timeline::default();
+        }
+        for mark in &mut self.timeline.marks {
+            mark.after_ns = (mark.after_ns as f64 / speed) as u64;
+        }
+    }
+
     /// Bytes that it takes in memory, about.
     pub fn held_bytes(&self) -> usize {
         let field = |field: &Field| field.name.len() + field.value.len() + 64;
@@ -43,6 +61,19 @@ impl Recorded {
             + pieces
             + self.head.fields.iter().map(field).sum::<usize>()
     }
+}
+
+/// Which bodies are sent with their recorded pauses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyPace {
+    /// Those of several gRPC messages.
+    #[default]
+    Streams,
+    /// All.
+    Recorded,
+    /// None.
+    AtOnce,
 }
 
 /// Bytes that take the place of a span of one part.
@@ -114,15 +145,24 @@ pub enum Wire {
 impl Wire {
     /// The bytes of HTTP/1, or the body of HTTP/2, in one piece.
     pub fn concat(&self) -> Vec<u8> {
-        let pieces = match self {
-            Wire::Http1(pieces) => pieces,
-            Wire::Http2(sections) => &sections.body,
-        };
         let mut all = Vec::new();
-        for piece in pieces {
+        for piece in self.pieces() {
             all.extend_from_slice(&piece.bytes);
         }
         all
+    }
+
+    /// How long after its first byte the last piece is due, in nanoseconds.
+    pub fn span_ns(&self) -> u64 {
+        let times = self.pieces().iter().map(|piece| piece.after_ns);
+        times.max().unwrap_or(0)
+    }
+
+    fn pieces(&self) -> &Pieces {
+        match self {
+            Wire::Http1(pieces) => pieces,
+            Wire::Http2(sections) => &sections.body,
+        }
     }
 }
 
@@ -165,14 +205,25 @@ pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> 
         &recorded.head
     };
     if speech_of(head) == Speech::Http2 {
+        let body = timed_pieces(recorded, edits, body);
         return Ok(Wire::Http2(Arc::new(sections(recorded, head, body))));
     }
     let mut pieces = Pieces::new();
     pieces.push(head.to_wire().into());
     match recorded.framing {
-        Framing::Chunked => write_chunks(&mut pieces, recorded, body),
-        _ if body.is_empty() => {}
-        _ => pieces.push(body.into()),
+        Framing::Chunked if recorded.timeline.is_empty() => {
+            pieces.push(chunks(recorded, body).into());
+            pieces.push(end_of_chunks(recorded).into());
+        }
+        Framing::Chunked => {
+            let timed = timed_pieces(recorded, edits, body);
+            pieces.extend(timed.into_iter().map(|piece| Piece {
+                bytes: chunk(&piece.bytes),
+                ..piece
+            }));
+            pieces.push(end_of_chunks(recorded).into());
+        }
+        _ => pieces.extend(timed_pieces(recorded, edits, body)),
     }
     Ok(Wire::Http1(pieces))
 }
@@ -188,7 +239,7 @@ pub(crate) fn speech_of(head: &RequestHead) -> Speech {
 /// The fields that a head of HTTP/2 was made of. Of `:method` and `:path` the record
 /// has no place: the one goes first, the other before the first field that is none of
 /// these, as most clients do.
-fn sections(recorded: &Recorded, head: &RequestHead, body: Bytes) -> Sections {
+fn sections(recorded: &Recorded, head: &RequestHead, body: Pieces) -> Sections {
     let is_pseudo = |field: &&Field| field.name.starts_with(b":");
     let pseudo = head.fields.iter().take_while(is_pseudo).count();
     let mut fields = Vec::with_capacity(head.fields.len() + 2);
@@ -198,13 +249,9 @@ fn sections(recorded: &Recorded, head: &RequestHead, body: Bytes) -> Sections {
         fields.push(Field::new(":path", head.target.clone()));
     }
     fields.extend_from_slice(&head.fields[pseudo..]);
-    let mut pieces = Pieces::new();
-    if !body.is_empty() {
-        pieces.push(body.into());
-    }
     Sections {
         fields,
-        body: pieces,
+        body,
         trailers: recorded.trailers.clone(),
         is_framed: recorded.framing == Framing::Frames,
     }
@@ -268,34 +315,84 @@ fn splice(value: &Bytes, part: Part, edits: &[Edit]) -> Result<Bytes, WireError>
     Ok(twintap_scrub::splice(value, &edits))
 }
 
+/// Pauses that are shorter were the network's, or none.
+const LEAST_PAUSE_NS: u64 = 1_000_000;
+
+/// The body in the pieces of its timeline, which edits may have moved. What follows the
+/// last one goes with it.
+fn timed_pieces(recorded: &Recorded, edits: &[Edit], body: Bytes) -> Pieces {
+    let mut pieces = Pieces::new();
+    let (mut start, mut after_ns) = (0, 0);
+    let marks = &recorded.timeline.marks;
+    for (place, mark) in (1..).zip(marks) {
+        let end = match place == marks.len() {
+            true => body.len(),
+            false => moved(mark.end, edits).clamp(start, body.len()),
+        };
+        if mark.after_ns >= LEAST_PAUSE_NS {
+            after_ns = mark.after_ns.max(after_ns);
+        }
+        if end > start {
+            pieces.push(Piece {
+                bytes: body.slice(start..end),
+                after_ns,
+            });
+        }
+        start = end;
+    }
+    if start < body.len() {
+        pieces.push(body.slice(start..).into());
+    }
+    pieces
+}
+
+/// Where a place of the recorded body is after the edits; one within an edit is at its
+/// end.
+fn moved(place: u64, edits: &[Edit]) -> usize {
+    let of_body = edits.iter().filter(|edit| edit.part == Part::Body);
+    let before = of_body.filter(|edit| u64::from(edit.start) < place);
+    let place = before.fold(place as i64, |moved, edit| {
+        let replaced = edit.end().min(place) - u64::from(edit.start);
+        moved + edit.value.len() as i64 - replaced as i64
+    });
+    usize::try_from(place).unwrap_or(0)
+}
+
 /// Chunks as they were recorded while nothing in the body changed its length,
 /// otherwise one.
-fn write_chunks(pieces: &mut Pieces, recorded: &Recorded, body: Bytes) {
+fn chunks(recorded: &Recorded, body: Bytes) -> Bytes {
     let recorded_bytes: u64 = recorded.chunks.iter().map(|&size| u64::from(size)).sum();
     let as_recorded = recorded_bytes == body.len() as u64;
-    let whole = [u32::try_from(body.len()).unwrap_or(u32::MAX)];
-    let sizes: &[u32] = if as_recorded && !recorded.chunks.is_empty() {
-        &recorded.chunks
-    } else if body.is_empty() {
-        &[]
-    } else {
-        &whole
-    };
+    let sizes: &[u32] = if as_recorded { &recorded.chunks } else { &[] };
     let mut out = BytesMut::with_capacity(body.len() + 16 * (sizes.len() + 1));
     let mut rest = &body[..];
     for &size in sizes {
-        let (chunk, after) = rest.split_at(rest.len().min(size as usize));
+        let (data, after) = rest.split_at(rest.len().min(size as usize));
         rest = after;
-        out.put_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-        out.put_slice(chunk);
+        write_chunk(&mut out, data);
+    }
+    write_chunk(&mut out, rest);
+    out.freeze()
+}
+
+fn chunk(data: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 16);
+    write_chunk(&mut out, data);
+    out.freeze()
+}
+
+/// Of nothing there is no chunk: it would end the body.
+fn write_chunk(out: &mut BytesMut, data: &[u8]) {
+    if !data.is_empty() {
+        out.put_slice(format!("{:x}\r\n", data.len()).as_bytes());
+        out.put_slice(data);
         out.put_slice(b"\r\n");
     }
-    if !rest.is_empty() {
-        // A body beyond 4 GiB, the most that one size here can say.
-        out.put_slice(format!("{:x}\r\n", rest.len()).as_bytes());
-        out.put_slice(rest);
-        out.put_slice(b"\r\n");
-    }
+}
+
+/// The last chunk and the trailers.
+fn end_of_chunks(recorded: &Recorded) -> Bytes {
+    let mut out = BytesMut::with_capacity(16);
     out.put_slice(b"0\r\n");
     for field in &recorded.trailers {
         out.put_slice(&field.name);
@@ -308,7 +405,7 @@ fn write_chunks(pieces: &mut Pieces, recorded: &Recorded, body: Bytes) {
         out.put_slice(after);
     }
     out.put_slice(b"\r\n");
-    pieces.push(out.freeze().into());
+    out.freeze()
 }
 
 #[cfg(test)]
@@ -402,6 +499,82 @@ mod tests {
             &[edit(Part::Body, 0, 5, "bye")],
             &format!("{head}9\r\nbye world\r\n0\r\nDigest: x\r\n\r\n"),
         );
+    }
+
+    fn timeline(marks: &[(u64, u64)]) -> Timeline {
+        let mark = |&(end, after_ms): &(u64, u64)| Mark {
+            end,
+            after_ns: after_ms * 1_000_000,
+            piece: MarkedPiece::Chunk,
+            dropped_bytes: 0,
+        };
+        Timeline {
+            marks: marks.iter().map(mark).collect(),
+            ..Timeline::default()
+        }
+    }
+
+    /// The pieces after the head, each with its time in milliseconds.
+    #[track_caller]
+    fn check_pieces(recorded: &Recorded, edits: &[Edit], expected: &[(&str, u64)]) {
+        let wire = assemble(recorded, edits).expect("edits that fit");
+        let found: Vec<(String, u64)> = wire.pieces()[1..]
+            .iter()
+            .map(|piece| {
+                let text = String::from_utf8_lossy(&piece.bytes).into_owned();
+                (text, piece.after_ns / 1_000_000)
+            })
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(text, ms)| ((*text).to_owned(), *ms))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn pieces_of_a_timeline_move_with_what_is_put_into_them() {
+        let fields = [("Content-Length", "11")];
+        let mut request = recorded(Framing::Length, &fields, "hello world");
+        request.timeline = timeline(&[(5, 0), (6, 20), (9, 30)]);
+        check_pieces(&request, &[], &[("hello", 0), (" ", 20), ("world", 30)]);
+        let longer = [edit(Part::Body, 1, 2, "EEEE"), edit(Part::Body, 5, 2, "-")];
+        check_pieces(
+            &request,
+            &longer,
+            &[("hEEEElo", 0), ("-", 20), ("orld", 30)],
+        );
+        let mut request = recorded(Framing::Chunked, &[], "hello world");
+        request.timeline = timeline(&[(5, 0), (11, 20)]);
+        let chunks = [
+            ("5\r\nhello\r\n", 0),
+            ("6\r\n world\r\n", 20),
+            ("0\r\n\r\n", 0),
+        ];
+        check_pieces(&request, &[], &chunks);
+    }
+
+    #[test]
+    fn only_the_bodies_that_are_asked_for_keep_their_pauses() {
+        let mut chunked = recorded(Framing::Chunked, &[], "hello world");
+        chunked.timeline = timeline(&[(5, 10), (11, 20)]);
+        let mut messages = chunked.clone();
+        for mark in &mut messages.timeline.marks {
+            mark.piece = MarkedPiece::Message;
+        }
+        for (pace, keeps_chunks, keeps_messages) in [
+            (BodyPace::AtOnce, false, false),
+            (BodyPace::Streams, false, true),
+            (BodyPace::Recorded, true, true),
+        ] {
+            for (request, keeps) in [(&chunked, keeps_chunks), (&messages, keeps_messages)] {
+                let mut request = request.clone();
+                request.pace(pace, 2.0);
+                let wire = assemble(&request, &[]).expect("no edits");
+                let expected_ns = if keeps { 10_000_000 } else { 0 };
+                assert_eq!(wire.span_ns(), expected_ns, "{pace:?}");
+            }
+        }
     }
 
     #[test]

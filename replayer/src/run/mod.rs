@@ -213,6 +213,7 @@ fn options(file: &RunFile, targets: [Target; 2], scrubber: &Scrubber) -> Options
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
         rewrite: file.rewrite(),
+        bodies: file.settings.bodies,
         skip_unbound: file.settings.unbound == UnboundRule::Skip,
         wait: timeouts.wait.0,
         response_timeout: timeouts.response.0,

@@ -1,5 +1,6 @@
 //! Firing at twins that are plain threads in this process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use twintap_plan::SkipReason;
 use twintap_plan::model::{Wait, WaitReason};
-use twintap_replayer::fire::RunControl;
-use twintap_scrub::{Encoding, Part};
+use twintap_replayer::fire::{BodyPace, RunControl};
+use twintap_scrub::{Encoding, Mark, Part, Piece};
 use twintap_stream::message::Framing;
 use twintap_verdict::observation::Twin;
 
@@ -60,6 +61,38 @@ fn bytes_arrive_as_recorded() {
         assert_eq!(summary.ledger.answered, 2);
         assert_eq!((summary.connections, summary.reopened), (1, 0));
         assert_eq!(summary.release_error.count, 2);
+    }
+}
+
+#[test]
+fn bodies_go_out_with_their_recorded_pauses_when_asked() {
+    for (bodies, expected) in [(BodyPace::Recorded, "202"), (BodyPace::Streams, "409")] {
+        let mut script = Script::default();
+        let mut slow = recorded("POST", "/slow", &[("Content-Length", "6")], "onetwo");
+        let mark = |end, after_ns| Mark {
+            end,
+            after_ns,
+            piece: Piece::Bytes,
+            dropped_bytes: 0,
+        };
+        slow.timeline.marks = vec![mark(3, 0), mark(6, 1_000_000_000)];
+        script.add(request(0, 0), slow);
+        script.get(300, 1, "/between");
+        let twins = [(); 2].map(|()| {
+            let had_all = AtomicBool::new(false);
+            TwinServer::start(move |seen| {
+                let is_late = had_all.fetch_or(seen.line.contains("slow"), Ordering::SeqCst);
+                let status = if is_late {
+                    "409 Conflict"
+                } else {
+                    "202 Accepted"
+                };
+                Reply::Text(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))
+            })
+        });
+        let run = script.fire_with(&twins, &control(), |options| options.bodies = bodies);
+        assert_eq!(run.candidate()[1], expected, "{bodies:?}");
+        assert!(twins[0].received()[0].ends_with("\r\n\r\nonetwo"));
     }
 }
 

@@ -192,3 +192,70 @@ impl Talk for Http1 {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::super::capture::CaptureLimits;
+    use super::super::super::schedule::Release;
+    use super::*;
+
+    fn piece(text: &'static str, after_ns: u64) -> Piece {
+        Piece {
+            bytes: Bytes::from_static(text.as_bytes()),
+            after_ns,
+        }
+    }
+
+    fn push(talk: &mut Http1, position: u32, pieces: impl IntoIterator<Item = Piece>) {
+        let release = Release {
+            position,
+            due_ns: 0,
+            ready_ns: 0,
+            wait_expired: false,
+        };
+        let request = InFlight::new(release, Bytes::from_static(b"POST"), 0);
+        talk.push(request, Wire::Http1(pieces.into_iter().collect()));
+    }
+
+    /// What is written at this time, when the socket takes everything.
+    fn written(talk: &mut Http1, now_ns: u64) -> String {
+        let mut all = Vec::new();
+        loop {
+            let mut slices = [IoSlice::new(&[]); 2];
+            let count = talk.slices(now_ns, &mut slices);
+            if count == 0 {
+                return String::from_utf8_lossy(&all).into_owned();
+            }
+            let bytes: Vec<u8> = slices[..count]
+                .iter()
+                .flat_map(|slice| slice.to_vec())
+                .collect();
+            talk.advance(bytes.len(), &mut |request| request.released_ns = now_ns);
+            all.extend(bytes);
+        }
+    }
+
+    #[test]
+    fn pieces_go_out_at_their_times_and_hold_up_what_is_behind() {
+        let capture = Capture::new(CaptureLimits::new(100, 100, None));
+        let mut talk = Http1::new(capture);
+        push(
+            &mut talk,
+            0,
+            [piece("head ", 0), piece("one ", 50), piece("two ", 80)],
+        );
+        push(&mut talk, 1, [piece("next ", 0), piece("last", 10)]);
+        assert_eq!(written(&mut talk, 1000), "head ");
+        assert_eq!(talk.next_due_ns(1000), Some(1050));
+        assert_eq!(written(&mut talk, 1049), "");
+        assert_eq!(written(&mut talk, 1060), "one ");
+        assert_eq!(talk.next_due_ns(1060), Some(1080));
+        // The second request's pieces count from its own begin.
+        assert_eq!(written(&mut talk, 1100), "two next ");
+        assert_eq!(talk.next_due_ns(1100), Some(1110));
+        assert_eq!(written(&mut talk, 1110), "last");
+        assert_eq!(talk.next_due_ns(1110), None);
+    }
+}

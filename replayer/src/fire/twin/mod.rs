@@ -70,7 +70,7 @@ pub(crate) struct TwinSide<'a> {
     connections: Slots<Connection>,
     flows: Vec<FlowState>,
     in_flight: usize,
-    answer_deadlines: VecDeque<(u64, Key, u32)>,
+    answer_deadlines: BinaryHeap<Reverse<(u64, Key, u32)>>,
     connect_deadlines: VecDeque<(u64, Key)>,
     /// Clock times at which connections have something to write.
     write_times: BinaryHeap<Reverse<(u64, Key)>>,
@@ -105,7 +105,7 @@ impl<'a> TwinSide<'a> {
             connections: Slots::new(),
             flows: Vec::new(),
             in_flight: 0,
-            answer_deadlines: VecDeque::new(),
+            answer_deadlines: BinaryHeap::new(),
             connect_deadlines: VecDeque::new(),
             write_times: BinaryHeap::new(),
             unread: Vec::new(),
@@ -254,13 +254,13 @@ impl<'a> TwinSide<'a> {
     /// Gives up what has taken too long, and writes what is due.
     pub(crate) fn handle_timeout(&mut self, now: Now) {
         self.write_due(now);
-        while let Some(&(deadline, key, position)) = self.answer_deadlines.front() {
+        while let Some(&Reverse((deadline, key, position))) = self.answer_deadlines.peek() {
             let connection = self.connections.get_mut(key);
             let is_pending = connection.is_some_and(|connection| connection.has(position));
             if is_pending && deadline > now.clock_ns {
                 break;
             }
-            self.answer_deadlines.pop_front();
+            self.answer_deadlines.pop();
             if is_pending {
                 self.give_up_one(key, position, now);
             }
@@ -296,8 +296,8 @@ impl<'a> TwinSide<'a> {
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
         let answer = self
             .answer_deadlines
-            .front()
-            .map(|&(deadline, ..)| deadline);
+            .peek()
+            .map(|&Reverse((deadline, ..))| deadline);
         let connect = self
             .connect_deadlines
             .front()
@@ -317,7 +317,9 @@ impl<'a> TwinSide<'a> {
     fn wire(&mut self, batch: &Batch<'_>, position: u32, loaded: &Loaded) -> Option<Wire> {
         let twin = index(self.twin);
         if let Some(wires) = &loaded.wires {
-            return wires[twin].as_ref().ok().cloned();
+            let wire = wires[twin].as_ref().ok().cloned()?;
+            self.summary.mended += u64::from(!loaded.edits[twin].is_empty());
+            return Some(wire);
         }
         let (mut edits, missing) = self.values.edits(batch, position);
         let bound = edits.len();
@@ -327,6 +329,7 @@ impl<'a> TwinSide<'a> {
             }
         }
         let wire = assemble(&loaded.recorded, &edits).ok()?;
+        self.summary.mended += u64::from(!edits.is_empty());
         if missing > 0 {
             self.summary.fired_unbound += 1;
             let counters = self.common.control.counters(self.twin);

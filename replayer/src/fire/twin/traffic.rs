@@ -111,9 +111,12 @@ impl TwinSide<'_> {
     /// Sends a request over a connection that [`connection_for`](Self::connection_for) gave.
     pub(super) fn send(&mut self, key: Key, request: InFlight, wire: Wire, now: Now) {
         let limit = nanos(self.common.options.response_timeout);
-        let deadline = now.clock_ns.saturating_add(limit);
+        // A body with pauses takes its time.
+        let sent_ns = now.clock_ns.saturating_add(wire.span_ns());
+        let deadline = sent_ns.saturating_add(limit);
         let position = request.release.position;
-        self.answer_deadlines.push_back((deadline, key, position));
+        self.answer_deadlines
+            .push(Reverse((deadline, key, position)));
         if let Some(connection) = self.connections.get_mut(key) {
             connection.push(request, wire);
             if connection.is_open {

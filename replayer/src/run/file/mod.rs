@@ -21,6 +21,7 @@ pub use load::{Rate, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 
+use crate::fire::BodyPace;
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
 use crate::run::values::{Span, Speed, Version};
@@ -82,6 +83,9 @@ pub struct Settings {
     /// What is changed in each request.
     #[serde(default)]
     pub rewrite: RewriteSettings,
+    /// Which bodies are sent with their recorded pauses.
+    #[serde(default)]
+    pub bodies: BodyPace,
     /// Due times are divided by it.
     #[serde(default)]
     pub speed: Option<Speed>,

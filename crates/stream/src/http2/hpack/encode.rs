@@ -8,6 +8,9 @@ use bytes::Bytes;
 use super::table::{ENTRY_OVERHEAD, INITIAL_SIZE, STATIC};
 use crate::message::Field;
 
+/// The largest table that is used, in bytes.
+const MOST: usize = INITIAL_SIZE as usize;
+
 /// The encoder of one direction of a connection.
 ///
 /// Strings go out as they are: Huffman's code would cost more than it saves where the peer is near.
@@ -46,14 +49,14 @@ impl Encoder {
         Encoder {
             entries: VecDeque::new(),
             bytes: 0,
-            size: INITIAL_SIZE,
+            size: MOST,
             resized: None,
         }
     }
 
     /// The peer holds a table of this size at most; no more than the initial size is used.
     pub fn allow(&mut self, size: usize) {
-        let size = size.min(INITIAL_SIZE);
+        let size = size.min(MOST);
         if size == self.size {
             return;
         }
