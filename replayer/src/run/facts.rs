@@ -178,7 +178,8 @@ fn doubts(file: &RunFile, fired: &FireSummary, unreadable: u64) -> Vec<String> {
 }
 
 fn was_never_reached(twin: &TwinSummary) -> bool {
-    let no_connection = |kind: &str| matches!(kind, "connect_refused" | "connect_failed");
+    let no_connection =
+        |kind: &str| matches!(kind, "connect_refused" | "connect_failed" | "tls_failed");
     let errored = &twin.ledger.errored;
     twin.ledger.answered == 0
         && !errored.is_empty()

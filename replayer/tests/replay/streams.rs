@@ -285,3 +285,22 @@ fn what_was_not_processed_goes_to_another_connection() {
     assert_eq!(run.baseline(), ["stream_reset"]);
     assert_eq!(run.summary.baseline.unprocessed, 3);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_of_a_twin_break_the_clients_laws(
+        step in 0u8..80,
+        frames in proptest::collection::vec(
+            (0u8..11, proptest::num::u8::ANY, 0u8..12, proptest::collection::vec(proptest::num::u8::ANY, 0..30)),
+            0..40,
+        ),
+    ) {
+        let mut bytes = vec![step];
+        bytes.extend_from_slice(SETTINGS);
+        for (kind, flags, stream, payload) in frames {
+            bytes.extend([0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream]);
+            bytes.extend(payload);
+        }
+        crate::hostile::http2_twin(&bytes);
+    }
+}
