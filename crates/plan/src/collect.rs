@@ -162,7 +162,7 @@ impl Collected {
         let fireable = seen_request
             && request.state == MessageState::Complete
             && body_replayable
-            && head.is_some_and(|head| !leaves_http(head, status));
+            && head.is_some_and(|head| exchange.is_conversation() || !leaves_http(head, status));
         let within = conversation::within(record);
         let passed_over = self.passed_over.len();
         let uses = self.keep_uses(&record.request.leaves, head, &within, options);

@@ -80,3 +80,104 @@ fn time_of(leaf: &Leaf, times: &[Timestamp]) -> Option<Timestamp> {
 fn is_bindable(leaf: &Leaf) -> bool {
     Shape::of(leaf, None).bindable()
 }
+
+#[cfg(test)]
+mod tests {
+    use twintap_scrub::{Action, Encoding, LinkTag, Mark, MessageNote, Part, Piece, PolicyHash};
+    use twintap_stream::message::{Framing, Message, Protocol};
+    use twintap_stream::{Endpoints, Exchange, ExchangeId, FlowId};
+
+    use super::*;
+
+    /// Leaves as `(path, tag, characters)`, and when the messages of a side ended.
+    type Side<'a> = (&'a [(&'a str, u64, u32)], &'a [u64]);
+
+    fn note((leaves, ends): Side<'_>) -> MessageNote {
+        let leaf = |&(path, tag, chars): &(&str, u64, u32)| Leaf {
+            part: Part::Body,
+            path: path.to_owned(),
+            start: 0,
+            len: chars,
+            tag: LinkTag(tag),
+            encoding: Encoding::JsonString,
+            action: Action::Allowed,
+            raw_chars: chars,
+        };
+        let mark = |&after_ns: &u64| Mark {
+            end: 0,
+            after_ns,
+            piece: Piece::Text,
+            dropped_bytes: 0,
+        };
+        MessageNote {
+            leaves: leaves.iter().map(leaf).collect(),
+            timeline: Timeline {
+                marks: ends.iter().map(mark).collect(),
+                ..Timeline::default()
+            },
+            ..MessageNote::default()
+        }
+    }
+
+    /// The values that stay within, as `use <- producer`.
+    fn found(said: Side<'_>, heard: Side<'_>) -> Vec<String> {
+        let nowhere = ([127, 0, 0, 1], 1).into();
+        let record = ExchangeRecord {
+            exchange: Exchange {
+                id: ExchangeId {
+                    node: "test".into(),
+                    boot: 1,
+                    flow: FlowId(1),
+                    offset: 0,
+                    from_response: false,
+                },
+                protocol: Protocol::Http1,
+                endpoints: Endpoints::normalised(nowhere, nowhere),
+                round_trip_ns: None,
+                flow_began_before_capture: false,
+                index_in_flow: 0,
+                request: Message {
+                    framing: Framing::Socket,
+                    ..Message::default()
+                },
+                response: Message::default(),
+                interim: Vec::new(),
+            },
+            policy: PolicyHash("test".to_owned()),
+            request: note(said),
+            response: note(heard),
+        };
+        let within = within(&record).into_iter();
+        within
+            .map(|value| format!("{} <- {}", value.path, value.producer_path))
+            .collect()
+    }
+
+    #[test]
+    fn a_value_comes_from_the_newest_message_before_its_use() {
+        let said: Side<'_> = (&[("json./1/t", 7, 20)], &[10, 50]);
+        let heard: Side<'_> = (
+            &[
+                ("json./0/t", 7, 20),
+                ("json./1/t", 7, 20),
+                ("json./2/t", 7, 20),
+            ],
+            &[20, 30, 60],
+        );
+        assert_eq!(found(said, heard), ["json./1/t <- json./1/t"]);
+    }
+
+    #[test]
+    fn what_the_client_said_first_and_what_is_short_stays() {
+        let said: Side<'_> = (
+            &[
+                ("json./0/t", 7, 20),
+                ("json./1/t", 7, 20),
+                ("json./1/n", 8, 3),
+            ],
+            &[10, 50],
+        );
+        let heard: Side<'_> = (&[("json./0/t", 7, 20), ("json./0/n", 8, 3)], &[20]);
+        assert!(found(said, heard).is_empty());
+    }
+}

@@ -82,6 +82,7 @@ impl PlanSummary {
             } else {
                 summary.entry += 1;
             }
+            summary.bindings += request.within.len() as u64;
             for binding in &request.bindings {
                 summary.bindings += 1;
                 let place = binding.producer.wrapping_sub(first) as usize;

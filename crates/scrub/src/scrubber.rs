@@ -178,6 +178,13 @@ impl Scrubber {
         socket::extract(messages, path, renames.then_some(&self.0.pseudonyms))
     }
 
+    /// The raw value at a leaf's path in one message of a twin, whichever its number is.
+    #[must_use]
+    pub fn extract_from_message(&self, message: &SocketMessage, path: &str) -> Option<Vec<u8>> {
+        let renames = self.0.policy.names != Keep::Allow;
+        socket::extract_one(message, path, renames.then_some(&self.0.pseudonyms))
+    }
+
     /// Like [`extract()`](crate::extract()), for paths in which a name was scrubbed too.
     #[must_use]
     pub fn extract(&self, head: &ResponseHead, body: &[u8], path: &str) -> Option<Vec<u8>> {

@@ -111,6 +111,7 @@ const VOLATILE_HEADERS: &[&str] = &[
     "last-modified",
     "repr-digest",
     "request-id",
+    "sec-websocket-accept",
     "server-timing",
     "traceparent",
     "tracestate",

@@ -231,6 +231,12 @@ impl<'a> View<'a> {
             from_leaf: &binding.producer_path,
             reason: binding.reason.word(),
         });
+        let within = request.within.iter().map(|value| BindingLine {
+            leaf: &value.path,
+            from_request: position,
+            from_leaf: &value.producer_path,
+            reason: "same_conversation",
+        });
         let kept = request.kept.iter().map(|kept| KeptLine {
             leaf: &kept.path,
             reason: kept.reason,
@@ -244,7 +250,7 @@ impl<'a> View<'a> {
             skip: request.skip,
             missing: request.missing.as_deref(),
             waits: waits.collect(),
-            bindings: bindings.collect(),
+            bindings: bindings.chain(within).collect(),
             kept: kept.collect(),
         }
     }

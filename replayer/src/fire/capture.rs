@@ -56,6 +56,11 @@ impl CaptureLimits {
         })
     }
 
+    /// The largest body that is held.
+    pub fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
     /// True when even digests and heads take more than they may: nothing more
     /// should be asked for.
     pub fn is_overrun(&self) -> bool {

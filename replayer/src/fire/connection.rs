@@ -96,7 +96,12 @@ impl Connection {
 
     /// True when what the twin sends may call for something to be written.
     pub(crate) fn talks_back(&self) -> bool {
-        !self.talk.is_in_order()
+        self.talk.talks_back()
+    }
+
+    /// Settles what is over by this clock time.
+    pub(crate) fn settle(&mut self, now_ns: u64, settled: &mut Vec<Settled>) {
+        self.talk.settle(now_ns, settled);
     }
 
     /// The requests in flight, when it is given up.

@@ -33,6 +33,7 @@ mod testing;
 mod timetable;
 mod twin;
 mod values;
+pub mod websocket;
 pub mod wire;
 
 use std::io;

@@ -9,6 +9,7 @@ use twintap_plan::Pace;
 use super::capture::DigestMaker;
 use super::link::tls::Tls;
 use super::rewrite::Rewrite;
+use super::websocket::Extract;
 use super::wire::BodyPace;
 
 /// Where a twin listens.
@@ -99,6 +100,8 @@ pub struct Options {
     pub max_spin: Duration,
     /// Digests for bodies that are not held.
     pub digest: Option<DigestMaker>,
+    /// Finds values in what twins say over WebSockets, for what is said after it.
+    pub extract: Option<Extract>,
 }
 
 impl Options {
@@ -130,6 +133,7 @@ impl Options {
             read_ahead_bytes: 64 << 20,
             max_spin: Duration::from_micros(50),
             digest: None,
+            extract: None,
         }
     }
 }

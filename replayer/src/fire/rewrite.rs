@@ -175,6 +175,7 @@ mod tests {
             body: Bytes::new(),
             chunks: Vec::new(),
             timeline: Default::default(),
+            script: None,
             trailers: Vec::new(),
         };
         let twin = Target::plain(([127, 0, 0, 1], 8080).into(), "twin:8080".to_owned());

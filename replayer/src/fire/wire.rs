@@ -15,6 +15,7 @@ use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
 
 use super::link::tls::Speech;
+use super::websocket::Script;
 
 /// A request as the archive has it, ready to be sent.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Recorded {
     /// When the body's pieces were sent: they go out at these times after the
     /// request's first byte. Empty: all at once.
     pub timeline: Timeline,
+    /// Of a WebSocket what its client said, which is the body in its messages.
+    pub script: Option<Arc<Script>>,
     /// Trailer fields of a chunked body.
     pub trailers: Vec<Field>,
 }
@@ -55,7 +58,8 @@ impl Recorded {
     /// Bytes that it takes in memory, about.
     pub fn held_bytes(&self) -> usize {
         let field = |field: &Field| field.name.len() + field.value.len() + 64;
-        let pieces = self.chunks.len() * 4 + self.timeline.marks.len() * size_of::<Mark>();
+        let script = self.script.as_ref().map_or(0, |script| script.held_bytes());
+        let pieces = script + self.chunks.len() * 4 + self.timeline.marks.len() * size_of::<Mark>();
         self.head.target.len()
             + self.body.len()
             + pieces
@@ -223,6 +227,8 @@ pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> 
             }));
             pieces.push(end_of_chunks(recorded).into());
         }
+        // What follows is said message by message.
+        Framing::Socket => {}
         _ => pieces.extend(timed_pieces(recorded, edits, body)),
     }
     Ok(Wire::Http1(pieces))
@@ -429,6 +435,7 @@ mod tests {
             body: Bytes::copy_from_slice(body.as_bytes()),
             chunks: Vec::new(),
             timeline: Default::default(),
+            script: None,
             trailers: Vec::new(),
         }
     }

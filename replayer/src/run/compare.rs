@@ -7,8 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twintap_archive::{StoredBody, StoredExchange};
 use twintap_plan::Window;
-use twintap_scrub::{BodyFate, ExchangeScrubber, LinkTag, MessageNote, Scrubber};
-use twintap_stream::message::{Message, MessageState};
+use twintap_scrub::{
+    BodyFate, ExchangeScrubber, Leaf, LinkTag, MessageNote, Part, Scrubber, SocketMessage,
+    render_messages, split_messages,
+};
+use twintap_stream::message::{Framing, Message, MessageState};
 use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
@@ -17,6 +20,7 @@ use super::vouch::{stored_bytes, stored_part};
 use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
 use crate::fire::response::RawAnswer;
 use crate::fire::rewrite::Rewrite;
+use crate::fire::websocket::Extract;
 use crate::fire::{RawOutcome, RawResult, Witness};
 
 /// The most of a request's body that goes along as evidence.
@@ -151,6 +155,10 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         let mut head = raw.head;
         head.fields.extend(raw.trailers);
         self.inputs.rewrite.mend_answer(&mut head, &mut []);
+        if let (Framing::Socket, RawBody::Whole(body)) = (raw.framing, &raw.body) {
+            let messages = split_messages(body, &raw.timeline);
+            return (self.conversation(request, &head, &messages), raw.held);
+        }
         let (body, digest) = match raw.body {
             RawBody::Whole(body) => (body, None),
             RawBody::Digest { bytes, tag } => (Bytes::new(), Some(Body::Digest { bytes, tag })),
@@ -171,6 +179,23 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             leaves: note.leaves,
         };
         (answer, raw.held)
+    }
+
+    /// What a twin said over a WebSocket, scrubbed as production's was.
+    fn conversation(
+        &self,
+        request: &RequestHead,
+        head: &ResponseHead,
+        messages: &[SocketMessage],
+    ) -> Answer {
+        let scrubber = self.inputs.scrubber;
+        let (head, _, note) = scrubber.scrub_response(request, head, Bytes::new());
+        let (body, leaves) = scrubber.scrub_messages(request, messages);
+        Answer {
+            head,
+            body: Body::Whole(body),
+            leaves: note.leaves.into_iter().chain(leaves).collect(),
+        }
     }
 
     fn conclude(&mut self, position: u32, half: Half, twin: Twin, outcome: Outcome) {
@@ -194,6 +219,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
                 &stored.record.request,
                 &stored.exchange().request,
                 EVIDENCE_BYTES,
+                &mut Vec::new(),
             ),
             _ => Body::Digest {
                 bytes: exchange.map_or(0, |exchange| exchange.request.body_bytes),
@@ -235,15 +261,18 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         head.fields.extend_from_slice(&response.trailers);
         let mut leaves = note.leaves.clone();
         self.inputs.rewrite.mend_answer(&mut head, &mut leaves);
+        let limit = self.inputs.max_body_bytes as u64;
+        let body = self.body(
+            position,
+            &stored.response_body,
+            note,
+            response,
+            limit,
+            &mut leaves,
+        );
         Some(Answer {
             head: stored_part(&head),
-            body: self.body(
-                position,
-                &stored.response_body,
-                note,
-                response,
-                self.inputs.max_body_bytes as u64,
-            ),
+            body,
             leaves,
         })
     }
@@ -255,7 +284,11 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         note: &MessageNote,
         message: &Message<H>,
         limit: u64,
+        leaves: &mut Vec<Leaf>,
     ) -> Body {
+        if message.framing == Framing::Socket {
+            return self.said(position, body, note, message, limit, leaves);
+        }
         let is_kept = !matches!(note.body, BodyFate::Dropped(_));
         match self.records.body(position, body, limit) {
             Some(bytes) if is_kept => Body::Whole(stored_bytes(&bytes)),
@@ -267,6 +300,34 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
     }
 }
 
+impl<R: Records, C: Case> Comparison<'_, R, C> {
+    /// What a side of a WebSocket said in production, whose leaves move along.
+    fn said<H>(
+        &self,
+        position: u32,
+        body: &StoredBody,
+        note: &MessageNote,
+        message: &Message<H>,
+        limit: u64,
+        leaves: &mut Vec<Leaf>,
+    ) -> Body {
+        let Some(bytes) = self.records.body(position, body, limit) else {
+            return Body::Digest {
+                bytes: message.body_bytes,
+                tag: None,
+            };
+        };
+        let messages = split_messages(&bytes, &note.timeline);
+        let (of_body, of_head): (Vec<Leaf>, _) = std::mem::take(leaves)
+            .into_iter()
+            .partition(|leaf| leaf.part == Part::Body);
+        let (rendered, of_body) = render_messages(&messages, &of_body);
+        *leaves = of_head;
+        leaves.extend(of_body);
+        Body::Whole(stored_bytes(&rendered))
+    }
+}
+
 impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
     fn values(&mut self, position: u32, answer: &RawAnswer) -> Vec<Option<Bytes>> {
         let body: &[u8] = match &answer.body {
@@ -274,6 +335,13 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
             RawBody::Digest { .. } => &[],
         };
         let produces = self.records.produces(position);
+        if let (Framing::Socket, RawBody::Whole(body)) = (answer.framing, &answer.body) {
+            let messages = split_messages(body, &answer.timeline);
+            let scrubber = self.inputs.scrubber;
+            let value = |path: &str| scrubber.extract_from_messages(&messages, path);
+            let values = produces.iter().map(|produced| value(&produced.path));
+            return values.map(|value| value.map(Bytes::from)).collect();
+        }
         produces
             .iter()
             .map(|produced| {
@@ -360,7 +428,12 @@ fn released_ns(outcome: &Outcome) -> Option<u64> {
 fn production_latency_ns(exchange: &Exchange) -> Option<u64> {
     let (request, response) = (&exchange.request, &exchange.response);
     let is_seen = request.state == MessageState::Complete && response.head.is_some();
-    is_seen.then(|| response.first_byte.since_ns(request.last_byte))
+    // What a client says over a WebSocket follows the answer.
+    let asked = match exchange.is_conversation() {
+        true => request.first_byte,
+        false => request.last_byte,
+    };
+    is_seen.then(|| response.first_byte.since_ns(asked))
 }
 
 fn empty_head() -> RequestHead {
@@ -382,6 +455,12 @@ pub fn digests(scrubber: &Scrubber) -> DigestMaker {
             exchange: scrubber.exchange(),
         })
     })
+}
+
+/// Finds values in what twins say over WebSockets, as [`Witness::values`] does in answers.
+pub fn extract(scrubber: &Scrubber) -> Extract {
+    let scrubber = scrubber.clone();
+    Arc::new(move |message, path| scrubber.extract_from_message(message, path))
 }
 
 /// A body of no known type: nothing is kept of it but its digest.

@@ -128,6 +128,7 @@ pub fn execute(
         &prepared.reader,
         limits.read_ahead_bytes,
         limits.request_body_bytes,
+        options.plan_speed,
     );
     let mut tick = || tell(Phase::Firing);
     let mut comparison = Comparison::new(
@@ -225,6 +226,7 @@ fn options(file: &RunFile, targets: [Target; 2], scrubber: &Scrubber) -> Options
         capture_bytes: limits.held_answer_bytes,
         read_ahead_bytes: limits.read_ahead_bytes,
         digest: Some(compare::digests(scrubber)),
+        extract: Some(compare::extract(scrubber)),
         ..Options::new(candidate, baseline)
     }
 }

@@ -1,5 +1,7 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
+mod chat;
+mod events;
 mod exact;
 mod failing;
 mod fire;
@@ -15,3 +17,4 @@ mod steer;
 mod streams;
 mod tls;
 mod twins;
+mod websocket;

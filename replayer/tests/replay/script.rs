@@ -290,6 +290,7 @@ pub fn recorded(method: &str, target: &str, fields: &[(&str, &str)], body: &str)
         body: Bytes::copy_from_slice(body.as_bytes()),
         chunks: Vec::new(),
         timeline: Default::default(),
+        script: None,
         trailers: Vec::new(),
     }
 }

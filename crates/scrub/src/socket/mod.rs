@@ -19,8 +19,8 @@ use crate::record::BodyFate;
 use crate::rewrite::Means;
 use crate::timeline::{Mark, Moved, Piece, Places, Timeline};
 
-pub(crate) use render::extract;
 pub use render::{SocketMessage, render_messages, split_messages};
+pub(crate) use render::{extract, extract_one};
 
 /// Messages of one direction that are kept.
 const MOST_MESSAGES: usize = 65_536;

@@ -130,11 +130,25 @@ pub(crate) fn extract(
     path: &str,
     renames: Option<&Pseudonyms>,
 ) -> Option<Vec<u8>> {
+    let (index, _) = place_of(path)?;
+    let mut elements = messages.iter().filter(|message| message.piece.is_element());
+    extract_one(elements.nth(index)?, path, renames)
+}
+
+/// The number of the message in a leaf's path, and the pointer in it.
+fn place_of(path: &str) -> Option<(usize, &str)> {
     let place = path.strip_prefix("json./")?;
     let (index, pointer) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let index: usize = index.parse().ok()?;
-    let mut elements = messages.iter().filter(|message| message.piece.is_element());
-    let message = elements.nth(index)?;
+    Some((index.parse().ok()?, pointer))
+}
+
+/// The raw value at a leaf's path in one message, whichever its number is.
+pub(crate) fn extract_one(
+    message: &SocketMessage,
+    path: &str,
+    renames: Option<&Pseudonyms>,
+) -> Option<Vec<u8>> {
+    let (_, pointer) = place_of(path)?;
     if message.piece != Piece::Text {
         return None;
     }
@@ -151,4 +165,104 @@ pub(crate) fn extract(
         end: Bytes::new(),
     };
     extract_with(&head, &message.payload, &format!("json.{pointer}"), renames)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::encoding::decode;
+    use crate::leaf::{Action, Encoding, LinkTag, Part};
+    use crate::timeline::Mark;
+
+    /// The body and the timeline of these texts, of which each is one value.
+    fn said(texts: &[String]) -> (Bytes, Timeline, Vec<Leaf>) {
+        let (mut end, mut marks, mut leaves) = (0, Vec::new(), Vec::new());
+        for (number, text) in texts.iter().enumerate() {
+            leaves.push(Leaf {
+                part: Part::Body,
+                path: format!("json./{number}"),
+                start: end as u32,
+                len: text.len() as u32,
+                tag: LinkTag(number as u64),
+                encoding: Encoding::Plain,
+                action: Action::Allowed,
+                raw_chars: 0,
+            });
+            end += text.len() as u64;
+            marks.push(Mark {
+                end,
+                after_ns: 0,
+                piece: Piece::Text,
+                dropped_bytes: 0,
+            });
+        }
+        let timeline = Timeline {
+            marks,
+            ..Timeline::default()
+        };
+        (Bytes::from(texts.concat()), timeline, leaves)
+    }
+
+    proptest! {
+        #[test]
+        fn texts_become_strings_and_leaves_stay_with_them(texts in vec("\\PC{1,20}", 0..6)) {
+            prop_assume!(!texts.iter().any(|text| is_document(text.as_bytes())));
+            let (body, timeline, leaves) = said(&texts);
+            let messages = split_messages(&body, &timeline);
+            let (rendered, leaves) = render_messages(&messages, &leaves);
+            let read: Vec<String> = serde_json::from_slice(&rendered).expect("an array of strings");
+            prop_assert_eq!(&read, &texts);
+            let span = |leaf: &Leaf| {
+                let start = leaf.start as usize;
+                decode(&rendered[start..start + leaf.len as usize], leaf.encoding).into_owned()
+            };
+            let values: Vec<_> = leaves.iter().map(span).collect();
+            prop_assert_eq!(values, texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_timeline_is_split(
+            bytes in vec(any::<u8>(), 0..40),
+            ends in vec((0_u64..60, 0_u8..4), 0..10),
+        ) {
+            let pieces = [Piece::Fragment, Piece::Text, Piece::Binary, Piece::Close { code: None }];
+            let marks = ends.into_iter().map(|(end, piece)| Mark {
+                end,
+                after_ns: 0,
+                piece: pieces[usize::from(piece)],
+                dropped_bytes: 0,
+            });
+            let timeline = Timeline { marks: marks.collect(), ..Timeline::default() };
+            let body = Bytes::from(bytes);
+            let messages = split_messages(&body, &timeline);
+            let elements = messages.iter().filter(|message| message.piece.is_element()).count();
+            let (rendered, _) = render_messages(&messages, &[]);
+            let read: Vec<serde_json::Value> = serde_json::from_slice(&rendered).expect("JSON");
+            prop_assert_eq!(read.len(), elements);
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_of() {
+        let message = |piece, payload: &'static [u8], dropped_bytes| SocketMessage {
+            piece,
+            payload: Bytes::from_static(payload),
+            start: 0,
+            fragments: Vec::new(),
+            after_ns: 0,
+            dropped_bytes,
+        };
+        let messages = [
+            message(Piece::Text, b"{\"a\": [1]}", 0),
+            message(Piece::Ping, b"x", 0),
+            message(Piece::Binary, b"", 3),
+            message(Piece::Close { code: Some(1001) }, b"\x03\xe9bye", 0),
+        ];
+        let (rendered, _) = render_messages(&messages, &[]);
+        let expected: &[u8] = br#"[{"a": [1]},{"bytes_not_kept":3},{"close":1001,"reason":"bye"}]"#;
+        assert_eq!(&rendered[..], expected);
+    }
 }

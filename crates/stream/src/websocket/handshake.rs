@@ -41,9 +41,13 @@ pub fn is_accepted(request: &RequestHead, answer: &[Field]) -> bool {
     let Some(key) = field_values(&request.fields, "sec-websocket-key").next() else {
         return false;
     };
+    field_values(answer, "sec-websocket-accept").next() == Some(&accept(key))
+}
+
+/// What a server answers to a client's key.
+pub fn accept(key: &[u8]) -> Bytes {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    let expected = STANDARD.encode(digest);
-    field_values(answer, "sec-websocket-accept").next() == Some(&Bytes::from(expected))
+    Bytes::from(STANDARD.encode(digest))
 }
 
 /// The compression that the server accepted. The sizes of windows are of no importance here: a

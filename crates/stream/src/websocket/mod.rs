@@ -12,7 +12,7 @@ mod side;
 mod text;
 
 pub use self::frame::{Head, MAX_CONTROL, MAX_HEAD, unmask};
-pub use self::handshake::{Deflate, deflate, is_accepted, is_opened_by};
+pub use self::handshake::{Deflate, accept, deflate, is_accepted, is_opened_by};
 pub use self::inflate::{Failure, Inflater};
 use self::side::Side;
 use crate::event::Watermark;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use twintap_scrub::Timeline;
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, ResponseHead};
 
@@ -168,6 +169,7 @@ impl Stream {
             head,
             body,
             trailers: self.trailers,
+            timeline: Timeline::default(),
             held,
             interim: self.interim,
             framing: if self.is_framed {

@@ -9,6 +9,7 @@ mod tests;
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
+use twintap_scrub::Timeline;
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, ResponseHead};
 
@@ -30,6 +31,8 @@ pub struct RawAnswer {
     pub body: RawBody,
     /// Trailer fields of a chunked or an HTTP/2 body.
     pub trailers: Vec<Field>,
+    /// Of a WebSocket, whose messages the body is: where each ends, and when it came.
+    pub timeline: Timeline,
     /// Counts what it holds in memory until it is dropped.
     pub held: Held,
     /// How many interim responses came before it.
@@ -294,6 +297,7 @@ impl ResponseReader {
             head,
             body,
             trailers: std::mem::take(&mut self.trailers),
+            timeline: Timeline::default(),
             held,
             interim: self.interim,
             framing: self.framing,

@@ -1,4 +1,5 @@
-//! HTTP/1: requests out in order, answers back in order (RFC 9112, section 9.3).
+//! HTTP/1: requests out in order, answers back in order (RFC 9112, section 9.3), until one
+//! opens a WebSocket.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -8,7 +9,9 @@ use bytes::Buf;
 use super::super::capture::Capture;
 use super::super::connection::Fate;
 use super::super::response::{AtEnd, ResponseReader};
+use super::super::websocket::{Setting, is_opened};
 use super::super::wire::{Piece, Wire};
+use super::socket::Socket;
 use super::{InFlight, Released, Settled, Settlement, Stranded, Talk};
 
 /// An HTTP/1 connection.
@@ -22,6 +25,9 @@ pub(crate) struct Http1 {
     released_ns: u64,
     reader: ResponseReader,
     takes_more: bool,
+    /// What the connection became.
+    socket: Option<Box<Socket>>,
+    setting: Setting,
 }
 
 #[derive(Debug)]
@@ -32,8 +38,8 @@ struct Sent {
 }
 
 impl Http1 {
-    /// Keeps bodies as `capture` says.
-    pub(crate) fn new(capture: Capture) -> Http1 {
+    /// Keeps bodies as `capture` says, and speaks over WebSockets as `setting` does.
+    pub(crate) fn new(capture: Capture, setting: Setting) -> Http1 {
         Http1 {
             in_flight: VecDeque::new(),
             out: VecDeque::new(),
@@ -42,13 +48,9 @@ impl Http1 {
             released_ns: 0,
             reader: ResponseReader::new(capture),
             takes_more: true,
+            socket: None,
+            setting,
         }
-    }
-
-    /// Whether a piece may go out now. All before it are written, so that it belongs
-    /// to the request that began to be written last.
-    fn is_due(&self, piece: &Piece, now_ns: u64) -> bool {
-        piece.after_ns == 0 || self.released_ns.saturating_add(piece.after_ns) <= now_ns
     }
 }
 
@@ -68,12 +70,20 @@ impl Talk for Http1 {
     }
 
     fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize {
-        let this = &*self;
+        let Http1 {
+            socket,
+            out,
+            released_ns,
+            ..
+        } = self;
+        if let Some(socket) = socket {
+            return socket.conversation.slices(now_ns, slices);
+        }
         let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(&this.out) {
+        for (slice, piece) in slices.iter_mut().zip(&*out) {
             // A piece that is due later than its request's begin goes out alone, so
             // that what it counts from is known.
-            let waits = piece.after_ns > 0 && (count > 0 || !this.is_due(piece, now_ns));
+            let waits = piece.after_ns > 0 && (count > 0 || !is_due(piece, *released_ns, now_ns));
             if waits {
                 break;
             }
@@ -84,6 +94,9 @@ impl Talk for Http1 {
     }
 
     fn advance(&mut self, mut written: usize, released: Released<'_>) {
+        if let Some(socket) = &mut self.socket {
+            return socket.conversation.advance(written);
+        }
         let before = self.written;
         self.written += written as u64;
         // Requests begin in the order of the queue, the latest last.
@@ -109,6 +122,9 @@ impl Talk for Http1 {
     }
 
     fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
+        if let Some(socket) = &self.socket {
+            return socket.conversation.next_due_ns(now_ns);
+        }
         let after_ns = self.out.front()?.after_ns;
         let due_ns = self.released_ns.saturating_add(after_ns);
         (after_ns > 0 && due_ns > now_ns).then_some(due_ns)
@@ -121,6 +137,12 @@ impl Talk for Http1 {
         settled: &mut Vec<Settled>,
     ) -> Option<Fate> {
         while !input.is_empty() {
+            if let Some(socket) = &mut self.socket {
+                let result = socket.conversation.receive(input, now_ns);
+                return result
+                    .err()
+                    .map(|bad| Fate::Failed("garbage", bad.to_string()));
+            }
             let Some(sent) = self.in_flight.front_mut() else {
                 // An unasked answer (408 before an idle close, mostly).
                 return Some(Fate::Ended);
@@ -131,8 +153,29 @@ impl Talk for Http1 {
             match self.reader.feed(&mut input) {
                 Ok(Some(answer)) => {
                     self.takes_more &= answer.keeps_alive;
+                    let script = sent.request.script.clone();
                     let sent = self.in_flight.pop_front();
-                    settled.extend(sent.map(|sent| (sent.request, Settlement::Answered(answer))));
+                    let opened = script.map_or(Ok(None), |script| {
+                        is_opened(&script.key, &answer.head)
+                            .map(|is_opened| is_opened.then_some(script))
+                    });
+                    match (opened, sent) {
+                        (Ok(Some(script)), Some(sent)) => {
+                            let setting = self.setting.clone();
+                            let socket = Socket::begin(setting, sent.request, answer, script);
+                            self.socket = Some(Box::new(socket));
+                            continue;
+                        }
+                        (Err(why), Some(sent)) => {
+                            let failure = Settlement::Failed("garbage", why.to_owned());
+                            settled.push((sent.request, failure));
+                            return Some(Fate::Ended);
+                        }
+                        (_, sent) => {
+                            let answered = Settlement::Answered(answer);
+                            settled.extend(sent.map(|sent| (sent.request, answered)));
+                        }
+                    }
                     match self.in_flight.front() {
                         Some(next) => self.reader.begin(&next.request.method),
                         // An answer to a request that is not written whole ends what
@@ -147,7 +190,19 @@ impl Talk for Http1 {
         None
     }
 
+    fn settle(&mut self, now_ns: u64, settled: &mut Vec<Settled>) {
+        let is_over = |socket: &mut Box<Socket>| socket.conversation.is_over(now_ns);
+        settled.extend(self.socket.take_if(is_over).map(|socket| socket.settled()));
+    }
+
     fn end(&mut self, settled: &mut Vec<Settled>) -> Fate {
+        if let Some(socket) = self.socket.take_if(|socket| !socket.conversation.is_cut()) {
+            settled.push(socket.settled());
+            return Fate::Ended;
+        }
+        if self.socket.is_some() {
+            return Fate::Failed("closed_early", "closed in a message".to_owned());
+        }
         match self.reader.end() {
             AtEnd::Nothing => Fate::Ended,
             AtEnd::Whole(answer) => {
@@ -160,12 +215,13 @@ impl Talk for Http1 {
     }
 
     fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + usize::from(self.socket.is_some())
     }
 
     fn has(&self, position: u32) -> bool {
-        let mut sent = self.in_flight.iter();
-        sent.any(|sent| sent.request.release.position == position)
+        let sent = self.in_flight.iter().map(|sent| &sent.request);
+        let mut requests = sent.chain(self.socket.as_ref().map(|socket| &socket.request));
+        requests.any(|request| request.release.position == position)
     }
 
     fn cancel(&mut self, _: u32) -> Option<InFlight> {
@@ -177,24 +233,42 @@ impl Talk for Http1 {
         true
     }
 
+    fn talks_back(&self) -> bool {
+        self.socket.is_some()
+    }
+
     fn takes_more(&self) -> bool {
         self.takes_more
     }
 
     fn strand(&mut self) -> Vec<Stranded> {
         let has_begun = self.reader.has_begun();
+        let opened = self.socket.take().map(|socket| Stranded {
+            request: socket.request,
+            has_begun: true,
+            is_behind: false,
+        });
+        let after = usize::from(opened.is_some());
         let sent = self.in_flight.drain(..).enumerate();
-        sent.map(|(place, sent)| Stranded {
+        let sent = sent.map(|(place, sent)| Stranded {
             request: sent.request,
             has_begun: place == 0 && has_begun,
-            is_behind: place > 0,
-        })
-        .collect()
+            is_behind: place + after > 0,
+        });
+        opened.into_iter().chain(sent).collect()
     }
+}
+
+/// Whether a piece may go out now, of the request that began to be written at
+/// `released_ns`: all before the piece are written.
+fn is_due(piece: &Piece, released_ns: u64, now_ns: u64) -> bool {
+    piece.after_ns == 0 || released_ns.saturating_add(piece.after_ns) <= now_ns
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
     use super::super::super::capture::CaptureLimits;
@@ -239,8 +313,13 @@ mod tests {
 
     #[test]
     fn pieces_go_out_at_their_times_and_hold_up_what_is_behind() {
-        let capture = Capture::new(CaptureLimits::new(100, 100, None));
-        let mut talk = Http1::new(capture);
+        let limits = CaptureLimits::new(100, 100, None);
+        let setting = Setting {
+            limits: Arc::clone(&limits),
+            wait_ns: 0,
+            extract: None,
+        };
+        let mut talk = Http1::new(Capture::new(limits), setting);
         push(
             &mut talk,
             0,

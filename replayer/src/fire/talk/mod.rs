@@ -2,15 +2,18 @@
 
 pub(crate) mod http1;
 pub(crate) mod http2;
+mod socket;
 
 use std::fmt;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::connection::Fate;
 use super::response::RawAnswer;
 use super::schedule::Release;
+use super::websocket::Script;
 use super::wire::Wire;
 
 /// A request on its way.
@@ -29,6 +32,12 @@ pub(crate) struct InFlight {
     pub(crate) has_waited: bool,
     /// How often it was sent again because the twin had not processed it.
     pub(crate) times_unprocessed: u8,
+    /// What follows, where it opens a WebSocket.
+    pub(crate) script: Option<Arc<Script>>,
+    /// What followed lacked values of the twin.
+    pub(crate) lacks_values: bool,
+    /// What followed went out without what it waited for.
+    pub(crate) lines_expired: bool,
 }
 
 impl InFlight {
@@ -42,6 +51,9 @@ impl InFlight {
             first_byte_ns: 0,
             has_waited: false,
             times_unprocessed: 0,
+            script: None,
+            lacks_values: false,
+            lines_expired: false,
         }
     }
 }
@@ -98,6 +110,9 @@ pub(crate) trait Talk: fmt::Debug {
     /// is that of the connection.
     fn receive(&mut self, input: &[u8], now_ns: u64, settled: &mut Vec<Settled>) -> Option<Fate>;
 
+    /// Settles what is over by this clock time, with everything written.
+    fn settle(&mut self, _now_ns: u64, _settled: &mut Vec<Settled>) {}
+
     /// The twin ended its side.
     fn end(&mut self, settled: &mut Vec<Settled>) -> Fate;
 
@@ -112,6 +127,11 @@ pub(crate) trait Talk: fmt::Debug {
 
     /// True when answers come in the order of requests, each holding up the next.
     fn is_in_order(&self) -> bool;
+
+    /// True when what the twin sends may call for something to be written.
+    fn talks_back(&self) -> bool {
+        !self.is_in_order()
+    }
 
     /// True when another request may be lined up.
     fn takes_more(&self) -> bool;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use twintap_plan::SkipReason;
+use twintap_scrub::Part;
 use twintap_verdict::observation::{Timing, Twin};
 
 use super::batches::{Batch, PerBatch};
@@ -29,7 +30,8 @@ use super::slots::{Key, Slots};
 use super::source::Loaded;
 use super::talk::{InFlight, Settled};
 use super::values::{CarriedValues, ValueStore};
-use super::wire::{Wire, assemble};
+use super::websocket::Script;
+use super::wire::{Edit, Wire, WireError, assemble};
 
 /// One instant, on the clock and in run time.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +233,10 @@ impl<'a> TwinSide<'a> {
         if self.common.capture.is_overrun() {
             return self.refuse(position, "backlog", now);
         }
-        let Some(wire) = self.wire(&batch, position, loaded) else {
+        let (Some(wire), Ok(script)) = (
+            self.wire(&batch, position, loaded),
+            self.script(&batch, position, loaded),
+        ) else {
             return self.refuse(position, "unwritable", now);
         };
         self.values.used(&batch, position);
@@ -241,6 +246,7 @@ impl<'a> TwinSide<'a> {
 
         let method = loaded.recorded.head.method.clone();
         let mut request = InFlight::new(release, method, now.origin_ns);
+        request.script = script;
         if is_safe(&request.method) {
             request.again = Some(wire.clone());
         }
@@ -288,6 +294,7 @@ impl<'a> TwinSide<'a> {
             }
             self.write_times.pop();
             self.write(key, now);
+            self.settle_due(key, now);
         }
     }
 
@@ -338,9 +345,31 @@ impl<'a> TwinSide<'a> {
         Some(wire)
     }
 
+    /// What follows the request over a WebSocket, if anything does, with this twin's
+    /// values in it, if these fit.
+    fn script(
+        &mut self,
+        batch: &Batch<'_>,
+        position: u32,
+        loaded: &Loaded,
+    ) -> Result<Option<Arc<Script>>, WireError> {
+        let Some(script) = &loaded.recorded.script else {
+            return Ok(None);
+        };
+        let (edits, _) = self.values.edits(batch, position);
+        let is_said = |edit: &&Edit| edit.part == Part::Body;
+        if !edits.iter().any(|edit| is_said(&edit)) {
+            return Ok(Some(Arc::clone(script)));
+        }
+        let edited = script.edited(edits.iter().filter(is_said));
+        Ok(Some(Arc::new(edited.ok_or(WireError::Edit)?)))
+    }
+
     /// A request that was handed to a connection has its outcome.
     fn conclude(&mut self, request: InFlight, result: RawResult, now: Now) {
         let position = request.release.position;
+        self.summary.fired_unbound += u64::from(request.lacks_values);
+        self.summary.wait_expired += u64::from(request.lines_expired);
         let run_ns = |clock_ns: u64| clock_ns.saturating_sub(request.origin_ns);
         let is_answer = matches!(result, RawResult::Answered(_));
         let timing = (request.released_ns > 0).then(|| Timing {
@@ -353,7 +382,7 @@ impl<'a> TwinSide<'a> {
                 now.clock_ns
             }),
             last_byte_ns: run_ns(now.clock_ns),
-            wait_expired: request.release.wait_expired,
+            wait_expired: request.release.wait_expired || request.lines_expired,
         });
         if let Some(timing) = &timing {
             let late_ns = timing.released_ns.saturating_sub(timing.due_ns);

@@ -12,6 +12,7 @@ use super::super::talk::Settlement;
 use super::super::talk::Talk;
 use super::super::talk::http1::Http1;
 use super::super::talk::http2::Http2;
+use super::super::websocket::Setting;
 use super::*;
 
 /// Poll tokens with this bit belong to the baseline.
@@ -110,10 +111,9 @@ impl TwinSide<'_> {
 
     /// Sends a request over a connection that [`connection_for`](Self::connection_for) gave.
     pub(super) fn send(&mut self, key: Key, request: InFlight, wire: Wire, now: Now) {
-        let limit = nanos(self.common.options.response_timeout);
-        // A body with pauses takes its time.
+        // A body with pauses takes its time, and so does what is said after it.
         let sent_ns = now.clock_ns.saturating_add(wire.span_ns());
-        let deadline = sent_ns.saturating_add(limit);
+        let deadline = sent_ns.saturating_add(self.lasts_ns(&request));
         let position = request.release.position;
         self.answer_deadlines
             .push(Reverse((deadline, key, position)));
@@ -123,6 +123,19 @@ impl TwinSide<'_> {
                 self.write(key, now);
             }
         }
+    }
+
+    /// How long a request may take: a WebSocket as long as it was recorded, and as its
+    /// last line and its end may wait.
+    fn lasts_ns(&self, request: &InFlight) -> u64 {
+        let options = self.common.options;
+        let limit = nanos(options.response_timeout);
+        let script = request.script.as_ref();
+        let spoken = script.map_or(0, |script| {
+            let waits = nanos(options.wait).saturating_mul(2);
+            script.lasts_ns.saturating_add(waits)
+        });
+        limit.saturating_add(spoken)
     }
 
     /// Ends a connection. What is in flight on it has its outcome, or goes out
@@ -255,7 +268,14 @@ impl TwinSide<'_> {
             .and_then(|link| {
                 let limits = Arc::clone(self.common.capture);
                 let talk: Box<dyn Talk> = match speech {
-                    Speech::Http1 => Box::new(Http1::new(Capture::new(limits))),
+                    Speech::Http1 => {
+                        let setting = Setting {
+                            limits: Arc::clone(&limits),
+                            wait_ns: nanos(options.wait),
+                            extract: options.extract.clone(),
+                        };
+                        Box::new(Http1::new(Capture::new(limits), setting))
+                    }
                     Speech::Http2 => Box::new(Http2::new(limits)),
                 };
                 let connection = Connection::new(link, talk, flow);
@@ -314,6 +334,22 @@ impl TwinSide<'_> {
             && connection.talks_back()
         {
             self.write(key, now);
+            self.settle_due(key, now);
+        }
+    }
+
+    /// Settles what is over by now without another word of the twin.
+    pub(super) fn settle_due(&mut self, key: Key, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut settled = std::mem::take(&mut self.settled);
+        connection.settle(now.clock_ns, &mut settled);
+        if settled.is_empty() {
+            self.settled = settled;
+        } else {
+            self.take_settled(key, settled, now);
+            self.remove_if_done(key);
         }
     }
 
@@ -330,6 +366,18 @@ impl TwinSide<'_> {
         let (fate, received) =
             connection.read(&mut self.buffer, now.clock_ns, has_ended, &mut settled);
         self.summary.received_bytes += received;
+        self.take_settled(key, settled, now);
+        match fate {
+            Fate::Open => self.remove_if_done(key),
+            Fate::More => self.unread.push(key),
+            fate => self.end(key, fate, now),
+        }
+    }
+
+    fn take_settled(&mut self, key: Key, mut settled: Vec<Settled>, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         connection.answers += settled.len() as u32;
         let flow = connection.flow;
         for (request, settlement) in settled.drain(..) {
@@ -344,17 +392,13 @@ impl TwinSide<'_> {
             }
         }
         self.settled = settled;
-        match fate {
-            Fate::Open => {
-                let is_done = |connection: &mut Connection| {
-                    !connection.takes_more() && connection.in_flight() == 0
-                };
-                if self.connections.get_mut(key).is_some_and(is_done) {
-                    self.remove(key);
-                }
-            }
-            Fate::More => self.unread.push(key),
-            fate => self.end(key, fate, now),
+    }
+
+    fn remove_if_done(&mut self, key: Key) {
+        let is_done =
+            |connection: &mut Connection| !connection.takes_more() && connection.in_flight() == 0;
+        if self.connections.get_mut(key).is_some_and(is_done) {
+            self.remove(key);
         }
     }
 

@@ -88,7 +88,10 @@ impl RequestSource for StockSource {
     fn load(&mut self, position: u32) -> Result<Recorded, String> {
         let found = self.stock.find(position);
         let (stocked, place) = found.ok_or("the exchange is not kept any more")?;
-        recorded(&stocked.stored[place], &stocked.reader, self.max_body_bytes)
+        let within = &stocked.window.requests[place].within;
+        // What is followed goes at the speed at which it comes.
+        let stored = &stocked.stored[place];
+        recorded(stored, &stocked.reader, self.max_body_bytes, within, 1.0)
     }
 }
 

@@ -1,0 +1,88 @@
+//! WebSockets, from what was recorded to a report.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+use twintap_replayer::run::RunFile;
+use twintap_scrub::Policy;
+use twintap_verdict::{Report, Verdict};
+
+use crate::chat::{Chat, recorded};
+use crate::recording::store;
+use crate::run::run;
+use crate::twins::{Reply, TwinServer};
+
+const CLIENTS: u64 = 6;
+
+/// What a run at a candidate and a sound baseline came to: the report and run.json.
+fn replayed(candidate: SocketAddr) -> (Report, serde_json::Value) {
+    let directory = TempDir::new().expect("a temporary directory");
+    store(directory.path(), Policy::allow_all(), recorded(CLIENTS));
+    let baseline = Chat::start("base", 0);
+    let twins = [candidate, baseline.address];
+    let report = run(&run_file(directory.path(), twins)).expect("a run");
+    let text = fs::read_to_string(directory.path().join("results/run.json"));
+    let record = serde_json::from_str(&text.expect("the run wrote it")).expect("JSON");
+    (report, record)
+}
+
+fn run_file(directory: &Path, [candidate, baseline]: [SocketAddr; 2]) -> RunFile {
+    let text = format!(
+        "version: 1\narchive: archive\npolicy: allow-all\noutput: results\ntargets:\n  \
+         candidate:\n    address: {candidate}\n  baseline:\n    address: {baseline}\n\
+         allow: [\"{candidate}\", \"{baseline}\"]\nverdict: {{min_exchanges: {CLIENTS}}}\n"
+    );
+    let path = directory.join("chat.yaml");
+    fs::write(&path, text).expect("a directory to write to");
+    RunFile::read(&path).expect("a sound run file")
+}
+
+#[test]
+fn conversations_replay_at_twins_with_tokens_of_their_own() {
+    let candidate = Chat::start("cand", 0);
+    let (report, record) = replayed(candidate.address);
+    let fired = &record["fired"]["candidate"];
+    assert_eq!(fired["ledger"]["answered"], CLIENTS, "{fired:#}");
+    assert_eq!(fired["fired_unbound"], 0);
+    assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert_ne!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+}
+
+#[test]
+fn a_field_of_a_message_that_changed_is_found() {
+    let candidate = Chat::start("cand", 1);
+    let (report, _) = replayed(candidate.address);
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
+    let [finding] = &report.findings[..] else {
+        panic!("{:#?}", report.findings);
+    };
+    assert!(finding.location.contains("sum"), "{finding:?}");
+}
+
+/// The errors of a candidate that answers every request so, by kind.
+fn errors_at(answer: &'static str) -> serde_json::Value {
+    let candidate = TwinServer::start(move |_| Reply::Text(answer.to_owned()));
+    let (report, record) = replayed(candidate.address);
+    assert_eq!(report.ledgers.runs.candidate.unexplained, 0);
+    assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
+    record["fired"]["candidate"]["ledger"]["errored"].clone()
+}
+
+#[test]
+fn an_answer_to_another_key_is_garbage() {
+    let errors = errors_at(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    );
+    assert_eq!(errors, serde_json::json!({"garbage": CLIENTS}));
+}
+
+#[test]
+fn a_twin_that_declines_has_answered() {
+    let declined = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(errors_at(declined), serde_json::json!({}));
+}
