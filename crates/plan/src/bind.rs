@@ -6,10 +6,13 @@
 
 use std::collections::HashMap;
 
-use crate::capture::{Capture, Value};
+use twintap_scrub::split_path;
+
+use crate::capture::{Capture, Made, Value};
 use crate::collect::Use;
 use crate::correlate::{Found, Producer, Producers};
-use crate::model::{BindReason, Binding, Kept, KeptReason};
+use crate::created::Creations;
+use crate::model::{BindReason, Binding, Created, Kept, KeptReason};
 use crate::options::{PlanOptions, UnboundRule};
 use crate::rules::{BindingRule, RuleAction};
 
@@ -21,6 +24,7 @@ pub(crate) struct Binder<'a> {
     options: &'a PlanOptions,
     producers: Producers,
     offers: Offers,
+    creations: Creations,
 }
 
 /// What became of a request's values.
@@ -49,7 +53,13 @@ impl<'a> Binder<'a> {
             options,
             producers: Producers::new(capture),
             offers: Offers::default(),
+            creations: Creations::default(),
         }
+    }
+
+    /// What clients created.
+    pub fn created(self) -> Vec<Created> {
+        self.creations.finish()
     }
 
     /// Takes up what the response at `position` has.
@@ -73,13 +83,21 @@ impl<'a> Binder<'a> {
             return bound;
         }
         let capture = self.capture;
+        let signer = self.signer(position, session);
         for (used, value) in capture.uses(position as usize) {
+            if let Some(producer) = signer.and_then(|signer| self.beside(signer, used, value)) {
+                let binding = binding(capture, used, producer, BindReason::SignedUrl);
+                let tag = capture.link_tag(value);
+                bound.bindings.push((binding, (producer, tag)));
+                continue;
+            }
             match self.decide(used, value, session, lossy) {
                 Decision::From(producer, tag, reason) => {
                     let binding = binding(capture, used, producer, reason);
                     bound.bindings.push((binding, (producer, tag)));
                 }
                 Decision::Kept(reason) => {
+                    self.creations.add(capture, position, session, used, value);
                     let path = capture.names.text(used.path);
                     if self.is_lack(reason) && bound.missing.is_none() {
                         bound.missing = Some(path.to_owned());
@@ -95,6 +113,45 @@ impl<'a> Binder<'a> {
             self.keep(&mut bound, capture.names.text(*path), *reason);
         }
         bound
+    }
+
+    /// The producer of the signature of the request's target, where it has one that
+    /// an answer gave: all its parameters are bound together, or the signature would
+    /// not hold.
+    fn signer(&mut self, position: u32, session: u32) -> Option<Producer> {
+        let capture = self.capture;
+        let is_signature = |used: &Use| used.rule == 0 && capture.names.facts(used.path).signature;
+        let (used, value) = capture
+            .uses(position as usize)
+            .find(|(used, _)| is_signature(used))?;
+        match self.decide(used, value, session, false) {
+            Decision::From(producer, ..) => Some(producer),
+            Decision::Kept(_) => None,
+        }
+    }
+
+    /// The leaf of the signer's URL that a parameter of the request is.
+    fn beside(&self, signer: Producer, used: &Use, value: Value) -> Option<Producer> {
+        let names = &self.capture.names;
+        let parameter = names.text(used.path).strip_prefix("query.")?;
+        let (url, _) = names.text(signer.path).rsplit_once("query.")?;
+        let is_it = |made: &&Made| {
+            made.value == value
+                && names
+                    .text(made.path)
+                    .strip_prefix(url)
+                    .and_then(|rest| rest.strip_prefix("query."))
+                    == Some(parameter)
+        };
+        let made = self
+            .capture
+            .made(signer.position as usize)
+            .iter()
+            .find(is_it)?;
+        (used.rule == 0).then_some(Producer {
+            position: signer.position,
+            path: made.path,
+        })
     }
 
     fn decide(&mut self, used: &Use, value: Value, session: u32, lossy: bool) -> Decision {
@@ -121,7 +178,13 @@ impl<'a> Binder<'a> {
                 Decision::Kept(KeptReason::Forbidden)
             }
             Found::Producer(producer, reason) => {
-                Decision::From(producer, capture.tags[value as usize], reason)
+                let reason = match reason {
+                    BindReason::SameSession if capture.shapes[value as usize].is_small() => {
+                        BindReason::SmallId
+                    }
+                    reason => reason,
+                };
+                Decision::From(producer, capture.link_tag(value), reason)
             }
             Found::SkippedProducer => Decision::Kept(KeptReason::ProducerNotFired),
             Found::Nothing(reason) => {
@@ -222,11 +285,12 @@ fn leave_outermost<T>(bound: &mut Vec<(Binding, T)>) -> Vec<String> {
             old.part == new.part
                 && old.start < new.start.saturating_add(new.len)
                 && new.start < old.start.saturating_add(old.len)
+                && !are_side_by_side(old, &new)
         };
-        if kept
-            .iter()
-            .any(|(old, _)| overlaps(old) && old.len >= new.len)
-        {
+        let covers = |old: &Binding| {
+            old.len > new.len || old.len == new.len && old.path.len() <= new.path.len()
+        };
+        if kept.iter().any(|(old, _)| overlaps(old) && covers(old)) {
             within.push(new.path);
             continue;
         }
@@ -236,4 +300,20 @@ fn leave_outermost<T>(bound: &mut Vec<(Binding, T)>) -> Vec<String> {
     }
     *bound = kept;
     within
+}
+
+/// True for two values inside of one container of which neither is inside of the other.
+fn are_side_by_side(one: &Binding, other: &Binding) -> bool {
+    let is_inside = |inner: &str, outer: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('>'))
+    };
+    let container =
+        |binding: &Binding| split_path(&binding.path).map(|(container, _)| container.len());
+    container(one).is_some()
+        && container(one) == container(other)
+        && (one.start, one.len) == (other.start, other.len)
+        && !is_inside(&one.path, &other.path)
+        && !is_inside(&other.path, &one.path)
 }

@@ -26,6 +26,8 @@ pub(crate) struct Capture {
     /// For each value what kind it is.
     pub shapes: Vec<Shape>,
     resources: Derivation,
+    /// For the tag of a small id that of its value.
+    small: HashMap<u64, u64>,
 }
 
 /// A value that some request shows: an index that link tags are sorted by.
@@ -50,6 +52,7 @@ impl Capture {
             names,
             flows,
             resources,
+            small,
             ..
         } = collected;
         let mut tags: Vec<u64> = uses.iter().map(|used| used.tag).collect();
@@ -89,6 +92,7 @@ impl Capture {
             tags,
             shapes,
             resources,
+            small,
         }
     }
 
@@ -100,6 +104,12 @@ impl Capture {
     /// The name of a resource for people, by [`Touch::name`].
     pub fn resource_name(&self, name: u32) -> &str {
         self.resources.names.get(name)
+    }
+
+    /// The link tag of a value.
+    pub fn link_tag(&self, value: Value) -> u64 {
+        let tag = self.tags[value as usize];
+        self.small.get(&tag).copied().unwrap_or(tag)
     }
 
     /// The request leaves of an item, with their values.

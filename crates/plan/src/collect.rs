@@ -10,12 +10,14 @@ use twintap_stream::message::{Field, MessageState, Protocol, field_values};
 use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 
 use crate::conversation;
+use crate::created::signs_up;
 use crate::model::{KeptReason, Within};
-use crate::names::{NameFacts, facts_of};
+use crate::names::{NameFacts, facts_of, says_signature};
 use crate::options::PlanOptions;
 use crate::resource::Derivation;
 use crate::rules::BindingRule;
 use crate::shape::{LEAST_CHARS, Shape};
+use crate::small;
 
 /// Most characters of a response's value that a request may use: longer ones are
 /// texts. A cookie has 4,096 bytes at most (RFC 6265, section 6.1).
@@ -39,6 +41,8 @@ pub(crate) struct Collected {
     pub servers: Interner<SocketAddr>,
     /// The resources that items touch; an item has a range of them.
     pub resources: Derivation,
+    /// For the tag of a small id that of its value: see `small`.
+    pub small: HashMap<u64, u64>,
     /// The values that requests use, where they were noted beforehand.
     noted: Option<HashSet<u64>>,
 }
@@ -76,6 +80,8 @@ pub(crate) struct Item {
     pub flow_began_before_capture: bool,
     /// Values that the response had may be missing from its leaves.
     pub lossy: bool,
+    /// The request signs somebody up, and was not refused.
+    pub signs_up: bool,
     /// The method is one that makes nothing new (RFC 9110, section 9.2.1).
     pub safe: bool,
 }
@@ -187,14 +193,15 @@ impl Collected {
             within,
             passed_over,
             offers: self.keep_offers(&record.response.leaves, head, options),
-            products: self.keep_products(&record.response.leaves, response.head.as_ref()),
             touches: self.resources.add(record),
+            products: self.keep_products(&record.response.leaves, response.head.as_ref(), head),
             response: response.state,
             protocol: exchange.protocol,
             fireable,
             filtered,
             flow_began_before_capture: exchange.flow_began_before_capture,
             lossy: response.state != MessageState::Complete || lost_leaves(&record.response.body),
+            signs_up: head.is_some_and(|head| signs_up(head, status)),
             safe: head.is_some_and(|head| {
                 matches!(&head.method[..], b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
             }),
@@ -205,10 +212,14 @@ impl Collected {
     /// Notes the values that the request of `record` uses.
     pub fn note_request(&mut self, record: &ExchangeRecord) {
         let noted = self.noted.get_or_insert_default();
+        let head = record.exchange.request.head.as_ref();
+        let is_signed = is_signed(&record.request.leaves);
         for leaf in &record.request.leaves {
             let path = self.names.intern(&leaf.path);
-            if self.names.keeps_use(path, leaf) {
-                noted.insert(leaf.tag.0);
+            match self.names.keeps_use(path, leaf, head, is_signed) {
+                Keeps::Not => (),
+                Keeps::AsItIs => drop(noted.insert(leaf.tag.0)),
+                Keeps::Small(tag) => drop(noted.insert(tag)),
             }
         }
     }
@@ -225,6 +236,7 @@ impl Collected {
             .iter()
             .map(|value| (value.start, value.len))
             .collect();
+        let is_signed = is_signed(leaves);
         let rules = rules_where(options, |rule| rule.consumer.is_of(head));
         for leaf in leaves {
             if leaf.part == Part::Body && within.contains(&(leaf.start, leaf.len)) {
@@ -234,7 +246,8 @@ impl Collected {
             let is_about =
                 |&&(_, rule): &&(u8, &BindingRule)| rule.consumer.leaf.matches(&leaf.path);
             let rule = rules.iter().find(is_about).map_or(0, |(number, _)| *number);
-            if rule == 0 && !self.names.keeps_use(path, leaf) {
+            let keeps = self.names.keeps_use(path, leaf, head, is_signed);
+            if rule == 0 && keeps == Keeps::Not {
                 if options.explain {
                     let reason = match self.names.facts(path).uses {
                         true => KeptReason::Short,
@@ -244,18 +257,22 @@ impl Collected {
                 }
                 continue;
             }
-            let text = head.and_then(|head| match leaf.part {
-                Part::Target => spelling(&head.target, leaf),
-                Part::Field(field) => spelling(&head.fields.get(field as usize)?.value, leaf),
-                Part::Body => None,
-            });
+            let text = small::text_of(head, leaf.part).and_then(|text| spelling(text, leaf));
+            let shape = Shape::of(leaf, text);
+            let (tag, shape) = match keeps {
+                Keeps::Small(tag) if rule == 0 => {
+                    self.small.insert(tag, leaf.tag.0);
+                    (tag, shape.small())
+                }
+                _ => (leaf.tag.0, shape),
+            };
             self.uses.push(Use {
-                tag: leaf.tag.0,
+                tag,
                 part: leaf.part,
                 path,
                 start: leaf.start,
                 len: leaf.len,
-                shape: Shape::of(leaf, text),
+                shape,
                 encoding: leaf.encoding,
                 rule,
             });
@@ -290,14 +307,28 @@ impl Collected {
         Span::between(start, self.offers.len())
     }
 
-    fn keep_products(&mut self, leaves: &[Leaf], head: Option<&ResponseHead>) -> Span {
+    fn keep_products(
+        &mut self,
+        leaves: &[Leaf],
+        head: Option<&ResponseHead>,
+        request: Option<&RequestHead>,
+    ) -> Span {
         let start = self.products.len();
+        let is_signed = is_signed(leaves);
         for leaf in leaves {
             let field = head.and_then(|head| match leaf.part {
                 Part::Field(field) => head.fields.get(field as usize),
                 _ => None,
             });
-            if !(LEAST_CHARS..=MOST_CHARS).contains(&leaf.raw_chars) {
+            let is_beside = is_signed && is_parameter(&leaf.path);
+            let is_short = leaf.raw_chars < LEAST_CHARS && !is_beside;
+            if leaf.raw_chars > MOST_CHARS || leaf.raw_chars == 0 {
+                continue;
+            }
+            let thing = is_short
+                .then(|| small::thing_of(leaf, field.map(|field| &field.value[..]), request))
+                .flatten();
+            if is_short && thing.is_none() {
                 continue;
             }
             let path = self.names.intern(&leaf.path);
@@ -311,18 +342,30 @@ impl Collected {
                 let cookie = self.names.intern(&format!("cookie.{name}"));
                 self.names.note_set_cookie(path, cookie);
             }
-            let unused = |noted: &HashSet<u64>| !noted.contains(&leaf.tag.0);
+            let text = field.and_then(|field| spelling(&field.value, leaf));
+            let shape = Shape::of(leaf, text);
+            let (tag, shape) = match &thing {
+                Some(thing) => (small::tag(leaf, thing), shape.small()),
+                None => (leaf.tag.0, shape),
+            };
+            let unused = |noted: &HashSet<u64>| !noted.contains(&tag);
             if self.noted.as_ref().is_some_and(unused) {
                 continue;
             }
-            self.products.push(Product {
-                tag: leaf.tag.0,
-                path,
-                shape: Shape::of(leaf, field.and_then(|field| spelling(&field.value, leaf))),
-            });
+            self.products.push(Product { tag, path, shape });
         }
         Span::between(start, self.products.len())
     }
+}
+
+/// True when one of the leaves signs the URL that it is in.
+fn is_signed(leaves: &[Leaf]) -> bool {
+    leaves.iter().any(|leaf| says_signature(&leaf.path))
+}
+
+/// True for a parameter of a URL.
+fn is_parameter(path: &str) -> bool {
+    path.starts_with("query.") || path.contains(".query.")
 }
 
 /// The rules that hold somewhere, with their numbers from 1.
@@ -423,6 +466,15 @@ impl<T: Clone + Eq + Hash> Interner<T> {
     }
 }
 
+/// What is kept of a request's leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    Not,
+    AsItIs,
+    /// As a small id with this tag.
+    Small(u64),
+}
+
 /// The paths of leaves, with what they say.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -449,11 +501,27 @@ impl Names {
         self.facts[cookie as usize].script = false;
     }
 
-    /// True when a request's leaf may identify its client or be bound.
-    fn keeps_use(&self, path: u32, leaf: &Leaf) -> bool {
+    /// Whether a request's leaf may identify its client or be bound. Of a signed URL
+    /// each parameter may.
+    fn keeps_use(
+        &self,
+        path: u32,
+        leaf: &Leaf,
+        head: Option<&RequestHead>,
+        is_signed: bool,
+    ) -> Keeps {
         let facts = self.facts(path);
         let identifies = facts.identity.is_some() && leaf.raw_chars > 0;
-        identifies || facts.uses && leaf.raw_chars >= LEAST_CHARS
+        let is_long = leaf.raw_chars >= LEAST_CHARS || is_signed && is_parameter(&leaf.path);
+        let creates = facts.creates.is_some() && leaf.raw_chars > 0;
+        if identifies || creates || facts.uses && is_long {
+            return Keeps::AsItIs;
+        }
+        let thing = facts
+            .uses
+            .then(|| small::thing_of(leaf, small::text_of(head, leaf.part), head))
+            .flatten();
+        thing.map_or(Keeps::Not, |thing| Keeps::Small(small::tag(leaf, &thing)))
     }
 
     pub fn facts(&self, path: u32) -> NameFacts {

@@ -83,7 +83,10 @@ impl Producers {
     pub fn add(&mut self, capture: &Capture, position: u32, session: u32, fired: bool) {
         let item = &capture.items[position as usize];
         for Made { value, path } in capture.made(position as usize).iter().copied() {
-            if !capture.shapes[value as usize].bindable() {
+            let shape = capture.shapes[value as usize];
+            // A small id in a list names another thing at another twin.
+            let is_of_list = capture.names.facts(path).positions > 0;
+            if !shape.bindable() || shape.is_small() && is_of_list {
                 continue;
             }
             let here = self.in_session.entry((session, value)).or_default();
@@ -132,7 +135,7 @@ impl Producers {
             return Found::Nothing(KeptReason::ClientMade);
         }
         let mut found = here.best.found(BindReason::SameSession);
-        if !matches!(found, Found::Producer(..)) {
+        if !matches!(found, Found::Producer(..)) && !shape.is_small() {
             let elsewhere = self.anywhere[value as usize].found(session, token);
             let is_nothing = matches!(elsewhere, Found::Nothing(_));
             if !is_nothing || matches!(found, Found::Nothing(_)) {

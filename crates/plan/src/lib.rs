@@ -14,6 +14,7 @@ mod capture;
 mod collect;
 mod conversation;
 mod correlate;
+mod created;
 mod entry;
 mod identity;
 mod names;
@@ -22,6 +23,7 @@ mod resource;
 mod schedule;
 mod session;
 mod shape;
+mod small;
 mod union;
 
 pub mod follow;
@@ -34,8 +36,8 @@ pub mod summary;
 pub use follow::{Carried, Follower, Window};
 pub use load::{Load, Pace, TooLarge};
 pub use model::{
-    BindReason, Binding, Identity, Kept, KeptReason, Plan, PlannedRequest, Produced, Race,
-    SessionInfo, SkipReason, Think, Wait, WaitReason, Within,
+    BindReason, Binding, Created, CreatedKind, CreatedPlace, Identity, Kept, KeptReason, Plan,
+    PlannedRequest, Produced, Race, SessionInfo, SkipReason, Think, Wait, WaitReason, Within,
 };
 pub use options::{EntryRule, Filter, FilterProtocol, OrderRule, PlanOptions, UnboundRule};
 pub use planner::Planner;

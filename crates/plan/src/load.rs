@@ -138,6 +138,7 @@ fn multiplied(plan: &Plan, load: &Load) -> Result<Plan, TooLarge> {
         speed: plan.speed,
         requests: Vec::with_capacity(all as usize),
         sessions: Vec::with_capacity(sessions * (copies * rounds) as usize),
+        created: Vec::new(),
     };
     for number in 0..copies * rounds {
         let (round, copy) = (number / copies, number % copies);
@@ -163,6 +164,14 @@ fn multiplied(plan: &Plan, load: &Load) -> Result<Plan, TooLarge> {
                 *position += base;
             }
             many.sessions.push(session);
+        }
+        for created in &plan.created {
+            let mut created = created.clone();
+            created.session += first_session;
+            for place in &mut created.places {
+                place.request += base;
+            }
+            many.created.push(created);
         }
     }
     Ok(in_order_of_due(many))
@@ -338,6 +347,10 @@ fn in_order_of_due(plan: Plan) -> Plan {
         }
         session.requests.sort_unstable();
     }
+    let mut created = plan.created;
+    for place in created.iter_mut().flat_map(|created| &mut created.places) {
+        place.request = new_of[place.request as usize];
+    }
     let mut requests: Vec<Option<PlannedRequest>> = plan.requests.into_iter().map(Some).collect();
     let moved = order.iter().filter_map(|&old| {
         let mut request = requests[old as usize].take()?;
@@ -348,6 +361,7 @@ fn in_order_of_due(plan: Plan) -> Plan {
     Plan {
         requests: moved.collect(),
         sessions,
+        created,
         ..plan
     }
 }

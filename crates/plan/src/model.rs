@@ -19,6 +19,52 @@ pub struct Plan {
     pub requests: Vec<PlannedRequest>,
     /// A request refers to its session by position.
     pub sessions: Vec<SessionInfo>,
+    /// Values that clients made and the service takes once only: a copy of their
+    /// session needs others in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<Created>,
+}
+
+/// A value that a session's client makes and the service takes once only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    /// Position in [`Plan::sessions`] of the session that creates it.
+    pub session: u32,
+    /// What it is.
+    pub kind: CreatedKind,
+    /// The recorded link tag.
+    pub tag: LinkTag,
+    /// Where it stands, in the order of the plan: in requests of that session and of
+    /// others that use it later. A span is the container's where the path says that
+    /// the leaf is inside of another.
+    pub places: Vec<CreatedPlace>,
+}
+
+/// What is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreatedKind {
+    /// An address of mail, a user's name, a phone number: of somebody who signs up.
+    Identity,
+    /// A key by which the service knows a request that is sent again.
+    IdempotencyKey,
+}
+
+/// Where a created value stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedPlace {
+    /// Position in [`Plan::requests`].
+    pub request: u32,
+    /// The part of the request.
+    pub part: Part,
+    /// The leaf's path.
+    pub path: String,
+    /// First byte of the span in the scrubbed part.
+    pub start: u32,
+    /// Bytes of the span in the scrubbed part.
+    pub len: u32,
+    /// How the value is written there.
+    pub encoding: Encoding,
 }
 
 fn as_recorded() -> f64 {
@@ -182,6 +228,10 @@ pub enum BindReason {
     MadeThere,
     /// A token that several sessions had: the newest response that did.
     NewestToken,
+    /// A number that names a thing, in a response of the same session by the same name.
+    SmallId,
+    /// It stood in the same URL as the signature, which holds for all of it.
+    SignedUrl,
     /// The bindings file says so, of a value that the response had too.
     Pinned,
     /// The bindings file says so, whatever the recorded value was.
@@ -196,6 +246,8 @@ impl BindReason {
             BindReason::OnlySession => "only_session",
             BindReason::MadeThere => "made_there",
             BindReason::NewestToken => "newest_token",
+            BindReason::SmallId => "small_id",
+            BindReason::SignedUrl => "signed_url",
             BindReason::Pinned => "pinned",
             BindReason::Added => "added",
         }

@@ -1,5 +1,10 @@
 //! What the names of leaves say about their part in a conversation.
 
+use twintap_scrub::split_path;
+
+use crate::created::kind_of;
+use crate::model::CreatedKind;
+
 /// What is known of a leaf from its path alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameFacts {
@@ -11,6 +16,10 @@ pub(crate) struct NameFacts {
     pub produces: bool,
     /// A server makes such values: session cookies, bearer tokens, CSRF tokens.
     pub token: bool,
+    /// It signs the URL that it is a parameter of.
+    pub signature: bool,
+    /// What a client creates in it.
+    pub creates: Option<CreatedKind>,
     /// A script in the page makes it, as analytics do.
     pub script: bool,
     /// Array positions in the path: each makes it depend on what else there is.
@@ -27,10 +36,40 @@ pub(crate) enum IdentityKind {
 
 /// The facts of the leaf path `path`.
 pub(crate) fn facts_of(path: &str) -> NameFacts {
+    match split_path(path) {
+        Some((container, inside)) => facts_inside(path, container, inside),
+        None => facts_outside(path),
+    }
+}
+
+/// The facts of a leaf inside of another's value.
+fn facts_inside(path: &str, container: &str, inside: &str) -> NameFacts {
+    let outer = facts_outside(container);
+    let is_message = container.starts_with("grpc.");
+    let is_set_cookie = container.starts_with("set-cookie.");
+    NameFacts {
+        identity: None,
+        // What a token says is signed: it is the whole that is bound.
+        uses: (outer.uses || is_message) && !inside.contains("jwt."),
+        produces: outer.produces || is_message || is_set_cookie,
+        token: says_forgery(inside),
+        signature: says_signature(path),
+        creates: None,
+        script: false,
+        positions: path
+            .split('>')
+            .map(positions_in)
+            .fold(0, u8::saturating_add),
+    }
+}
+
+fn facts_outside(path: &str) -> NameFacts {
     let mut facts = NameFacts {
         uses: true,
         produces: true,
         token: says_forgery(path),
+        signature: says_signature(path),
+        creates: kind_of(path),
         positions: positions_in(path),
         ..NameFacts::default()
     };
@@ -63,6 +102,10 @@ pub(crate) fn facts_of(path: &str) -> NameFacts {
         }
     } else if path.starts_with("set-cookie.") {
         facts.uses = false;
+    } else if path.starts_with("grpc.") {
+        // A message as a whole; the fields inside are leaves of their own.
+        facts.uses = false;
+        facts.produces = false;
     } else if path.starts_with("referer.") {
         // It follows what other leaves say.
         facts.token = false;
@@ -81,6 +124,18 @@ fn says_forgery(path: &str) -> bool {
     ]
     .iter()
     .any(|word| path.contains(word))
+}
+
+/// True when a parameter's name says that it signs its URL, which holds as a whole.
+pub(crate) fn says_signature(path: &str) -> bool {
+    let Some((_, name)) = path.rsplit_once("query.") else {
+        return false;
+    };
+    let name = name.split('#').next().unwrap_or(name).to_ascii_lowercase();
+    matches!(
+        name.as_str(),
+        "sig" | "sign" | "signature" | "hmac" | "x-amz-signature" | "x-goog-signature"
+    )
 }
 
 /// True when a cookie's name says that a server keeps a session or a login by it.
@@ -106,9 +161,13 @@ fn says_session(name: &str) -> bool {
 }
 
 fn positions_in(path: &str) -> u8 {
+    if let Some(index) = path.strip_prefix("grpc.") {
+        return u8::from(index != "0");
+    }
     let Some(pointer) = path.strip_prefix("json.") else {
         let named = !path.starts_with("html.")
             || path.starts_with("html.input.")
+            || path.starts_with("html.script")
             || path.starts_with("html.meta.");
         return u8::from(!named || path.contains('#'));
     };
@@ -226,6 +285,7 @@ mod tests {
             (facts.uses, "uses"),
             (facts.produces, "produces"),
             (facts.token, "token"),
+            (facts.signature, "signature"),
             (facts.script, "script"),
             (facts.positions > 0, "positions"),
         ] {
@@ -265,5 +325,19 @@ mod tests {
         check("set-cookie.sid", "produces");
         check("json./items/0/id", "uses produces positions");
         check("json./id", "uses produces");
+        check("json./state>json./csrf", "uses produces token");
+        check("json./items/0/next>uri.path.1", "uses produces positions");
+        check("header.authorization.bearer>jwt./sub", "produces");
+        check("set-cookie.s>percent>json./id", "produces");
+        check("cookie.s>percent>json./id", "uses");
+        check("grpc.0", "");
+        check("grpc.0>proto./1/2", "uses produces");
+        check("grpc.3>proto./1/2", "uses produces positions");
+        check("html.script>js.csrfToken", "uses produces token");
+        check("html.attribute.href>uri.path.1", "uses produces positions");
+        check("multipart.file", "uses produces");
+        check("xml./order/id#1", "uses produces positions");
+        check("query.x-amz-signature", "uses produces signature");
+        check("json./url>uri.query.sig", "uses produces signature");
     }
 }

@@ -53,8 +53,10 @@ pub(crate) fn schedule(
     let Sweep {
         mut requests,
         mut produced,
+        binder,
         ..
     } = sweep;
+    let created = binder.created();
     produced.sort_unstable_by_key(|(producer, tag)| {
         (producer.position, capture.names.text(producer.path), *tag)
     });
@@ -78,6 +80,7 @@ pub(crate) fn schedule(
         speed: 1.0,
         requests,
         sessions: sessions.infos,
+        created,
     }
 }
 

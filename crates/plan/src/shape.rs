@@ -3,7 +3,7 @@
 //! A value itself is never seen here: only its scrubbed spelling, which keeps
 //! length and character classes, and that only where it stands in a head.
 
-use twintap_scrub::{Encoding, Leaf};
+use twintap_scrub::{Encoding, Leaf, split_path};
 
 /// Fewest characters of a value that can be bound: shorter ones are equal by chance.
 pub(crate) const LEAST_CHARS: u32 = 6;
@@ -20,6 +20,12 @@ const DIGIT: u8 = 2;
 const MIXED: u8 = 4;
 /// It stood somewhere as a JSON literal: with six characters or more, a number.
 const LITERAL: u8 = 8;
+/// It has something beside digits.
+const OTHER: u8 = 16;
+/// Names say what thing it is the id of.
+const SMALL: u8 = 32;
+/// Somewhere its name says that it names something, or is made by a machine.
+const NAMED: u8 = 64;
 
 /// The kind of a value; what is known of it from several places adds up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,15 +38,32 @@ impl Shape {
     /// The shape of a leaf, with its scrubbed spelling where that is at hand.
     pub fn of(leaf: &Leaf, text: Option<&[u8]>) -> Shape {
         let mut bits = 0;
-        if leaf.encoding == Encoding::JsonLiteral {
+        // Inside of another value, span and encoding are that one's.
+        let is_inside = split_path(&leaf.path).is_some();
+        if leaf.encoding == Encoding::JsonLiteral && !is_inside {
             bits |= LITERAL;
         }
-        if let Some(text) = text {
+        if says_id(&leaf.path) {
+            bits |= NAMED;
+        }
+        if let Some(text) = text.filter(|_| !is_inside) {
             bits |= SEEN | spelling_bits(text, leaf.encoding);
         }
         Shape {
             packed: leaf.raw_chars.min(0x00ff_ffff) << 8 | u32::from(bits),
         }
+    }
+
+    /// Marks a small id: see `small`.
+    pub fn small(self) -> Shape {
+        Shape {
+            packed: self.packed | u32::from(SMALL),
+        }
+    }
+
+    /// True for a small id.
+    pub fn is_small(self) -> bool {
+        self.has(SMALL)
     }
 
     /// Adds what another leaf with the same value shows.
@@ -56,9 +79,12 @@ impl Shape {
 
     /// True when the value can be told from others that are equal by chance.
     pub fn bindable(self) -> bool {
+        if self.is_small() {
+            return self.has(SEEN) && self.has(DIGIT) && !self.has(OTHER);
+        }
         let least = if self.has(LITERAL) {
             LEAST_CHARS
-        } else if !self.has(SEEN) {
+        } else if !self.has(SEEN) && !self.has(NAMED) {
             LEAST_UNSEEN_CHARS
         } else if self.words() {
             LEAST_WORDS_CHARS
@@ -83,6 +109,29 @@ impl Shape {
     }
 }
 
+/// True when the last word of a leaf's name says that it names something, or that a
+/// machine makes it.
+fn says_id(path: &str) -> bool {
+    const WORDS: [&str; 13] = [
+        "id", "ids", "uuid", "guid", "key", "token", "csrf", "nonce", "ticket", "sid", "ref",
+        "hash", "cursor",
+    ];
+    let name = path.split('#').next().unwrap_or(path);
+    let name = name
+        .rsplit(['/', '.'])
+        .find(|name| name.parse::<u32>().is_err());
+    let Some(name) = name else { return false };
+    let lower = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| {
+        let Some(before) = lower.strip_suffix(word) else {
+            return false;
+        };
+        // `order_id`, `orderId`, and not `paid`.
+        let begins_word = name.as_bytes()[before.len()].is_ascii_uppercase();
+        before.is_empty() || begins_word || !before.ends_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
 fn spelling_bits(text: &[u8], encoding: Encoding) -> u8 {
     let percent = matches!(encoding, Encoding::Percent | Encoding::Form);
     let mut bits = 0;
@@ -97,6 +146,8 @@ fn spelling_bits(text: &[u8], encoding: Encoding) -> u8 {
         }
         if byte.is_ascii_digit() {
             bits |= DIGIT;
+        } else {
+            bits |= OTHER;
         }
         if byte.is_ascii_uppercase() && previous.is_ascii_lowercase() {
             bits |= MIXED;
@@ -156,6 +207,21 @@ mod tests {
         check("4bf92f3577b3", false, Encoding::JsonString, true, false);
         check("104233", false, Encoding::JsonLiteral, true, false);
         check("false", false, Encoding::JsonLiteral, false, false);
+    }
+
+    #[test]
+    fn names_make_short_unseen_values_ids() {
+        for (path, expected) in [
+            ("json./order_id", true),
+            ("json./orderId", true),
+            ("json./items/0/id", true),
+            ("form.csrf", true),
+            ("json./paid", false),
+            ("json./name", false),
+            ("json./key/0", true),
+        ] {
+            assert_eq!(says_id(path), expected, "{path}");
+        }
     }
 
     #[test]

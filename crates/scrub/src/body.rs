@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use twintap_stream::Timestamp;
 
-use crate::find::{self, Repeats, Search, Unparsable, head, html, json};
+use crate::find::{self, Repeats, Search, Unparsable, grpc, head, html, json, multipart, xml};
 use crate::leaf::{Leaf, LinkTag, Part};
 use crate::media::{CodingError, Kind, Media};
 use crate::policy::{BodyAction, Limits, View};
@@ -237,7 +237,8 @@ pub(crate) fn scrub(
 ) -> Result<ScrubbedBody, &'static str> {
     let mut leaves = Vec::new();
     let mut repeats = Repeats::default();
-    let is_text = kind == Kind::Text || std::str::from_utf8(body).is_ok();
+    let may_be_bytes = matches!(kind, Kind::Text | Kind::Multipart | Kind::Grpc);
+    let is_text = may_be_bytes || std::str::from_utf8(body).is_ok();
     if !is_text {
         return Err("unparsable");
     }
@@ -273,6 +274,9 @@ pub(crate) fn visit(
         Kind::JsonLines => json::find(body, true, search.visit)?,
         Kind::Form => head::find_form(&mut search),
         Kind::Html => html::find(&mut search),
+        Kind::Xml => xml::find(&mut search)?,
+        Kind::Multipart => multipart::find(&mut search)?,
+        Kind::Grpc => grpc::find(&mut search)?,
         Kind::Text => find::text(&mut search),
     }
     Ok(())

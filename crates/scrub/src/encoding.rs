@@ -6,6 +6,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::leaf::Encoding;
+use crate::pseudonym::formats;
 
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,9 +41,27 @@ pub fn encode(value: &[u8], encoding: Encoding) -> Vec<u8> {
     }
 }
 
+/// The raw value as it may stand where one was that `encoding` wrote: in place of a
+/// JSON literal, what is none becomes a string.
+#[must_use]
+pub fn fit(value: &[u8], encoding: Encoding) -> Vec<u8> {
+    if encoding == Encoding::JsonLiteral && !is_literal(value) {
+        return format!("\"{}\"", json_string(&String::from_utf8_lossy(value))).into_bytes();
+    }
+    value.to_vec()
+}
+
+/// True for `true`, `false`, `null` and numbers as JSON spells them.
+pub(crate) fn is_literal(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| {
+        matches!(text, "true" | "false" | "null") || formats::number(text).is_some()
+    })
+}
+
 /// The raw value of what is written the way `encoding` says. What is no valid
 /// escape stands for itself.
-pub(crate) fn decode(written: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn decode(written: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
     match encoding {
         Encoding::Plain | Encoding::JsonLiteral => Cow::Borrowed(written),
         Encoding::Percent => percent_decode(written).into(),
@@ -282,8 +301,8 @@ mod tests {
                 Encoding::JsonString,
                 Encoding::HtmlAttribute,
             ] {
-                decode(&bytes, encoding);
-                decode(text.as_bytes(), encoding);
+                let _ = decode(&bytes, encoding);
+                let _ = decode(text.as_bytes(), encoding);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::encoding::decode;
 use crate::find::{Found, Repeats, Search, Visit, head, is_in_body};
 use crate::leaf::Encoding;
 use crate::media::Media;
+use crate::nest;
 use crate::pseudonym::Pseudonyms;
 
 /// The raw value, decoded, of the leaf called `path` in a response as a twin sent
@@ -33,6 +34,7 @@ pub(crate) fn extract_with(
     let mut repeats = Repeats::default();
     let mut wanted = Wanted {
         path,
+        container: nest::split_path(path).map(|(container, _)| container),
         renames,
         found: None,
     };
@@ -66,14 +68,39 @@ pub(crate) fn extract_with(
 /// The visitor that waits for one path.
 struct Wanted<'a> {
     path: &'a str,
+    /// The leaf that it lies in, where it lies in one.
+    container: Option<&'a str>,
     renames: Option<&'a Pseudonyms>,
-    found: Option<(Range<usize>, Encoding)>,
+    /// Its span, how it is written, and whether it is the container.
+    found: Option<(Range<usize>, Encoding, bool)>,
 }
 
 impl Wanted<'_> {
-    fn value_in(self, src: &[u8]) -> Option<Vec<u8>> {
-        let (span, encoding) = self.found?;
-        Some(decode(&src[span], encoding).into_owned())
+    fn value_in(mut self, src: &[u8]) -> Option<Vec<u8>> {
+        let (span, encoding, is_container) = self.found.take()?;
+        let raw = decode(&src[span], encoding);
+        match self.container.filter(|_| is_container) {
+            Some(container) => self.value_inside(&raw, container),
+            None => Some(raw.into_owned()),
+        }
+    }
+
+    /// Names inside of a value are scrubbed where the value is, which its path does
+    /// not say: both are tried.
+    fn value_inside(&self, raw: &[u8], container: &str) -> Option<Vec<u8>> {
+        let mut value = None;
+        for renames in [self.renames, None] {
+            let mut rename = |name: &str| {
+                let new = renames?.of(name.as_bytes());
+                Some(String::from_utf8_lossy(&new).into_owned())
+            };
+            nest::values(raw, container, &mut rename, &mut |path, raw| {
+                if path == self.path && value.is_none() {
+                    value = Some(raw.to_vec());
+                }
+            });
+        }
+        value
     }
 }
 
@@ -84,8 +111,9 @@ impl Visit for Wanted<'_> {
     }
 
     fn leaf(&mut self, found: Found<'_>) {
-        if self.found.is_none() && found.path == self.path {
-            self.found = Some((found.span, found.encoding));
+        let is_container = self.container == Some(found.path);
+        if self.found.is_none() && (is_container || found.path == self.path) {
+            self.found = Some((found.span, found.encoding, is_container));
         }
     }
 

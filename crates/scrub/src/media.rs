@@ -21,6 +21,9 @@ pub(crate) enum Kind {
     JsonLines,
     Form,
     Html,
+    Xml,
+    Multipart,
+    Grpc,
     Text,
 }
 
@@ -82,6 +85,10 @@ impl Media {
             | "application/x-jsonlines" => Some(Kind::JsonLines),
             "application/x-www-form-urlencoded" => Some(Kind::Form),
             "text/html" => Some(Kind::Html),
+            "application/xml" | "text/xml" => Some(Kind::Xml),
+            xml if xml.ends_with("+xml") && !xml.starts_with("image/") => Some(Kind::Xml),
+            "multipart/form-data" => Some(Kind::Multipart),
+            "application/grpc" | "application/grpc+proto" => Some(Kind::Grpc),
             "text/plain" => Some(Kind::Text),
             _ => None,
         }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::class::Class;
-use crate::encoding::{decode, encode};
+use crate::encoding::{decode, encode, is_literal};
 use crate::find::{Found, Repeats, Search, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
+use crate::nest::{self, Guest};
 use crate::policy::{Decision, ValueAction, View};
-use crate::pseudonym::{Pseudonyms, formats};
+use crate::pseudonym::{Pseudonyms, inside};
 use crate::timeline::Moved;
 
 /// What decides about the values of one message, and what makes the new ones.
@@ -135,6 +136,110 @@ impl<'a> Rewriter<'a> {
     }
 }
 
+impl Rewriter<'_> {
+    /// Notes a leaf, and those inside of it. What filler took the place of has none.
+    fn push(&mut self, leaf: Leaf, raw: &[u8]) {
+        let outer = leaf.clone();
+        self.leaves.push(leaf);
+        if outer.action == Action::Replaced {
+            return;
+        }
+        let pseudonyms = self.means.pseudonyms;
+        let leaves = &mut *self.leaves;
+        let mut rename = |name: &str| {
+            let new =
+                (outer.action == Action::Pseudonym).then(|| pseudonyms.of(name.as_bytes()))?;
+            Some(String::from_utf8_lossy(&new).into_owned())
+        };
+        nest::values(raw, &outer.path, &mut rename, &mut |path, raw| {
+            leaves.push(Leaf {
+                path: path.to_owned(),
+                tag: pseudonyms.keys().link_tag(raw),
+                raw_chars: narrow(characters(raw)),
+                ..outer.clone()
+            });
+        });
+    }
+
+    /// Scrubs a message of gRPC: each of its fields is decided about by itself.
+    fn message(&mut self, found: &Found<'_>, raw: &[u8]) {
+        let mut fields = Fields {
+            rewriter: self,
+            is_dropped: false,
+        };
+        let new = nest::map(raw, "grpc.*>", 0, &mut fields);
+        let Some(new) = new.filter(|_| !fields.is_dropped) else {
+            self.is_dropped = true;
+            return;
+        };
+        let start = narrow(self.out.len() + (found.span.start - self.cursor));
+        let is_changed = new.is_some();
+        let len = new.as_ref().map_or(found.span.len(), Vec::len);
+        if let Some(new) = new {
+            self.edit(found.span.clone(), &new);
+        }
+        let leaf = Leaf {
+            part: self.part,
+            path: found.path.to_owned(),
+            start,
+            len: narrow(len),
+            tag: self.means.pseudonyms.keys().link_tag(raw),
+            encoding: found.encoding,
+            action: if is_changed {
+                Action::Pseudonym
+            } else {
+                Action::Allowed
+            },
+            raw_chars: narrow(raw.len()),
+        };
+        self.push(leaf, raw);
+    }
+}
+
+/// What decides about the fields of a message.
+struct Fields<'a, 'b> {
+    rewriter: &'a Rewriter<'b>,
+    is_dropped: bool,
+}
+
+impl Guest for Fields<'_, '_> {
+    fn value(&mut self, path: &str, raw: &[u8], _: Encoding) -> Option<Vec<u8>> {
+        let means = self.rewriter.means;
+        let place = path.split('#').next().unwrap_or(path);
+        let decision = means.view?.decide(place, "", || Class::of(raw, false));
+        let new = match decision {
+            Decision::Value(ValueAction::Allow) => return None,
+            Decision::Value(ValueAction::Pseudonym) => means.pseudonyms.of(raw),
+            Decision::Value(ValueAction::Replace) => means.pseudonyms.filler(raw),
+            Decision::DropBody => {
+                self.is_dropped = true;
+                return None;
+            }
+        };
+        Some(as_wide(raw, new))
+    }
+
+    fn enters(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// A number in place of a number takes no more bits than that, 32 or 64.
+fn as_wide(raw: &[u8], new: Vec<u8>) -> Vec<u8> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u128>().ok();
+    match (number(raw), number(&new)) {
+        (Some(old), Some(new)) => {
+            let bound = if old <= u128::from(u32::MAX) {
+                u128::from(u32::MAX)
+            } else {
+                u128::from(u64::MAX)
+            };
+            (new % bound).to_string().into_bytes()
+        }
+        _ => new,
+    }
+}
+
 impl Visit for Rewriter<'_> {
     fn odd_name(&mut self, name: &str, span: Range<usize>, encoding: Encoding) -> Option<String> {
         if self.means.keeps_names() {
@@ -153,11 +258,18 @@ impl Visit for Rewriter<'_> {
             self.is_dropped = true;
             return;
         }
+        if found.place.starts_with("grpc.") && self.part == Part::Body {
+            return self.message(&found, &raw);
+        }
         let start = self.out.len() + (found.span.start - self.cursor);
         let mut len = found.span.len();
         let tag = self.means.pseudonyms.keys().link_tag(&raw);
         let (action, new) = match wanted {
             ValueAction::Allow => (Action::Allowed, None),
+            ValueAction::Pseudonym if found.place == "html.script" => (
+                Action::Pseudonym,
+                Some(inside::of_script(self.means.pseudonyms, &raw)),
+            ),
             ValueAction::Pseudonym => (
                 Action::Pseudonym,
                 Some(self.means.pseudonyms.of_tagged(&raw, tag)),
@@ -174,27 +286,24 @@ impl Visit for Rewriter<'_> {
             len = written.len();
             self.edit(found.span.clone(), &written);
         }
-        self.leaves.push(Leaf {
-            part: self.part,
-            path: found.path.to_owned(),
-            start: narrow(start),
-            len: narrow(len),
-            tag,
-            encoding: found.encoding,
-            action,
-            raw_chars: narrow(characters(&raw)),
-        });
+        self.push(
+            Leaf {
+                part: self.part,
+                path: found.path.to_owned(),
+                start: narrow(start),
+                len: narrow(len),
+                tag,
+                encoding: found.encoding,
+                action,
+                raw_chars: narrow(characters(&raw)),
+            },
+            &raw,
+        );
     }
 
     fn is_done(&self) -> bool {
         self.is_dropped
     }
-}
-
-fn is_literal(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| {
-        matches!(text, "true" | "false" | "null") || formats::number(text).is_some()
-    })
 }
 
 fn characters(raw: &[u8]) -> usize {

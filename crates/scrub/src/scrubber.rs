@@ -69,10 +69,12 @@ impl Scrubber {
     pub fn new(policy: Policy, key: &Key) -> Scrubber {
         let policy = Arc::new(policy);
         let prefixes = policy.prefixes.iter().cloned().map(String::from).collect();
+        let views = Views::new(Arc::clone(&policy));
+        let inside = Some(views.of(None));
         Scrubber(Arc::new(Shared {
             hash: policy.hash(),
-            views: Views::new(Arc::clone(&policy)),
-            pseudonyms: Pseudonyms::new(Keys::derive(key), prefixes),
+            views,
+            pseudonyms: Pseudonyms::new(Keys::derive(key), prefixes, inside),
             policy,
         }))
     }

@@ -167,6 +167,7 @@ fn scope(names: &[String], endpoints: &[EndpointTally], tally: &Tally) -> Scope 
                 seen: endpoint.seen,
                 compared: endpoint.compared_exchanges(),
                 late: endpoint.late,
+                unbound: endpoint.unbound,
                 skipped: endpoint.skipped.clone(),
             })
             .collect(),

@@ -15,7 +15,8 @@ pub(crate) struct FidelityTally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unequal {
-    /// A value that it needs was not to be had, so it was not fired.
+    /// A value that it needs was not to be had, so that it was not fired, or with
+    /// the recorded one.
     Unbound,
     /// It was not fired for another cause.
     Skipped,

@@ -238,6 +238,9 @@ impl Passing<'_> {
         endpoint
             .known_statuses
             .insert(production.answer.head.status);
+        if is_unbound(&self.observation.baseline) {
+            return None;
+        }
         if let Outcome::Errored { .. } = &self.observation.baseline {
             let spot = spot(endpoint, places, ANSWER, self.options);
             *spot.noise.entry(self.session).or_default() += 1;
@@ -259,6 +262,11 @@ impl Passing<'_> {
     /// Compares the candidate with the baseline; whether it could be.
     fn signal(&self, endpoint: &mut EndpointTally, places: &mut usize) -> bool {
         let observation = self.observation;
+        if is_unbound(&observation.baseline) || is_unbound(&observation.candidate) {
+            // Whatever comes of it comes of the answer that lacked the value.
+            endpoint.unbound += 1;
+            return false;
+        }
         match (&observation.baseline, &observation.candidate) {
             (Outcome::Answered { .. }, Outcome::Errored { kind, .. }) => {
                 self.no_answer(endpoint, places, &format!("no answer: {kind}"));
@@ -411,6 +419,7 @@ impl Passing<'_> {
             Outcome::Refused(_) => Err(Unequal::Refused),
             // Without production's answer the recorded exchange is incomplete.
             _ if self.production.is_none() => return None,
+            baseline if is_unbound(baseline) => Err(Unequal::Unbound),
             Outcome::Errored { .. } => Err(Unequal::Errored),
             Outcome::Answered { timing, .. } if timing.wait_expired => Err(Unequal::Late),
             Outcome::Answered { .. } if is_equal == Some(true) => Ok(()),
@@ -456,6 +465,15 @@ fn answered(outcome: &Outcome) -> Option<(&Answer, &Timing)> {
     match outcome {
         Outcome::Answered { answer, timing } => Some((answer, timing)),
         _ => None,
+    }
+}
+
+/// True when it went out without the twin's own values.
+fn is_unbound(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answered { timing, .. } => timing.unbound,
+        Outcome::Errored { timing, .. } => timing.is_some_and(|timing| timing.unbound),
+        Outcome::Refused(_) | Outcome::Skipped(_) => false,
     }
 }
 

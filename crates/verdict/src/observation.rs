@@ -116,4 +116,8 @@ pub struct Timing {
     pub last_byte_ns: u64,
     /// True when the bounded wait for a dependency ran out.
     pub wait_expired: bool,
+    /// True when it went out with a recorded value because the twin gave none of its
+    /// own, or uses an answer to such a request.
+    #[serde(default)]
+    pub unbound: bool,
 }

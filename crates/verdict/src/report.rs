@@ -391,6 +391,10 @@ pub struct EndpointScope {
     pub compared: u64,
     /// Left out because a twin's wait for a value ran out.
     pub late: u64,
+    /// Left out because a twin had not given a value that it uses, or that what it
+    /// uses was made with.
+    #[serde(default)]
+    pub unbound: u64,
     /// Fired at neither twin, by cause.
     pub skipped: BTreeMap<String, u64>,
 }

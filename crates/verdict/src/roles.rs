@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use twintap_scrub::LinkTag;
+use twintap_scrub::{LinkTag, decode, split_path, value_inside};
 
 use crate::observation::{Answer, Body};
 
@@ -45,8 +45,8 @@ impl Roles {
             let of_production = production.and_then(|answer| text_at(answer, path));
             if let (Some(of_twin), Some(of_production)) = (of_twin, of_production) {
                 self.role_of_text
-                    .entry(text_hash(of_twin))
-                    .or_insert_with(|| text_hash(of_production));
+                    .entry(text_hash(&of_twin))
+                    .or_insert_with(|| text_hash(&of_production));
             }
         }
     }
@@ -63,7 +63,9 @@ impl Roles {
     }
 }
 
-fn text_at<'a>(answer: &'a Answer, path: &str) -> Option<&'a str> {
+/// How the leaf's value is written in the answer; one that is inside of another is
+/// taken out of it.
+fn text_at(answer: &Answer, path: &str) -> Option<String> {
     let leaf = answer.leaves.iter().find(|leaf| leaf.path == path)?;
     let whole: &[u8] = match leaf.part {
         twintap_scrub::Part::Target => return None,
@@ -75,7 +77,14 @@ fn text_at<'a>(answer: &'a Answer, path: &str) -> Option<&'a str> {
     };
     let start = leaf.start as usize;
     let span = whole.get(start..start.checked_add(leaf.len as usize)?)?;
-    std::str::from_utf8(span).ok()
+    let text = match split_path(path) {
+        Some((container, inside)) => {
+            let raw = decode(span, leaf.encoding);
+            value_inside(&raw, container, inside)?
+        }
+        None => span.to_vec(),
+    };
+    String::from_utf8(text).ok()
 }
 
 pub(crate) fn text_hash(text: &str) -> u64 {

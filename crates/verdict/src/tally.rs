@@ -22,6 +22,8 @@ pub(crate) struct EndpointTally {
     pub(crate) witnessed: u64,
     /// Exchanges left out because a twin's wait for a value ran out.
     pub(crate) late: u64,
+    /// Exchanges left out because a twin had not given a value that they use.
+    pub(crate) unbound: u64,
     /// Exchanges skipped by both twins, by cause.
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Status codes that production or the baseline answered.
@@ -210,6 +212,7 @@ impl EndpointTally {
         }
         self.witnessed += other.witnessed;
         self.late += other.late;
+        self.unbound += other.unbound;
         for (cause, count) in other.skipped {
             *self.skipped.entry(cause).or_default() += count;
         }

@@ -82,7 +82,8 @@ pub struct TwinSummary {
     pub lateness: Spread,
     /// Requests fired though a dependency was still open.
     pub wait_expired: u64,
-    /// Requests fired with a recorded value where the twin gave none of its own.
+    /// Requests fired with a recorded value where the twin gave none of its own, and
+    /// those that use the answers to them.
     pub fired_unbound: u64,
     /// Requests in which a value of the twin or a rewriting took the place of recorded
     /// bytes. All others went out as they were recorded.

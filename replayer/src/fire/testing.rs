@@ -51,6 +51,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             client: ([127, 0, 0, 1], 1).into(),
         }],
         requests,
+        created: Vec::new(),
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use twintap_plan::Binding;
-use twintap_scrub::Encoding;
+use twintap_scrub::Part;
 
 use super::batches::{Batch, PerBatch};
 use super::schedule::Timetable;
-use super::wire::Edit;
+use super::wire::{Edit, Recorded};
 
 /// The values of one twin's answers, each kept until its last user went out.
 #[derive(Debug, Default)]
@@ -26,6 +26,9 @@ struct Values {
     users_left: Vec<u32>,
     /// Producers that were passed over, each until its last user is settled.
     lost: HashSet<u32>,
+    /// The requests that went out without values that this twin should have given,
+    /// and those that use their answers.
+    unbound: HashSet<u32>,
     /// Of answers to requests of earlier batches.
     carried: HashMap<u32, CarriedValues>,
 }
@@ -43,6 +46,7 @@ impl ValueStore {
             made: HashMap::new(),
             users_left: users.collect(),
             lost: HashSet::new(),
+            unbound: HashSet::new(),
             carried: HashMap::new(),
         };
         self.batches.push(table.first(), table.len(), values);
@@ -96,23 +100,47 @@ impl ValueStore {
     }
 
     /// The edits that put the twin's own values into a request, and how many
-    /// values it has not given.
-    pub(crate) fn edits(&self, batch: &Batch<'_>, position: u32) -> (Vec<Edit>, u32) {
+    /// values it has not given, or which have no place.
+    pub(crate) fn edits(
+        &self,
+        batch: &Batch<'_>,
+        position: u32,
+        recorded: &Recorded,
+    ) -> (Vec<Edit>, u32) {
         let bindings = &batch.request(position).bindings;
         let mut edits = Vec::with_capacity(bindings.len() + 2);
+        let mut containers: Vec<Container<'_>> = Vec::new();
         let mut missing = 0;
         for binding in bindings {
-            match self.value(batch, position, binding) {
-                Some(value) => edits.push(Edit {
-                    part: binding.part,
-                    start: binding.start,
-                    len: binding.len,
-                    value: encoded(value, binding.encoding),
-                }),
-                None => missing += 1,
+            let Some(value) = self.value(batch, position, binding) else {
+                missing += 1;
+                continue;
+            };
+            match twintap_scrub::split_path(&binding.path) {
+                None => edits.push(edit(binding, value)),
+                Some((_, inside)) => put_inside(&mut containers, binding, inside, value),
+            }
+        }
+        for container in containers {
+            match container.edit(recorded) {
+                Some(edit) => edits.push(edit),
+                None => missing += u32::try_from(container.values.len()).unwrap_or(u32::MAX),
             }
         }
         (edits, missing)
+    }
+
+    /// Notes that a request goes out without values that the twin should have given.
+    pub(crate) fn mark_unbound(&mut self, position: u32) {
+        if let Some((values, _)) = self.batches.get_mut(position) {
+            values.unbound.insert(position);
+        }
+    }
+
+    /// Whether a request went out so.
+    pub(crate) fn is_unbound(&self, position: u32) -> bool {
+        let values = self.batches.get(position);
+        values.is_some_and(|(values, _)| values.unbound.contains(&position))
     }
 
     /// The request is out: what no other uses goes.
@@ -158,6 +186,54 @@ impl ValueStore {
     }
 }
 
-fn encoded(value: &Bytes, encoding: Encoding) -> Bytes {
-    Bytes::from(twintap_scrub::encode(value, encoding))
+/// A value that others are put inside of: it can only be written anew as a whole.
+struct Container<'a> {
+    binding: &'a Binding,
+    /// What the leaves inside are called there, and their new values.
+    values: Vec<(&'a str, &'a [u8])>,
+}
+
+impl Container<'_> {
+    fn edit(&self, recorded: &Recorded) -> Option<Edit> {
+        let part = match self.binding.part {
+            Part::Target => &recorded.head.target,
+            Part::Field(index) => &recorded.head.fields.get(index as usize)?.value,
+            Part::Body => &recorded.body,
+        };
+        let start = self.binding.start as usize;
+        let written = part.get(start..start.checked_add(self.binding.len as usize)?)?;
+        let raw = twintap_scrub::decode(written, self.binding.encoding);
+        let new = twintap_scrub::replace_inside(&raw, &self.values)?;
+        Some(edit(self.binding, &new))
+    }
+}
+
+fn put_inside<'a>(
+    containers: &mut Vec<Container<'a>>,
+    binding: &'a Binding,
+    inside: &'a str,
+    value: &'a [u8],
+) {
+    let place = |binding: &Binding| (binding.part, binding.start, binding.len);
+    let known = containers
+        .iter_mut()
+        .find(|container| place(container.binding) == place(binding));
+    match known {
+        Some(container) => container.values.push((inside, value)),
+        None => containers.push(Container {
+            binding,
+            values: vec![(inside, value)],
+        }),
+    }
+}
+
+/// The edit that writes a raw value where a binding's stands.
+fn edit(binding: &Binding, raw: &[u8]) -> Edit {
+    let raw = twintap_scrub::fit(raw, binding.encoding);
+    Edit {
+        part: binding.part,
+        start: binding.start,
+        len: binding.len,
+        value: Bytes::from(twintap_scrub::encode(&raw, binding.encoding)),
+    }
 }

@@ -1,6 +1,7 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
 mod chat;
+mod correlation;
 mod events;
 mod exact;
 mod failing;

@@ -171,6 +171,7 @@ impl Script {
                 began_before_capture: false,
                 client: ([127, 0, 0, 1], 1).into(),
             }],
+            created: Vec::new(),
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Seen {
     pub line: String,
     /// Line and fields.
     pub head: String,
+    /// The body as it was sent.
+    pub body: String,
     /// How many came before it on its connection.
     pub place: usize,
 }
@@ -190,12 +192,20 @@ struct ServedConnection {
 impl ServedConnection {
     fn serve(&mut self, handler: &dyn Fn(&Seen) -> Reply) {
         for place in 0.. {
-            let Some(head) = self.request() else { return };
+            let Some((head, body)) = self.request() else {
+                return;
+            };
             let line = head.lines().next().unwrap_or_default().to_owned();
             let mut log = self.received.lock().expect("no thread failed");
             log.lines.push(line.clone());
             drop(log);
-            match handler(&Seen { line, head, place }) {
+            let seen = Seen {
+                line,
+                head,
+                body,
+                place,
+            };
+            match handler(&seen) {
                 Reply::Text(text) => {
                     let written = self.stream.write_all(text.as_bytes());
                     if written.and_then(|()| self.stream.flush()).is_err() {
@@ -233,8 +243,8 @@ impl ServedConnection {
         }
     }
 
-    /// Reads one request and gives its head.
-    fn request(&mut self) -> Option<String> {
+    /// Reads one request; its head and its body.
+    fn request(&mut self) -> Option<(String, String)> {
         loop {
             let text = String::from_utf8_lossy(&self.held).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -248,7 +258,8 @@ impl ServedConnection {
                 };
                 if let Some(body_bytes) = body_bytes {
                     self.held.drain(..head.len() + 4 + body_bytes);
-                    return Some(head.to_owned());
+                    let body = body.get(..body_bytes).unwrap_or_default();
+                    return Some((head.to_owned(), body.to_owned()));
                 }
             }
             if !self.more() {

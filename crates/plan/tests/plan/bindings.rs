@@ -347,3 +347,106 @@ fn a_claim_inside_a_token_is_not_bound_beside_it() {
     records[1].0.request.leaves.reverse();
     expected.assert_eq(&render(&plan_of(&records, &PlanOptions::default())));
 }
+
+#[test]
+fn small_ids_bind_by_what_they_name() {
+    // A cart and an order with one number are two things; in lists they bind nothing.
+    check(
+        "0 f1 POST /orders -> 2 201 json./id=#42 location.path.1=42
+         10 f1 GET /orders/42 -> 12 json./id=#42
+         20 f1 GET /carts/42 -> 22
+         30 f1 GET /pay?order_id=42&page=42 -> 32
+         40 f1 GET /products -> 42 json./items/0/id=#57
+         50 f1 GET /products/57 -> 52",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 10ms f1.1 A after 0(binding) path.1<-0:json./id
+            2 20ms f1.2 A after 1(connection)
+            3 30ms f1.3 A after 1(binding) after 2(connection) query.order_id<-1:json./id
+            4 40ms f1.4 A after 3(connection)
+            5 50ms f1.5 A after 4(connection)
+        "#]],
+    );
+}
+
+#[test]
+fn small_ids_bind_within_their_session_only() {
+    check(
+        "0 f1 POST /orders -> 2 201 json./id=#42
+         10 f2 GET /orders/42 -> 12",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 10ms f2.0 B
+        "#]],
+    );
+}
+
+#[test]
+fn small_numbers_that_no_target_shows_do_not_bind() {
+    check(
+        "0 f1 POST /orders -> 2 201 json./id=#null
+         10 f1 POST /pay json./order_id=#null -> 12",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 10ms f1.1 A after 0(connection)
+        "#]],
+    );
+}
+
+#[test]
+fn a_signed_url_is_bound_as_a_whole() {
+    check(
+        "0 f1 POST /links -> 2 json./url>uri.path.1=$ID json./url>uri.query.part=3 json./url>uri.query.sig=$T json./part=3
+         10 f1 GET /files/$ID?part=3&sig=$T&v=3 -> 12
+         20 f1 GET /files/$ID?part=3 -> 22",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 10ms f1.1 A after 0(binding) path.1<-0:json./url>uri.path.1 query.part<-0:json./url>uri.query.part query.sig<-0:json./url>uri.query.sig
+            2 20ms f1.2 A after 0(binding) after 1(connection) path.1<-0:json./url>uri.path.1
+        "#]],
+    );
+}
+
+#[test]
+fn values_inside_of_one_container_bind_side_by_side() {
+    let text = "0 f1 POST /login -> 2 json./csrf=$T json./id=$ID json./state=$A
+                10 f1 POST /next form.state>json./csrf=$T -> 12";
+    let text = text
+        .replace("$A", "a1b2c3d4e5f60718293a4b5c6d7e8f90")
+        .replace("$T", "q8Zr2LmX7vKc0PdW5nJt")
+        .replace("$ID", "ord_5d41402abc4b2a76");
+    let mut records = capture(&text);
+    let inner = capture(
+        "0 f1 GET /x -> 2 json./id=ord_5d41402abc4b2a76 json./state=a1b2c3d4e5f60718293a4b5c6d7e8f90",
+    );
+    let leaves = &mut records[1].0.request.leaves;
+    let place = leaves.last().expect("a leaf of the form").clone();
+    let mut more = |leaf: &twintap_scrub::Leaf, path: &str| {
+        leaves.push(twintap_scrub::Leaf {
+            path: path.to_owned(),
+            tag: leaf.tag,
+            raw_chars: leaf.raw_chars,
+            ..place.clone()
+        });
+    };
+    let of_inner = &inner[0].0.response.leaves;
+    more(&of_inner[0], "form.state>json./order_id");
+    let expected = expect![[r#"
+        0 0ms f1.0 A
+        1 10ms f1.1 A after 0(binding) form.state>json./csrf<-0:json./csrf form.state>json./order_id<-0:json./id
+    "#]];
+    expected.assert_eq(&render(&plan_of(&records, &PlanOptions::default())));
+    // The container as a whole goes before what is inside of it.
+    let leaves = &mut records[1].0.request.leaves;
+    leaves.push(twintap_scrub::Leaf {
+        path: "form.state".to_owned(),
+        tag: of_inner[1].tag,
+        raw_chars: of_inner[1].raw_chars,
+        ..place
+    });
+    let expected = expect![[r#"
+        0 0ms f1.0 A
+        1 10ms f1.1 A after 0(binding) form.state<-0:json./state
+    "#]];
+    expected.assert_eq(&render(&plan_of(&records, &PlanOptions::default())));
+}

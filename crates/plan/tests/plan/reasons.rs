@@ -190,3 +190,53 @@ fn a_binding_can_be_added() {
         "#]],
     );
 }
+
+/// What clients create: its kind, its session, and where it stands.
+#[track_caller]
+fn check_created(text: &str, expected: Expect) {
+    let plan = plan_of(&capture(text), &PlanOptions::default());
+    let mut found = String::new();
+    for created in &plan.created {
+        let places = created.places.iter();
+        let places = places.map(|place| format!("{}:{}", place.request, place.path));
+        let places = places.collect::<Vec<_>>().join(" ");
+        found.push_str(&format!(
+            "{:?} of {}: {places}\n",
+            created.kind, created.session
+        ));
+    }
+    expected.assert_eq(&found);
+}
+
+#[test]
+fn who_signs_up_is_created_and_who_logs_in_was_there() {
+    check_created(
+        "0 f1 POST /signup json./email=ada1@example.org json./name=ada -> 2 201 json./email=ada1@example.org
+         10 f1 POST /login form.username=ada1@example.org -> 12
+         20 f2 POST /login form.username=bob -> 22
+         30 f3 POST /login form.username=ada1@example.org -> 32",
+        expect![[r#"
+            Identity of 0: 0:json./email 1:form.username 3:form.username
+        "#]],
+    );
+    check_created(
+        "0 f1 POST /signup json./email=ada1@example.org -> 2 409
+         10 f2 POST /api/users json./username=eve -> 12 201
+         20 f3 POST /api/users/login json./username=mallory -> 22",
+        expect![[r#"
+            Identity of 1: 1:json./username
+        "#]],
+    );
+}
+
+#[test]
+fn idempotency_keys_are_their_sessions_own() {
+    check_created(
+        "0 f1 POST /pay header.idempotency-key=7b1d5a90c2 -> 2 500
+         10 f1 POST /pay header.idempotency-key=7b1d5a90c2 -> 12
+         20 f1 GET /pay?id=7b1d5a90c2 -> 22",
+        expect![[r#"
+            IdempotencyKey of 0: 0:header.idempotency-key 1:header.idempotency-key 2:query.id
+        "#]],
+    );
+}

@@ -110,12 +110,11 @@ fn element(search: &mut Search<'_, impl Visit>, name: Range<usize>, mut at: usiz
         return end;
     }
     let close = raw_text_end(src, end, &element);
-    let kind = match element.as_str() {
-        "script" => "script",
-        "style" => "style",
-        _ => "text",
-    };
-    text(search, end..close, kind);
+    match element.as_str() {
+        // No character references are read there (section 13.2.5.4).
+        "script" | "style" => raw_text(search, end..close, &element),
+        _ => text(search, end..close, "text"),
+    }
     close
 }
 
@@ -296,6 +295,14 @@ fn raw_text_end(src: &[u8], start: usize, element: &str) -> usize {
         at += open + 2;
     }
     src.len()
+}
+
+/// Likewise, of what is not escaped.
+fn raw_text(search: &mut Search<'_, impl Visit>, span: Range<usize>, kind: &str) {
+    let span = super::trimmed(search.src, span);
+    if !span.is_empty() {
+        search.leaf("html.", kind, span, Encoding::Plain);
+    }
 }
 
 /// Reports text without the white space around it.

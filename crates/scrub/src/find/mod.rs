@@ -5,10 +5,13 @@
 //! value are two visitors of the same finders, so that names always agree.
 
 pub(crate) mod form;
+pub(crate) mod grpc;
 pub(crate) mod head;
 pub(crate) mod html;
 pub(crate) mod json;
+pub(crate) mod multipart;
 pub(crate) mod uri;
+pub(crate) mod xml;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher as _};
@@ -123,9 +126,17 @@ impl<V: Visit> Search<'_, V> {
 
 /// The part that leaves with this path lie in, but for the field's index.
 pub(crate) fn is_in_body(path: &str) -> bool {
-    ["json.", "form.", "html.", "text"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    [
+        "json.",
+        "form.",
+        "html.",
+        "text",
+        "xml.",
+        "multipart.",
+        "grpc.",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix))
 }
 
 /// Goes through the text of a body of type `text/plain`: one value.

@@ -7,12 +7,13 @@
 
 mod alphabet;
 pub(crate) mod formats;
+pub(crate) mod inside;
 mod permute;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use base64::Engine as _;
 
@@ -21,12 +22,16 @@ use self::formats::{Moment, Number};
 use self::permute::permute;
 use crate::key::Keys;
 use crate::leaf::LinkTag;
+use crate::policy::View;
 
 /// Makes pseudonyms and fillers.
 pub(crate) struct Pseudonyms {
     keys: Keys,
     /// Beginnings that are kept, e.g. `ord_`.
     prefixes: Vec<String>,
+    /// What decides about values inside of others, as if those were bodies; without
+    /// it each becomes a pseudonym.
+    inside: Option<Arc<View>>,
     /// Pseudonyms made lately, by tag: a session sends the same values over and over.
     recent: RwLock<HashMap<LinkTag, Box<[u8]>>>,
 }
@@ -36,10 +41,11 @@ const MOST_RECENT: usize = 1 << 16;
 const MOST_RECENT_BYTES: usize = 128;
 
 impl Pseudonyms {
-    pub(crate) fn new(keys: Keys, prefixes: Vec<String>) -> Pseudonyms {
+    pub(crate) fn new(keys: Keys, prefixes: Vec<String>, inside: Option<Arc<View>>) -> Pseudonyms {
         Pseudonyms {
             keys,
             prefixes,
+            inside,
             recent: RwLock::default(),
         }
     }
@@ -50,6 +56,15 @@ impl Pseudonyms {
 
     /// The pseudonym of a raw value. That of a JSON literal is a JSON literal.
     pub(crate) fn of(&self, raw: &[u8]) -> Vec<u8> {
+        self.of_inner(raw, 0)
+    }
+
+    /// The pseudonym of a value so deep inside of others. Of one that has values
+    /// inside, those are replaced, so that it keeps its form.
+    fn of_inner(&self, raw: &[u8], depth: usize) -> Vec<u8> {
+        if let Some(new) = inside::of(self, raw, depth) {
+            return new;
+        }
         match std::str::from_utf8(raw) {
             Ok(text) => self.of_text(text, Mode::Keyed).into_bytes(),
             Err(_) => self.of_bytes(raw),

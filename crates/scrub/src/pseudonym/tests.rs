@@ -11,7 +11,7 @@ use crate::key::Key;
 
 fn pseudonyms() -> Pseudonyms {
     let key = Key::from_bytes([7; 32]);
-    Pseudonyms::new(Keys::derive(&key), vec!["ord_".to_owned()])
+    Pseudonyms::new(Keys::derive(&key), vec!["ord_".to_owned()], None)
 }
 
 fn of(text: &str) -> String {
@@ -99,7 +99,7 @@ fn short_values_never_become_one() {
 
 #[test]
 fn the_key_decides() {
-    let other = Pseudonyms::new(Keys::derive(&Key::from_bytes([8; 32])), Vec::new());
+    let other = Pseudonyms::new(Keys::derive(&Key::from_bytes([8; 32])), Vec::new(), None);
     assert_ne!(of("Ada Lovelace").into_bytes(), other.of(b"Ada Lovelace"));
 }
 

@@ -60,7 +60,7 @@ fn a_login_under_the_default_policy() {
             r#"{"id":17,"token":"kJ8xQ2mW9pL4vT7z","email":"ada@shop.example","cards":[{"number":4111111111111111,"brand":"visa"}],"balance":-12.50,"at":"2024-05-01T12:00:00Z","ada@shop.example":null,"id":18}"#,
         ),
         expect![[r#"
-            POST /v1/users/50/login?next=%2Fmlpi&page=2&token=cB2a+Z9cC HTTP/1.1
+            POST /v1/users/50/login?next=%2Fcart&page=2&token=cB2a+Z9cC HTTP/1.1
             Host: shop.example
             Authorization: Bearer b9gtupzbgB0eo-Sx
             Cookie: sid=742dd95b628876ca; theme=oyxs
@@ -77,7 +77,8 @@ fn a_login_under_the_default_policy() {
             = path.1 %: users
             ~ path.2 %: 50
             = path.3 %: login
-            ~ query.next %: %2Fmlpi
+            ~ query.next %: %2Fcart
+            ~ query.next>uri.path.0 %: %2Fcart
             = query.page %: 2
             ~ query.token +: cB2a+Z9cC
             = header.host: shop.example
@@ -174,11 +175,11 @@ fn a_form_and_its_page_under_the_default_policy() {
             Content-Type: text/html; charset=utf-8
 
             <!DOCTYPE html><html lang=en><head><title>Hvi</title><style>p{color:red}</style></head><body data-user="Xwy &amp; Ki"><!-- kddhc 3 bl rme --><form method=post action='/products/e-6396-npbf/reviews'><input type=hidden name=csrf_token value=b9gtupzbgB0eo-Sx></form>
-            <a href="/orders/ktc_23982ae57f?page=2">9 &lt; 1, Srë</a><script>axf vuzj = &quot;Jkj&quot;;</script></body></html>
+            <a href="/orders/ktc_23982ae57f?page=2">9 &lt; 1, Srë</a><script>axf vuzj = "Jkj";</script></body></html>
             => Scrubbed
             = header.content-type: text/html; charset=utf-8
             ~ html.text &: Hvi
-            = html.style &: p{color:red}
+            = html.style: p{color:red}
             ~ html.attribute.data-user &: Xwy &amp; Ki
             ~ html.comment &: kddhc 3 bl rme
             = html.action.path.0 %: products
@@ -189,7 +190,8 @@ fn a_form_and_its_page_under_the_default_policy() {
             ~ html.href.path.1 %: ktc_23982ae57f
             = html.href.query.page %: 2
             ~ html.text#1 &: 9 &lt; 1, Srë
-            ~ html.script &: axf vuzj = &quot;Jkj&quot;;
+            ~ html.script: axf vuzj = "Jkj";
+            ~ html.script>js.user: axf vuzj = "Jkj";
         "#]],
     );
 }

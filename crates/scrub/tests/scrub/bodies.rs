@@ -17,7 +17,7 @@ fn what_cannot_be_read_is_dropped() {
     for (media_type, raw, wanted) in [
         ("", "x", "unknown_type"),
         ("image/png", "x", "unknown_type"),
-        ("multipart/form-data; boundary=x", "x", "unknown_type"),
+        ("multipart/form-data; boundary=x", "x", "unparsable"),
         ("application/json", "{\"a\":", "unparsable"),
         ("application/json", "{\"a\":1} trailing", "unparsable"),
         ("application/json", "{\"a\":01}", "unparsable"),

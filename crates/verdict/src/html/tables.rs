@@ -215,6 +215,7 @@ pub(super) fn scope(report: &Report) -> Markup {
                             th.n scope="col" { "Planned" }
                             th.n scope="col" { "Compared" }
                             th.n scope="col" { "Late" }
+                            th.n scope="col" { "Unbound" }
                             th scope="col" { "Not fired" }
                         }
                     }
@@ -225,6 +226,7 @@ pub(super) fn scope(report: &Report) -> Markup {
                                 td.n { (count(row.seen)) }
                                 td.n { (count(row.compared)) }
                                 td.n { (count(row.late)) }
+                                td.n { (count(row.unbound)) }
                                 td { @if row.skipped.is_empty() { span.soft { "none" } } @else { (causes(&row.skipped)) } }
                             }
                         }

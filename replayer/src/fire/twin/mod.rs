@@ -328,7 +328,7 @@ impl<'a> TwinSide<'a> {
             self.summary.mended += u64::from(!loaded.edits[twin].is_empty());
             return Some(wire);
         }
-        let (mut edits, missing) = self.values.edits(batch, position);
+        let (mut edits, missing) = self.values.edits(batch, position, &loaded.recorded);
         let bound = edits.len();
         for edit in &loaded.edits[twin] {
             if !edits[..bound].iter().any(|value| value.meets(edit)) {
@@ -337,7 +337,9 @@ impl<'a> TwinSide<'a> {
         }
         let wire = assemble(&loaded.recorded, &edits).ok()?;
         self.summary.mended += u64::from(!edits.is_empty());
-        if missing > 0 {
+        let mut bindings = batch.request(position).bindings.iter();
+        if missing > 0 || bindings.any(|binding| self.values.is_unbound(binding.producer)) {
+            self.values.mark_unbound(position);
             self.summary.fired_unbound += 1;
             let counters = self.common.control.counters(self.twin);
             counters.unbound.increment();
@@ -383,6 +385,7 @@ impl<'a> TwinSide<'a> {
             }),
             last_byte_ns: run_ns(now.clock_ns),
             wait_expired: request.release.wait_expired || request.lines_expired,
+            unbound: self.values.is_unbound(position),
         });
         if let Some(timing) = &timing {
             let late_ns = timing.released_ns.saturating_sub(timing.due_ns);

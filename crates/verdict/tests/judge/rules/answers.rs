@@ -42,3 +42,16 @@ fn what_was_fired_without_its_values_is_not_compared() {
     );
     assert_eq!(report.scope.endpoints[0].late, 1);
 }
+
+#[test]
+fn what_a_twin_gave_no_values_for_is_not_compared() {
+    let agreed = ok(json!({"a": 1}));
+    for reply in [Reply::json(404, &json!({})), Reply::error("reset")] {
+        let report = check(&one_in_many(&agreed, reply.unbound()), expect![""]);
+        assert_eq!(report.scope.endpoints[0].unbound, 1);
+    }
+    let mut calls = one_in_many(&agreed, agreed.clone());
+    calls[3].baseline = Reply::error("reset").unbound();
+    let report = check(&calls, expect![""]);
+    assert_eq!(report.fidelity_detail.unequal["unbound"], 1);
+}

@@ -43,6 +43,7 @@ pub struct Reply {
     /// In place of an answer.
     pub error: Option<String>,
     pub is_late: bool,
+    pub is_unbound: bool,
 }
 
 impl Reply {
@@ -69,6 +70,7 @@ impl Reply {
             latency_ms: 5.0,
             error: None,
             is_late: false,
+            is_unbound: false,
         }
     }
 
@@ -118,6 +120,12 @@ impl Reply {
         self
     }
 
+    /// Of a request that went out without the twin's own values.
+    pub fn unbound(mut self) -> Self {
+        self.is_unbound = true;
+        self
+    }
+
     fn answer(&self) -> Answer {
         let head = ResponseHead {
             version: Bytes::from_static(b"HTTP/1.1"),
@@ -147,6 +155,7 @@ impl Reply {
             first_byte_ns: done,
             last_byte_ns: done,
             wait_expired: self.is_late,
+            unbound: self.is_unbound,
         };
         match &self.error {
             None => Outcome::Answered {
