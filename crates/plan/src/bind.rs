@@ -186,6 +186,7 @@ impl<'a> Binder<'a> {
                 };
                 Decision::From(producer, capture.link_tag(value), reason)
             }
+            _ if self.is_signed(used) => Decision::Kept(KeptReason::Signed),
             Found::SkippedProducer => Decision::Kept(KeptReason::ProducerNotFired),
             Found::Nothing(reason) => {
                 let is_lost = facts.token
@@ -199,6 +200,20 @@ impl<'a> Binder<'a> {
                 })
             }
         }
+    }
+
+    /// True for what stands in a field whose tokens are signed anew.
+    fn is_signed(&self, used: &Use) -> bool {
+        let path = self.capture.names.text(used.path);
+        self.options.signed.iter().any(|field| {
+            let rest = match field.as_str() {
+                "cookie" => path.strip_prefix("cookie"),
+                field => path
+                    .strip_prefix("header.")
+                    .and_then(|path| path.strip_prefix(field)),
+            };
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '#']))
+        })
     }
 
     fn by_rule(&self, rule: &BindingRule, used: &Use, session: u32) -> Decision {

@@ -152,3 +152,98 @@ pub(crate) fn signs_up(head: &RequestHead, status: Option<u16>) -> bool {
     };
     has(&SIGNS_UP) || ends_in(&PEOPLE) && !has(&KNOWN)
 }
+
+/// The value that copy `copy` of a session has in place of a created one: of the same
+/// kind and, but for names and addresses of mail, which become longer, of the same
+/// length; the same for the same key.
+#[must_use]
+pub fn for_copy(raw: &[u8], key: &[u8; 32], copy: u32) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(&copy.to_le_bytes());
+    hasher.update(raw);
+    let mut stream = hasher.finalize_xof();
+    let mut draw = move |bound: u8| {
+        let mut byte = [0];
+        stream.fill(&mut byte);
+        byte[0] % bound
+    };
+    let Ok(text) = std::str::from_utf8(raw) else {
+        return raw.iter().map(|_| draw(255)).collect();
+    };
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_number = digits >= 6
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+-() ".contains(&byte));
+    if is_number {
+        // The first digits of a phone number say where it is.
+        let kept = digits - digits.min(6);
+        return other_characters(text, kept, &mut draw);
+    }
+    let is_random = text.len() >= 16 && digits > 0 && !text.contains(['@', ' ']);
+    if is_random {
+        return other_characters(text, 0, &mut draw);
+    }
+    let suffix: String = (0..6).map(|_| char::from(b'a' + draw(26))).collect();
+    match text.split_once('@') {
+        Some((local, domain)) => format!("{local}{suffix}@{domain}").into_bytes(),
+        None => format!("{text}{suffix}").into_bytes(),
+    }
+}
+
+/// Other characters of the same kinds, but for the first `kept` digits, and what says
+/// which kind of UUID it is (RFC 9562, section 4).
+fn other_characters(text: &str, kept: usize, draw: &mut impl FnMut(u8) -> u8) -> Vec<u8> {
+    let is_hex = text
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_uuid = is_hex && text.len() == 36 && text.as_bytes()[8] == b'-';
+    let mut digits = 0;
+    text.bytes()
+        .enumerate()
+        .map(|(at, byte)| {
+            digits += usize::from(byte.is_ascii_digit());
+            let is_kept = byte.is_ascii_digit() && digits <= kept;
+            match byte {
+                _ if is_kept || is_uuid && matches!(at, 14 | 19) => byte,
+                b'a'..=b'f' if is_hex => b'a' + draw(6),
+                b'A'..=b'F' if is_hex => b'A' + draw(6),
+                b'0'..=b'9' => b'0' + draw(10),
+                b'a'..=b'z' => b'a' + draw(26),
+                b'A'..=b'Z' => b'A' + draw(26),
+                other => other,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(raw: &str, is_like: impl Fn(&str) -> bool) {
+        let copy = |copy| String::from_utf8(for_copy(raw.as_bytes(), &[7; 32], copy)).unwrap();
+        let (one, other) = (copy(1), copy(2));
+        assert!(is_like(&one), "{one}");
+        assert_ne!(one, raw);
+        assert_ne!(one, other);
+        assert_eq!(one, copy(1));
+        assert_ne!(for_copy(raw.as_bytes(), &[8; 32], 1), one.as_bytes());
+    }
+
+    #[test]
+    fn copies_have_values_of_their_own_that_look_alike() {
+        check("ada@example.org", |text| {
+            text.starts_with("ada") && text.ends_with("@example.org") && text.len() == 21
+        });
+        check("ada", |text| text.starts_with("ada") && text.len() == 9);
+        check("+49 151 2345678", |text| {
+            text.starts_with("+49 15") && text.len() == 15
+        });
+        check("0f0e0d0c-0b0a-4900-8800-070605040302", |text| {
+            text.len() == 36 && text.as_bytes()[14] == b'4' && text.as_bytes()[19] == b'8'
+        });
+        check("kJ8xQ2mW9pL4vT7z", |text| text.len() == 16);
+    }
+}

@@ -33,6 +33,7 @@ pub mod options;
 pub mod rules;
 pub mod summary;
 
+pub use created::for_copy;
 pub use follow::{Carried, Follower, Window};
 pub use load::{Load, Pace, TooLarge};
 pub use model::{

@@ -285,6 +285,8 @@ pub enum KeptReason {
     /// A token that a response before the capture, or a lost one, must have had:
     /// the request is unbound.
     BeforeCapture,
+    /// A token that the run signs anew.
+    Signed,
     /// It lies inside of a value that is bound.
     WithinBound,
     /// The bindings file forbids it.
@@ -308,6 +310,7 @@ impl KeptReason {
             KeptReason::Ambiguous => "ambiguous",
             KeptReason::ProducerNotFired => "producer_not_fired",
             KeptReason::BeforeCapture => "before_capture",
+            KeptReason::Signed => "signed",
             KeptReason::WithinBound => "within_bound",
             KeptReason::Forbidden => "forbidden",
             KeptReason::PinUnmet => "pin_unmet",

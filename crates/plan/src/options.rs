@@ -31,6 +31,9 @@ pub struct PlanOptions {
     pub correlate: bool,
     /// What a bindings file says; the first rule about a leaf decides.
     pub bindings: Vec<BindingRule>,
+    /// Header fields, in small letters, whose tokens the run signs anew: they may be
+    /// from before the capture.
+    pub signed: Vec<String>,
     /// Says of every value that is not bound why, in
     /// [`PlannedRequest::kept`](crate::PlannedRequest::kept).
     pub explain: bool,
@@ -52,6 +55,7 @@ impl Default for PlanOptions {
             max_client_had: 8,
             correlate: true,
             bindings: Vec::new(),
+            signed: Vec::new(),
             explain: false,
             order: OrderRule::default(),
             max_resource: 8,

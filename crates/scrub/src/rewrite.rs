@@ -139,11 +139,12 @@ impl<'a> Rewriter<'a> {
 impl Rewriter<'_> {
     /// Notes a leaf, and those inside of it. What filler took the place of has none.
     fn push(&mut self, leaf: Leaf, raw: &[u8]) {
-        let outer = leaf.clone();
-        self.leaves.push(leaf);
-        if outer.action == Action::Replaced {
+        if leaf.action == Action::Replaced || !nest::may_hold(raw, &leaf.path) {
+            self.leaves.push(leaf);
             return;
         }
+        let outer = leaf.clone();
+        self.leaves.push(leaf);
         let pseudonyms = self.means.pseudonyms;
         let leaves = &mut *self.leaves;
         let mut rename = |name: &str| {

@@ -9,7 +9,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 use twintap_archive::Reader;
 use twintap_plan::{
-    Identity, KeptReason, Plan, PlanOptions, PlanSummary, PlannedRequest, SkipReason, WaitReason,
+    CreatedKind, Identity, KeptReason, Plan, PlanOptions, PlanSummary, PlannedRequest, SkipReason,
+    WaitReason,
 };
 use twintap_stream::ExchangeId;
 
@@ -93,7 +94,22 @@ struct SessionLine<'a> {
     identity: Identity,
     client: String,
     began_before_capture: bool,
+    /// What its client makes and the service takes once only.
+    created: Vec<CreatedLine<'a>>,
     requests: Vec<Line<'a>>,
+}
+
+/// A value that a session creates, and where it stands.
+#[derive(Serialize)]
+struct CreatedLine<'a> {
+    kind: CreatedKind,
+    places: Vec<CreatedPlaceLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct CreatedPlaceLine<'a> {
+    request: u32,
+    leaf: &'a str,
 }
 
 /// All of `--format json`.
@@ -263,6 +279,7 @@ impl<'a> View<'a> {
                 identity: session.identity,
                 client: session.client.to_string(),
                 began_before_capture: session.began_before_capture,
+                created: self.created(*index).collect(),
                 requests: requests
                     .iter()
                     .map(|&position| self.line(position))
@@ -276,6 +293,25 @@ impl<'a> View<'a> {
         }
     }
 
+    fn created(&self, session: u32) -> impl Iterator<Item = CreatedLine<'a>> + use<'a> {
+        let plan: &'a Plan = self.plan;
+        let of_session = plan
+            .created
+            .iter()
+            .filter(move |created| created.session == session);
+        of_session.map(|created| CreatedLine {
+            kind: created.kind,
+            places: created
+                .places
+                .iter()
+                .map(|place| CreatedPlaceLine {
+                    request: place.request,
+                    leaf: &place.path,
+                })
+                .collect(),
+        })
+    }
+
     /// Hands lines to `put` until it says that nobody reads them.
     fn text(&self, put: &mut impl FnMut(&str) -> io::Result<bool>) -> io::Result<()> {
         for (index, requests) in &self.shown.sessions {
@@ -287,12 +323,25 @@ impl<'a> View<'a> {
             let head = format!(
                 "session {} by {}, client {}, {} requests{began}",
                 session.id,
-                format!("{:?}", session.identity).to_lowercase(),
+                named(&session.identity),
                 session.client,
                 session.requests.len(),
             );
             if !put(&head)? {
                 return Ok(());
+            }
+            for created in self.created(*index) {
+                let places = created.places.iter();
+                let places: Vec<String> = places
+                    .map(|place| format!("{} {}", place.request, place.leaf))
+                    .collect();
+                let kind = match created.kind {
+                    CreatedKind::Identity => "an identity",
+                    CreatedKind::IdempotencyKey => "an idempotency key",
+                };
+                if !put(&format!("  creates {kind}: {}", places.join(", ")))? {
+                    return Ok(());
+                }
             }
             for &position in requests {
                 for line in self.text_of(position) {
@@ -321,7 +370,7 @@ impl<'a> View<'a> {
         let request = output::cell(line.request.as_bytes(), 120);
         let mut lines = vec![format!("  {position} +{due_ms:.3}ms {request}{skip}")];
         lines.extend(line.waits.iter().map(|wait| {
-            let reason = format!("{:?}", wait.reason).to_lowercase();
+            let reason = named(&wait.reason);
             format!("      waits for {} ({reason})", wait.request)
         }));
         lines.extend(line.bindings.iter().map(|bound| {
@@ -356,6 +405,12 @@ impl<'a> View<'a> {
         }
         lines
     }
+}
+
+/// The word that JSON has for it.
+fn named(word: &impl Serialize) -> String {
+    let word = serde_json::to_value(word).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_owned()
 }
 
 fn word(reason: SkipReason) -> &'static str {

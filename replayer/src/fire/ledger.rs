@@ -88,6 +88,9 @@ pub struct TwinSummary {
     /// Requests in which a value of the twin or a rewriting took the place of recorded
     /// bytes. All others went out as they were recorded.
     pub mended: u64,
+    /// The values that it did not give: the request's leaf and the answer's, with how
+    /// often. There are at most 1,000; others count under `others`.
+    pub missing: BTreeMap<String, u64>,
     /// Connections opened.
     pub connections: u64,
     /// Connections opened because the twin had closed the flow's one early.
@@ -107,6 +110,16 @@ pub struct TwinSummary {
     pub sent_bytes: u64,
     /// Bytes read.
     pub received_bytes: u64,
+}
+
+impl TwinSummary {
+    /// Counts a value that the twin did not give.
+    pub(crate) fn count_missing(&mut self, named: String) {
+        const MOST: usize = 1000;
+        let is_known = self.missing.len() < MOST || self.missing.contains_key(&named);
+        let name = if is_known { named.as_str() } else { "others" };
+        count(&mut self.missing, name);
+    }
 }
 
 /// What a run's firing came to.

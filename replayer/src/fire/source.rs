@@ -110,7 +110,13 @@ fn prepare(mut recorded: Recorded, is_final: bool, options: &Options) -> Loaded 
     recorded.pace(options.bodies, options.plan_speed);
     let edits = [0, 1].map(|twin| {
         let target = &options.targets[twin];
-        options.rewrite.edits(&recorded.head, target)
+        let mut edits = options.rewrite.edits(&recorded.head, target);
+        for edit in &recorded.edits {
+            if !edits.iter().any(|other| other.meets(edit)) {
+                edits.push(edit.clone());
+            }
+        }
+        edits
     });
     let wires = is_final.then(|| {
         let first = assemble(&recorded, &edits[0]);

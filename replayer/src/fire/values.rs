@@ -99,21 +99,21 @@ impl ValueStore {
         })
     }
 
-    /// The edits that put the twin's own values into a request, and how many
-    /// values it has not given, or which have no place.
-    pub(crate) fn edits(
+    /// The edits that put the twin's own values into a request, and the bindings
+    /// whose values it has not given, or which have no place.
+    pub(crate) fn edits<'b>(
         &self,
-        batch: &Batch<'_>,
+        batch: &'b Batch<'_>,
         position: u32,
         recorded: &Recorded,
-    ) -> (Vec<Edit>, u32) {
+    ) -> (Vec<Edit>, Vec<&'b Binding>) {
         let bindings = &batch.request(position).bindings;
         let mut edits = Vec::with_capacity(bindings.len() + 2);
-        let mut containers: Vec<Container<'_>> = Vec::new();
-        let mut missing = 0;
+        let mut containers = Vec::new();
+        let mut missing = Vec::new();
         for binding in bindings {
             let Some(value) = self.value(batch, position, binding) else {
-                missing += 1;
+                missing.push(binding);
                 continue;
             };
             match twintap_scrub::split_path(&binding.path) {
@@ -124,7 +124,7 @@ impl ValueStore {
         for container in containers {
             match container.edit(recorded) {
                 Some(edit) => edits.push(edit),
-                None => missing += u32::try_from(container.values.len()).unwrap_or(u32::MAX),
+                None => missing.push(container.binding),
             }
         }
         (edits, missing)
@@ -187,13 +187,13 @@ impl ValueStore {
 }
 
 /// A value that others are put inside of: it can only be written anew as a whole.
-struct Container<'a> {
-    binding: &'a Binding,
+struct Container<'p, 'v> {
+    binding: &'p Binding,
     /// What the leaves inside are called there, and their new values.
-    values: Vec<(&'a str, &'a [u8])>,
+    values: Vec<(&'p str, &'v [u8])>,
 }
 
-impl Container<'_> {
+impl Container<'_, '_> {
     fn edit(&self, recorded: &Recorded) -> Option<Edit> {
         let part = match self.binding.part {
             Part::Target => &recorded.head.target,
@@ -208,11 +208,11 @@ impl Container<'_> {
     }
 }
 
-fn put_inside<'a>(
-    containers: &mut Vec<Container<'a>>,
-    binding: &'a Binding,
-    inside: &'a str,
-    value: &'a [u8],
+fn put_inside<'p, 'v>(
+    containers: &mut Vec<Container<'p, 'v>>,
+    binding: &'p Binding,
+    inside: &'p str,
+    value: &'v [u8],
 ) {
     let place = |binding: &Binding| (binding.part, binding.start, binding.len);
     let known = containers

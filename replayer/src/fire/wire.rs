@@ -36,6 +36,8 @@ pub struct Recorded {
     pub script: Option<Arc<Script>>,
     /// Trailer fields of a chunked body.
     pub trailers: Vec<Field>,
+    /// What is to be changed whatever the twin answers.
+    pub edits: Vec<Edit>,
 }
 
 impl Recorded {
@@ -437,6 +439,7 @@ mod tests {
             timeline: Default::default(),
             script: None,
             trailers: Vec::new(),
+            edits: Vec::new(),
         }
     }
 

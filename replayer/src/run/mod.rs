@@ -10,6 +10,7 @@ mod hooks;
 mod judges;
 mod prepare;
 mod records;
+pub mod renew;
 mod shelf;
 mod source;
 mod targets;
@@ -35,6 +36,7 @@ use crate::keys;
 use compare::Comparison;
 use prepare::Prepared;
 use records::PlanRecords;
+use renew::Renewal;
 use source::ArchiveSource;
 
 /// What a run is at.
@@ -123,12 +125,14 @@ pub fn execute(
         ..options(file, targets, &prepared.scrubber)
     };
     let limits = &file.settings.limits;
+    let started = now();
     let mut source = ArchiveSource::new(
         &prepared.plan,
         &prepared.reader,
         limits.read_ahead_bytes,
         limits.request_body_bytes,
         options.plan_speed,
+        Renewal::new(file, &prepared, started)?,
     );
     let mut tick = || tell(Phase::Firing);
     let mut comparison = Comparison::new(
@@ -142,7 +146,6 @@ pub fn execute(
         Judge::new(file.settings.verdict.clone()),
         &mut tick,
     );
-    let started = now();
     let fired = fire(
         &prepared.plan,
         &mut source,
@@ -181,6 +184,7 @@ pub fn check(file: &RunFile) -> Result<()> {
     keys::load_policy(&file.policy)?;
     keys::load_key(&file.key)?;
     file.binding_rules()?;
+    file.signers()?;
     targets::check(file, &targets::Captured::new(checkpoint.as_ref()))?;
     Ok(())
 }

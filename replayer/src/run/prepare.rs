@@ -135,7 +135,7 @@ impl Preparation<'_> {
 }
 
 /// The key of what sets copies of a session apart, made of the archive's.
-fn copies_key(scrubber: &Scrubber) -> [u8; 32] {
+pub fn copies_key(scrubber: &Scrubber) -> [u8; 32] {
     let mut key = [0; 32];
     for (place, part) in key.chunks_exact_mut(8).enumerate() {
         let tag = scrubber.link_tag(format!("copies {place}").as_bytes());

@@ -9,6 +9,7 @@ use twintap_scrub::split_messages;
 use twintap_stream::RequestHead;
 use twintap_stream::message::MessageState;
 
+use super::renew::Renewal;
 use super::shelf::Shelf;
 use crate::fire::websocket::{Script, fresh_key};
 use crate::fire::{Recorded, RequestSource};
@@ -20,6 +21,7 @@ pub struct ArchiveSource<'a> {
     shelf: Shelf<'a>,
     max_body_bytes: u64,
     speed: f64,
+    renewal: Renewal,
 }
 
 /// The round trip of a client whose handshake was not seen.
@@ -34,6 +36,7 @@ impl<'a> ArchiveSource<'a> {
         held_bytes: usize,
         max_body_bytes: u64,
         speed: f64,
+        renewal: Renewal,
     ) -> ArchiveSource<'a> {
         ArchiveSource {
             plan,
@@ -41,6 +44,7 @@ impl<'a> ArchiveSource<'a> {
             shelf: Shelf::new(reader, held_bytes),
             max_body_bytes,
             speed,
+            renewal,
         }
     }
 }
@@ -51,13 +55,18 @@ impl RequestSource for ArchiveSource<'_> {
             .shelf
             .take(&self.plan.requests[position as usize].exchange)?;
         let within = &self.plan.requests[position as usize].within;
-        recorded(
+        let mut recorded = recorded(
             &stored,
             self.reader,
             self.max_body_bytes,
             within,
             self.speed,
-        )
+        )?;
+        // What is said over a WebSocket is written as it was.
+        if recorded.script.is_none() {
+            recorded.edits = self.renewal.edits(&stored, &recorded.head, &recorded.body);
+        }
+        Ok(recorded)
     }
 }
 
@@ -95,6 +104,7 @@ pub fn recorded(
         script,
         body,
         trailers: request.trailers.clone(),
+        edits: Vec::new(),
     })
 }
 

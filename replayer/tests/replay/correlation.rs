@@ -109,10 +109,14 @@ fn twin(who: &'static str, steps: &[Step]) -> TwinServer {
 }
 
 fn run(directory: &Path, twins: &[TwinServer; 2]) -> Report {
+    run_with(directory, twins, "")
+}
+
+fn run_with(directory: &Path, twins: &[TwinServer; 2], more: &str) -> Report {
     let [candidate, baseline] = twins.each_ref().map(|twin| twin.address);
     let text = format!(
         "version: 1\narchive: archive\noutput: results\ntargets:\n  candidate: {{address: '{candidate}'}}\n  \
-         baseline: {{address: '{baseline}'}}\nallow: ['{candidate}', '{baseline}']\n"
+         baseline: {{address: '{baseline}'}}\nallow: ['{candidate}', '{baseline}']\n{more}"
     );
     let path = directory.join("run.yaml");
     std::fs::write(&path, text).expect("a directory to write to");
@@ -258,10 +262,50 @@ fn what_a_twin_gives_no_value_for_is_unbound_and_no_regression() {
     assert_eq!((unbound("/login"), unbound("/orders")), (0, 2));
     let correlation = &report.correlation.other;
     assert_eq!(correlation["candidate_fired_unbound"], 2);
+    let record = std::fs::read_to_string(directory.path().join("results/run.json"));
+    let record: serde_json::Value =
+        serde_json::from_str(&record.expect("the run wrote it")).expect("JSON");
+    let missing = &record["fired"]["candidate"]["missing"];
+    assert_eq!(
+        missing["header.x-auth-token <- json./token"], 1,
+        "{missing}"
+    );
     assert_ne!(report.verdict, Verdict::Pass);
     let is_of_login = report
         .findings
         .iter()
         .all(|finding| finding.endpoint.contains("/login"));
     assert!(is_of_login, "{:?}", report.findings);
+}
+
+#[test]
+fn times_are_moved_and_tokens_signed_anew() {
+    let part = |json: &str| base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(json);
+    let token = format!(
+        "{}.{}.c2ln",
+        part(r#"{"alg":"HS256"}"#),
+        part(r#"{"sub":"u-17","exp":1700003600}"#)
+    );
+    let fields = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n");
+    let steps = [Step {
+        request: request("POST /notes", &fields, r#"{"at":"2023-11-14T22:13:20Z"}"#),
+        response: answer("", ""),
+    }];
+    let directory = archive(&steps);
+    std::fs::write(directory.path().join("secret"), "a secret").expect("a place to write");
+    let twins = [twin("cand", &steps), twin("base", &steps)];
+    let more = "times: shift\njwt: [{header: Authorization, alg: HS256, key: secret}]\n";
+    let report = run_with(directory.path(), &twins, more);
+    assert_eq!(report.correlation.unbound, 0);
+    let received = twins[1].received().join("");
+    assert!(!received.contains("2023-11-14"), "{received}");
+    let sent = received.split("Bearer ").nth(1).expect("a token");
+    let sent = sent.lines().next().expect("a line");
+    let claims = sent.split('.').nth(1).expect("claims");
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD
+        .decode(claims)
+        .expect("base64");
+    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    assert!(claims["exp"].as_u64() > Some(1_700_003_600), "{claims}");
+    assert_ne!(sent.rsplit('.').next(), token.rsplit('.').next());
 }

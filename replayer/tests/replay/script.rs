@@ -293,6 +293,7 @@ pub fn recorded(method: &str, target: &str, fields: &[(&str, &str)], body: &str)
         timeline: Default::default(),
         script: None,
         trailers: Vec::new(),
+        edits: Vec::new(),
     }
 }
 

@@ -240,3 +240,20 @@ fn idempotency_keys_are_their_sessions_own() {
         "#]],
     );
 }
+
+#[test]
+fn a_token_that_is_signed_anew_lacks_nothing() {
+    let options = PlanOptions {
+        signed: vec!["authorization".to_owned()],
+        ..PlanOptions::default()
+    };
+    check_with(
+        options,
+        "0 f1 !began GET /me header.authorization.bearer=$T.$A header.x-csrf-token=$T -> 2
+         10 f2 !began GET /me header.authorization.bearer=$A.$T -> 12",
+        expect![[r#"
+            0 unbound header.authorization.bearer=signed header.x-csrf-token=before_capture path.0=short
+            1 header.authorization.bearer=signed path.0=short
+        "#]],
+    );
+}

@@ -87,6 +87,14 @@ pub(crate) fn map(
     }
 }
 
+/// False for what certainly has no values inside: of nearly all values one byte
+/// tells.
+pub(crate) fn may_hold(raw: &[u8], path: &str) -> bool {
+    let first = raw.first().copied().unwrap_or_default();
+    let may_begin = matches!(first, 0 | b'{' | b'[' | b'%' | b'e' | b'W' | b'/' | b'h');
+    may_begin && raw.len() > 1 || path.starts_with("html.script")
+}
+
 /// The values inside of the value of the leaf called `path`: each with its path and
 /// raw value. `rename` gives the names that scrubbing puts in place of odd ones.
 pub(crate) fn values(

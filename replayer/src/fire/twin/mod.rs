@@ -338,7 +338,11 @@ impl<'a> TwinSide<'a> {
         let wire = assemble(&loaded.recorded, &edits).ok()?;
         self.summary.mended += u64::from(!edits.is_empty());
         let mut bindings = batch.request(position).bindings.iter();
-        if missing > 0 || bindings.any(|binding| self.values.is_unbound(binding.producer)) {
+        for binding in &missing {
+            let named = format!("{} <- {}", binding.path, binding.producer_path);
+            self.summary.count_missing(named);
+        }
+        if !missing.is_empty() || bindings.any(|binding| self.values.is_unbound(binding.producer)) {
             self.values.mark_unbound(position);
             self.summary.fired_unbound += 1;
             let counters = self.common.control.counters(self.twin);

@@ -24,6 +24,7 @@ pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 use crate::fire::BodyPace;
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
+use crate::run::renew::{Signer, Times, TokenSettings};
 use crate::run::values::{Span, Speed, Version};
 
 /// A run file, its paths resolved.
@@ -39,6 +40,8 @@ pub struct RunFile {
     pub key: PathBuf,
     /// The bindings file.
     pub bindings: Option<PathBuf>,
+    /// What other paths in it count from.
+    pub base: PathBuf,
     /// Where report and summaries go.
     pub output: PathBuf,
     /// What the file itself says.
@@ -125,6 +128,12 @@ pub struct Settings {
     /// Which recorded order is kept beyond that of values and connections.
     #[serde(default)]
     pub order: OrderRule,
+    /// What becomes of times in requests.
+    #[serde(default)]
+    pub times: Times,
+    /// Header fields whose tokens are signed anew.
+    #[serde(default)]
+    pub jwt: Vec<TokenSettings>,
     /// How much the run may take.
     #[serde(default)]
     pub limits: Limits,
@@ -226,8 +235,25 @@ impl RunFile {
             unbound: self.settings.unbound,
             correlate: self.settings.correlate,
             order: self.settings.order,
+            signed: self
+                .settings
+                .jwt
+                .iter()
+                .map(|token| token.header.to_ascii_lowercase())
+                .collect(),
             ..PlanOptions::default()
         }
+    }
+
+    /// The keys that tokens are signed with.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn signers(&self) -> Result<Vec<Signer>> {
+        let settings = self.settings.jwt.iter();
+        settings
+            .map(|token| Signer::new(token, &self.base))
+            .collect()
     }
 
     /// What the bindings file says; nothing without one.
@@ -266,6 +292,9 @@ impl Settings {
             follow
                 .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
+            if settings.times != Times::Keep || !settings.jwt.is_empty() {
+                bail!("{source}: `follow` can't be together with `times: shift` or `jwt`");
+            }
         }
         for (twin, target) in settings.targets.both() {
             target
@@ -309,6 +338,7 @@ impl Settings {
                 None => keys::default_key_file(&archive),
             },
             bindings: self.bindings.as_ref().map(|file| base.join(file)),
+            base: base.to_owned(),
             archive,
             output,
             settings: self,

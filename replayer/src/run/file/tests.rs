@@ -201,3 +201,22 @@ fn files_of_tls_count_from_the_run_files_directory() {
     assert_eq!(tls.roots, Some(directory.path().join("ca.pem")));
     assert_eq!(tls.server_name.as_deref(), Some("shop"));
 }
+
+#[test]
+fn tokens_and_times_are_taken() {
+    let file = parse(&format!(
+        "{TARGETS}times: shift\ncorrelate: false\njwt: [{{header: Authorization, alg: HS256, key: k}}]\n"
+    ))
+    .expect("a sound run file");
+    let options = file.plan_options();
+    assert_eq!(options.signed, ["authorization"]);
+    assert!(!options.correlate);
+    assert_eq!(file.settings.times, crate::run::renew::Times::Shift);
+    let error = format!("{:#}", file.signers().err().expect("no such key"));
+    assert!(error.contains("reading the key k"), "{error}");
+    check_error(
+        "jwt: [{header: A, alg: none, key: k}]\n",
+        &["line 6", "HS256"],
+    );
+    check_error("times: move\n", &["line 6", "shift"]);
+}

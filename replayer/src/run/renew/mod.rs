@@ -1,0 +1,95 @@
+//! What a request says of the time at which it was recorded: times, and tokens that
+//! hold for a while. Both are moved to the time of the run where its file asks for it.
+
+mod times;
+mod tokens;
+
+use anyhow::Result;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use twintap_archive::StoredExchange;
+use twintap_scrub::{Action, Leaf, Part, decode, encode, split_path};
+use twintap_stream::{RequestHead, Timestamp};
+
+pub use times::Shift;
+pub use tokens::{Signer, TokenAlgorithm, TokenSettings};
+
+use super::file::RunFile;
+use crate::fire::wire::Edit;
+
+/// What becomes of times in requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Times {
+    /// They are sent as recorded.
+    #[default]
+    Keep,
+    /// They are moved by the span from the capture's start to the run's.
+    Shift,
+}
+
+/// Makes the changes.
+pub struct Renewal {
+    times: Times,
+    shift: Shift,
+    signers: Vec<Signer>,
+}
+
+impl Renewal {
+    /// As the run file says, for a run that starts at `t0`.
+    ///
+    /// # Errors
+    /// When a key can't be read.
+    pub fn new(file: &RunFile, capture_start: Timestamp, t0: Timestamp) -> Result<Renewal> {
+        Ok(Renewal {
+            times: file.settings.times,
+            shift: Shift::new(capture_start, t0),
+            signers: file.signers()?,
+        })
+    }
+
+    /// The edits of a request; where one would meet a bound value, that goes first.
+    pub fn edits(&self, stored: &StoredExchange, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
+        if self.times == Times::Keep && self.signers.is_empty() {
+            return Vec::new();
+        }
+        let leaves = stored.record.request.leaves.iter();
+        let whole = leaves.filter(|leaf| split_path(&leaf.path).is_none());
+        whole
+            .filter_map(|leaf| self.edit(leaf, head, body))
+            .collect()
+    }
+
+    fn edit(&self, leaf: &Leaf, head: &RequestHead, body: &Bytes) -> Option<Edit> {
+        let (part, field) = match leaf.part {
+            Part::Target => (&head.target, None),
+            Part::Field(index) => {
+                let field = head.fields.get(index as usize)?;
+                (&field.value, Some(field))
+            }
+            Part::Body => (body, None),
+        };
+        let start = leaf.start as usize;
+        let written = part.get(start..start.checked_add(leaf.len as usize)?)?;
+        let raw = decode(written, leaf.encoding);
+        let text = std::str::from_utf8(&raw).ok()?;
+        let signer = field.and_then(|field| {
+            let mut signers = self.signers.iter();
+            signers.find(|signer| field.is(&signer.header))
+        });
+        let new = match signer {
+            Some(signer) => signer.sign(text, self.shift)?,
+            // A pseudonym of a time is a time of nothing.
+            None if self.times == Times::Shift && leaf.action == Action::Allowed => {
+                self.shift.text(text, &leaf.path)?
+            }
+            None => return None,
+        };
+        Some(Edit {
+            part: leaf.part,
+            start: leaf.start,
+            len: leaf.len,
+            value: Bytes::from(encode(new.as_bytes(), leaf.encoding)),
+        })
+    }
+}
