@@ -309,3 +309,31 @@ fn times_are_moved_and_tokens_signed_anew() {
     assert!(claims["exp"].as_u64() > Some(1_700_003_600), "{claims}");
     assert_ne!(sent.rsplit('.').next(), token.rsplit('.').next());
 }
+
+#[test]
+fn copies_sign_up_as_somebody_of_their_own() {
+    let json = "Content-Type: application/json\r\n";
+    let steps = [
+        Step {
+            request: request("POST /signup", json, r#"{"email":"ada17@example.org"}"#),
+            response: answer(json, "{}"),
+        },
+        Step {
+            request: request("POST /login", json, r#"{"email":"ada17@example.org"}"#),
+            response: answer(json, "{}"),
+        },
+    ];
+    let directory = archive(&steps);
+    let twins = [twin("cand", &steps), twin("base", &steps)];
+    run_with(directory.path(), &twins, "scale: 3\n");
+    let received = twins[1].received().join("");
+    let emails: Vec<&str> = received
+        .split("\"email\":\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(emails.len(), 6, "{received}");
+    let distinct: std::collections::BTreeSet<&str> = emails.iter().copied().collect();
+    // Each copy logs in as who it signed up.
+    assert_eq!(distinct.len(), 3, "{emails:?}");
+}

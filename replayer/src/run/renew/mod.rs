@@ -1,6 +1,8 @@
-//! What a request says of the time at which it was recorded: times, and tokens that
-//! hold for a while. Both are moved to the time of the run where its file asks for it.
+//! What is changed in a request whatever the twin answers: times, and tokens that hold
+//! for a while, are moved to the time of the run where its file asks for it; what a
+//! session creates is another in each copy of it.
 
+mod copies;
 mod times;
 mod tokens;
 
@@ -14,7 +16,9 @@ use twintap_stream::{RequestHead, Timestamp};
 pub use times::Shift;
 pub use tokens::{Signer, TokenAlgorithm, TokenSettings};
 
+use self::copies::Copies;
 use super::file::RunFile;
+use super::prepare::{Prepared, copies_key};
 use crate::fire::wire::Edit;
 
 /// What becomes of times in requests.
@@ -33,6 +37,7 @@ pub struct Renewal {
     times: Times,
     shift: Shift,
     signers: Vec<Signer>,
+    copies: Copies,
 }
 
 impl Renewal {
@@ -40,24 +45,36 @@ impl Renewal {
     ///
     /// # Errors
     /// When a key can't be read.
-    pub fn new(file: &RunFile, capture_start: Timestamp, t0: Timestamp) -> Result<Renewal> {
+    pub fn new(file: &RunFile, prepared: &Prepared, t0: Timestamp) -> Result<Renewal> {
         Ok(Renewal {
             times: file.settings.times,
-            shift: Shift::new(capture_start, t0),
+            shift: Shift::new(prepared.plan.capture_start, t0),
             signers: file.signers()?,
+            copies: Copies::new(&prepared.plan, copies_key(&prepared.scrubber)),
         })
     }
 
-    /// The edits of a request; where one would meet a bound value, that goes first.
-    pub fn edits(&self, stored: &StoredExchange, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
+    /// The edits of the request at `position`; where one would meet a bound value,
+    /// that goes first.
+    pub fn edits(
+        &self,
+        position: u32,
+        stored: &StoredExchange,
+        head: &RequestHead,
+        body: &Bytes,
+    ) -> Vec<Edit> {
+        let mut edits = self.copies.edits(position, head, body);
         if self.times == Times::Keep && self.signers.is_empty() {
-            return Vec::new();
+            return edits;
         }
         let leaves = stored.record.request.leaves.iter();
         let whole = leaves.filter(|leaf| split_path(&leaf.path).is_none());
-        whole
-            .filter_map(|leaf| self.edit(leaf, head, body))
-            .collect()
+        for edit in whole.filter_map(|leaf| self.edit(leaf, head, body)) {
+            if !edits.iter().any(|other| other.meets(&edit)) {
+                edits.push(edit);
+            }
+        }
+        edits
     }
 
     fn edit(&self, leaf: &Leaf, head: &RequestHead, body: &Bytes) -> Option<Edit> {

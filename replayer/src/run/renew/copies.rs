@@ -1,0 +1,77 @@
+//! What a session creates, in copies of it: who signs up, and idempotency keys.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use twintap_plan::{CreatedPlace, Plan, for_copy};
+use twintap_scrub::{Part, decode, encode, fit, replace_inside, split_path, value_inside};
+use twintap_stream::RequestHead;
+
+use crate::fire::wire::Edit;
+
+/// The places of created values in requests of copies.
+pub struct Copies {
+    key: [u8; 32],
+    /// By position: the number of the copy, and the place.
+    places: HashMap<u32, Vec<(u32, CreatedPlace)>>,
+}
+
+impl Copies {
+    /// Those of a plan; the first of the copies has the recorded values.
+    pub fn new(plan: &Plan, key: [u8; 32]) -> Copies {
+        let mut places: HashMap<u32, Vec<(u32, CreatedPlace)>> = HashMap::new();
+        for place in plan.created.iter().flat_map(|created| &created.places) {
+            let copy = plan.requests[place.request as usize].copy;
+            if copy > 0 {
+                let known = places.entry(place.request).or_default();
+                known.push((copy, place.clone()));
+            }
+        }
+        Copies { key, places }
+    }
+
+    /// The edits of the request at `position`.
+    pub fn edits(&self, position: u32, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
+        let places = self.places.get(&position).into_iter().flatten();
+        let mut edits: Vec<Edit> = Vec::new();
+        for (copy, place) in places {
+            if let Some(new) = self.edit(*copy, place, head, body)
+                && !edits.iter().any(|old| old.meets(&new))
+            {
+                edits.push(new);
+            }
+        }
+        edits
+    }
+
+    fn edit(
+        &self,
+        copy: u32,
+        place: &CreatedPlace,
+        head: &RequestHead,
+        body: &Bytes,
+    ) -> Option<Edit> {
+        let part = match place.part {
+            Part::Target => &head.target,
+            Part::Field(index) => &head.fields.get(index as usize)?.value,
+            Part::Body => body,
+        };
+        let start = place.start as usize;
+        let written = part.get(start..start.checked_add(place.len as usize)?)?;
+        let raw = decode(written, place.encoding);
+        let new = match split_path(&place.path) {
+            None => for_copy(&raw, &self.key, copy),
+            Some((container, inside)) => {
+                let old = value_inside(&raw, container, inside)?;
+                let new = for_copy(&old, &self.key, copy);
+                replace_inside(&raw, &[(inside, &new)])?
+            }
+        };
+        Some(Edit {
+            part: place.part,
+            start: place.start,
+            len: place.len,
+            value: Bytes::from(encode(&fit(&new, place.encoding), place.encoding)),
+        })
+    }
+}
