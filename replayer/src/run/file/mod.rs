@@ -24,7 +24,7 @@ pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 use crate::fire::BodyPace;
 use crate::fire::rewrite::Rewrite;
 use crate::keys;
-use crate::run::renew::{Signer, Times, TokenSettings};
+use crate::run::renew::{RequestTimes, Signer, TokenSettings};
 use crate::run::values::{Span, Speed, Version};
 
 /// A run file, its paths resolved.
@@ -130,7 +130,7 @@ pub struct Settings {
     pub order: OrderRule,
     /// What becomes of times in requests.
     #[serde(default)]
-    pub times: Times,
+    pub times: RequestTimes,
     /// Header fields whose tokens are signed anew.
     #[serde(default)]
     pub jwt: Vec<TokenSettings>,
@@ -292,7 +292,7 @@ impl Settings {
             follow
                 .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
-            if settings.times != Times::Keep || !settings.jwt.is_empty() {
+            if settings.times != RequestTimes::Keep || !settings.jwt.is_empty() {
                 bail!("{source}: `follow` can't be together with `times: shift` or `jwt`");
             }
         }

@@ -211,7 +211,7 @@ fn tokens_and_times_are_taken() {
     let options = file.plan_options();
     assert_eq!(options.signed, ["authorization"]);
     assert!(!options.correlate);
-    assert_eq!(file.settings.times, crate::run::renew::Times::Shift);
+    assert_eq!(file.settings.times, crate::run::renew::RequestTimes::Shift);
     let error = format!("{:#}", file.signers().err().expect("no such key"));
     assert!(error.contains("reading the key k"), "{error}");
     check_error(

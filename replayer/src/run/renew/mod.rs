@@ -24,7 +24,7 @@ use crate::fire::wire::Edit;
 /// What becomes of times in requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Times {
+pub enum RequestTimes {
     /// They are sent as recorded.
     #[default]
     Keep,
@@ -34,7 +34,7 @@ pub enum Times {
 
 /// Makes the changes.
 pub struct Renewal {
-    times: Times,
+    times: RequestTimes,
     shift: Shift,
     signers: Vec<Signer>,
     copies: Copies,
@@ -64,7 +64,7 @@ impl Renewal {
         body: &Bytes,
     ) -> Vec<Edit> {
         let mut edits = self.copies.edits(position, head, body);
-        if self.times == Times::Keep && self.signers.is_empty() {
+        if self.times == RequestTimes::Keep && self.signers.is_empty() {
             return edits;
         }
         let leaves = stored.record.request.leaves.iter();
@@ -97,7 +97,7 @@ impl Renewal {
         let new = match signer {
             Some(signer) => signer.sign(text, self.shift)?,
             // A pseudonym of a time is a time of nothing.
-            None if self.times == Times::Shift && leaf.action == Action::Allowed => {
+            None if self.times == RequestTimes::Shift && leaf.action == Action::Allowed => {
                 self.shift.text(text, &leaf.path)?
             }
             None => return None,
