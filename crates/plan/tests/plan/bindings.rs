@@ -376,7 +376,7 @@ fn small_ids_bind_within_their_session_only() {
          10 f2 GET /orders/42 -> 12",
         expect![[r#"
             0 0ms f1.0 A
-            1 10ms f2.0 B
+            1 10ms f2.0 B after 0(resource)
         "#]],
     );
 }

@@ -229,7 +229,7 @@ fn what_each_session_has_its_own_of_orders_none() {
          70 f9 GET /users/me -> 72",
         expect![[r#"
             0 f1.0
-            1 f1.1 after 0(connection)
+            1 f1.1 after 0(binding) path.1<-0:json./id
             2 f2.0
             3 f3.0
             4 f4.0
