@@ -129,7 +129,7 @@ fn words(name: &str) -> String {
 }
 
 /// The part's text that a request's leaf lies in, where it is a head's.
-pub(crate) fn text_of<'a>(head: Option<&'a RequestHead>, part: Part) -> Option<&'a [u8]> {
+pub(crate) fn text_of(head: Option<&RequestHead>, part: Part) -> Option<&[u8]> {
     match part {
         Part::Target => Some(&head?.target),
         Part::Field(index) => Some(&head?.fields.get(index as usize)?.value),
