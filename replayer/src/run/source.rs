@@ -64,9 +64,9 @@ impl RequestSource for ArchiveSource<'_> {
         )?;
         // What is said over a WebSocket is written as it was.
         if recorded.script.is_none() {
-            recorded.edits =
-                self.renewal
-                    .edits(position, &stored, &recorded.head, &recorded.body);
+            recorded.edits = self
+                .renewal
+                .edits(position, &stored, &recorded.head, &recorded.body);
         }
         Ok(recorded)
     }
