@@ -362,7 +362,7 @@ impl<'a> TwinSide<'a> {
         let Some(script) = &loaded.recorded.script else {
             return Ok(None);
         };
-        let (edits, _) = self.values.edits(batch, position);
+        let (edits, _) = self.values.edits(batch, position, &loaded.recorded);
         let is_said = |edit: &&Edit| edit.part == Part::Body;
         if !edits.iter().any(|edit| is_said(&edit)) {
             return Ok(Some(Arc::clone(script)));
