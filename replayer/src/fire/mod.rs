@@ -31,6 +31,7 @@ mod tempo;
 #[cfg(test)]
 mod testing;
 mod timetable;
+mod turn;
 mod twin;
 mod values;
 pub mod websocket;

@@ -29,6 +29,7 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             took_ns: 0,
             think: None,
             waits: Vec::new(),
+            follows: Vec::new(),
             races: Vec::new(),
             bindings: Vec::new(),
             within: Vec::new(),

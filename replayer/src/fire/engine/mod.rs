@@ -15,7 +15,7 @@ use twintap_plan::{Carried, Pace, SkipReason};
 use twintap_verdict::observation::Twin;
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
-use super::control::{Steering, TWINS, index};
+use super::control::{Steering, index};
 use super::feed::Fed;
 use super::flows::Flows;
 use super::ledger::{FireSummary, Spread, thread_cpu_ns};
@@ -25,6 +25,7 @@ use super::poll::{Poll, Ready};
 use super::schedule::Timetable;
 use super::source::{LoadedOrNot, ReadAhead};
 use super::tempo::Tempo;
+use super::turn::in_turn;
 use super::twin::{Common, Now, TwinSide, from_token, nanos};
 use window::Window;
 
@@ -378,15 +379,5 @@ impl<'a> Engine<'a> {
             spun_ns: self.poll.spun_ns(),
             ..FireSummary::default()
         }
-    }
-}
-
-/// Both twins, the first of them by turns.
-fn in_turn(position: u32) -> [Twin; 2] {
-    let [first, second] = TWINS;
-    if position.is_multiple_of(2) {
-        [first, second]
-    } else {
-        [second, first]
     }
 }
