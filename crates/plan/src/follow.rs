@@ -259,6 +259,7 @@ impl Follower {
             request.bindings.clear();
             request.waits.clear();
             request.produces.clear();
+            request.follows.clear();
             request.races.clear();
         }
     }
@@ -368,6 +369,9 @@ impl Place {
 fn place_edges(request: &mut PlannedRequest, places: &[Place], carried: &mut HashSet<Carried>) {
     for Wait { request: other, .. } in &mut request.waits {
         *other = places[*other as usize].position();
+    }
+    for write in &mut request.follows {
+        *write = places[*write as usize].position();
     }
     for race in &mut request.races {
         race.request = places[race.request as usize].position();

@@ -100,6 +100,10 @@ pub struct PlannedRequest {
     pub think: Option<Think>,
     /// Earlier requests whose outcome it waits for.
     pub waits: Vec<Wait>,
+    /// Earlier writes of what it touches that no later write came after, whether it
+    /// waits for them itself or through others: what it shows may be their doing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follows: Vec<u32>,
     /// Requests against which the recording leaves its order open, though it could
     /// see what they do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

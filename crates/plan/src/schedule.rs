@@ -273,13 +273,14 @@ impl<'a> Sweep<'a> {
         }
         let mut waits = Vec::new();
         let mut races = Vec::new();
+        let mut follows = Vec::new();
         if skip.is_none() {
             for (binding, product) in bound.bindings {
                 bindings.push(binding);
                 self.produced.push(product);
             }
             waits = self.waits(position, session, item, &bindings);
-            self.order(position, &mut waits, &mut races);
+            follows = self.order(position, &mut waits, &mut races);
             self.last_on_flow[item.flow as usize] = Some(position);
         }
         self.requests.push(PlannedRequest {
@@ -293,6 +294,7 @@ impl<'a> Sweep<'a> {
             took_ns: item.end_ns.saturating_sub(item.start_ns),
             think: None,
             waits,
+            follows,
             races,
             bindings,
             within: item.within.clone(),
@@ -347,12 +349,15 @@ impl<'a> Sweep<'a> {
         waits
     }
 
-    /// Adds waits for what touched a resource before, and what the request races with.
-    fn order(&mut self, position: u32, waits: &mut Vec<Wait>, races: &mut Vec<Race>) {
+    /// Adds waits for what touched a resource before, and what the request races with;
+    /// gives the writes among what went before.
+    fn order(&mut self, position: u32, waits: &mut Vec<Wait>, races: &mut Vec<Race>) -> Vec<u32> {
         let before = self.resources.begin(self.capture, position, races);
+        let mut follows = before.writes;
+        follows.truncate(self.options.max_resource);
         if self.options.order == OrderRule::Resource {
             let mut room = self.options.max_resource;
-            for request in before {
+            for request in before.all {
                 if room == 0 {
                     break;
                 }
@@ -364,6 +369,7 @@ impl<'a> Sweep<'a> {
             }
         }
         waits.sort_unstable_by_key(|wait| wait.request);
+        follows
     }
 
     /// Whether the request at `position` waits for `other` already: on its connection,

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::attribute::attribute;
+use crate::apart::apart;
+use crate::blame::Blame;
 use crate::compare::Mask;
 use crate::endpoint::templates;
 use crate::evidence::rfc_3339;
 use crate::facts::{Quantiles, RunFacts};
 use crate::fidelity::FidelityTally;
-use crate::findings::{FindingsInput, findings};
+use crate::findings::findings;
 use crate::judge::{Tally, TwinTally};
 use crate::latency::Spread;
-use crate::lead::{is_constant_at, leads};
+use crate::lead::is_constant_at;
 use crate::observation::Twin;
 use crate::options::Options;
 use crate::reasons::weigh;
@@ -24,15 +25,9 @@ use crate::tally::EndpointTally;
 
 pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> Report {
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
-    let leads = leads(&endpoints, &options);
-    let attribution = attribute(&leads);
-    let (latency, findings) = findings(FindingsInput {
-        names: &names,
-        endpoints: &endpoints,
-        leads,
-        attribution,
-        options: &options,
-    });
+    let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
+    let (latency, findings) = findings(&blame);
+    let (apart, consequences) = (apart(&blame), blame.by_cause());
     let fidelity_detail = fidelity(&names, &endpoints);
     let planned = facts.plan.as_ref().map(|plan| plan.requests);
     let ledgers = ledgers(&tally, &facts, planned);
@@ -51,6 +46,8 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         verdict: crate::report::Verdict::Inconclusive,
         reasons: Vec::new(),
         findings,
+        apart,
+        consequences,
         fidelity,
         fidelity_detail,
         latency: latency_table(&names, &endpoints, &latency),

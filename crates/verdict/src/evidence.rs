@@ -36,6 +36,18 @@ pub struct Evidence {
     pub baseline: Excerpt,
     /// What the candidate answered.
     pub candidate: Excerpt,
+    /// What it raced with in the recording.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub races: Vec<RacedWith>,
+}
+
+/// A write that an example raced with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RacedWith {
+    /// The exchange that wrote.
+    pub exchange: String,
+    /// What both touched.
+    pub resource: String,
 }
 
 /// The part of an answer that matters.
@@ -112,6 +124,14 @@ fn bare(observation: &Observation, at: &str, change: &str) -> Evidence {
         production: Excerpt::default(),
         baseline: Excerpt::default(),
         candidate: Excerpt::default(),
+        races: observation
+            .races
+            .iter()
+            .map(|raced| RacedWith {
+                exchange: raced.exchange.to_string(),
+                resource: raced.resource.clone(),
+            })
+            .collect(),
     }
 }
 

@@ -26,7 +26,10 @@ pub enum Unequal {
     Errored,
     /// It was fired before what it waited for was there.
     Late,
-    /// The answers differ.
+    /// The answers differ, and the recording leaves open in which order the request
+    /// and a write of what it touches were taken.
+    Race,
+    /// The answers differ otherwise.
     Difference,
 }
 
@@ -39,6 +42,7 @@ impl Unequal {
             Unequal::Refused => "refused",
             Unequal::Errored => "errored",
             Unequal::Late => "late",
+            Unequal::Race => "race",
             Unequal::Difference => "difference",
         }
     }

@@ -1,36 +1,27 @@
 //! Leads to findings, the most harmful first.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::attribute::Attribution;
+use crate::attribute::Source;
+use crate::blame::Blame;
 use crate::conclude::in_ms;
-use crate::evidence::Evidence;
 use crate::kind::Kind;
 use crate::latency::Shift;
 use crate::lead::Lead;
 use crate::options::Options;
-use crate::report::{Also, Consequence, Finding, LatencyShift, Test};
+use crate::report::{Also, Finding, LatencyShift, Test};
 use crate::stats::benjamini_hochberg;
-use crate::tally::EndpointTally;
-
-pub(crate) struct FindingsInput<'a> {
-    pub(crate) names: &'a [String],
-    pub(crate) endpoints: &'a [EndpointTally],
-    pub(crate) leads: Vec<Lead>,
-    pub(crate) attribution: Attribution,
-    pub(crate) options: &'a Options,
-}
 
 /// The latency tests by endpoint, and all findings.
-pub(crate) fn findings(input: FindingsInput<'_>) -> (Vec<Option<Shift>>, Vec<Finding>) {
-    let mut findings = of_leads(&input);
+pub(crate) fn findings(input: &Blame<'_>) -> (Vec<Option<Shift>>, Vec<Finding>) {
+    let mut findings = of_leads(input);
     let shifts: Vec<Option<Shift>> = input
         .endpoints
         .iter()
         .map(|endpoint| endpoint.latency.shift(input.options))
         .collect();
-    findings.extend(of_latency(&input, &shifts));
+    findings.extend(of_latency(input, &shifts));
     findings.sort_by_key(|finding| {
         (
             harm(finding),
@@ -68,10 +59,9 @@ fn harm(finding: &Finding) -> u8 {
     }
 }
 
-fn of_leads(input: &FindingsInput<'_>) -> Vec<Finding> {
-    let leads = input.leads.iter().enumerate();
-    leads
-        .filter(|(index, _)| input.attribution.is_finding[*index])
+fn of_leads(input: &Blame<'_>) -> Vec<Finding> {
+    input
+        .findings()
         .map(|(index, lead)| {
             let compared = compared(input, lead);
             let mut finding = Finding {
@@ -89,14 +79,15 @@ fn of_leads(input: &FindingsInput<'_>) -> Vec<Finding> {
                     .collect(),
                 claim: String::new(),
                 summary: String::new(),
-                count: lead.exchanges(),
-                sessions: lead.hits.len() as u64,
-                rate: lead.exchanges() as f64 / compared.max(1) as f64,
+                count: lead.exchanges() + input.racing(index),
+                sessions: lead.signal.hits.len() as u64,
+                rate: (lead.exchanges() + input.racing(index)) as f64 / compared.max(1) as f64,
                 compared,
                 test: lead.test.clone(),
                 latency: None,
-                evidence: examples(input, index, lead),
-                consequences: consequences(input, index),
+                evidence: input.examples(index),
+                racing: input.racing(index),
+                consequences: input.consequences(Source::Lead(index)),
                 related: Vec::new(),
             };
             finding.claim = claim(&finding);
@@ -108,7 +99,7 @@ fn of_leads(input: &FindingsInput<'_>) -> Vec<Finding> {
 
 /// Exchanges that could have shown the lead: those without an answer are among
 /// them, though there was nothing to compare.
-fn compared(input: &FindingsInput<'_>, lead: &Lead) -> u64 {
+fn compared(input: &Blame<'_>, lead: &Lead) -> u64 {
     let compared = input.endpoints[lead.endpoint].compared_exchanges();
     if lead.kind == Kind::Error {
         compared + lead.exchanges()
@@ -117,53 +108,7 @@ fn compared(input: &FindingsInput<'_>, lead: &Lead) -> u64 {
     }
 }
 
-/// Examples from sessions in which nothing went before come first.
-fn examples(input: &FindingsInput<'_>, index: usize, lead: &Lead) -> Vec<Evidence> {
-    let explained: BTreeSet<u32> = input.attribution.explained_by[index]
-        .keys()
-        .filter_map(|session| lead.hits.get(session).map(|hit| hit.first))
-        .collect();
-    let mut examples = lead.examples.clone();
-    examples.sort_by_key(|example| (explained.contains(&example.position), example.position));
-    examples.truncate(input.options.examples);
-    examples
-}
-
-/// What came after a lead and is never first: by place.
-fn consequences(input: &FindingsInput<'_>, of: usize) -> Vec<Consequence> {
-    let mut found = Vec::new();
-    for (index, lead) in input.leads.iter().enumerate() {
-        if input.attribution.is_finding[index] {
-            continue;
-        }
-        let sessions: BTreeSet<u32> = input.attribution.explained_by[index]
-            .iter()
-            .filter(|(_, cause)| **cause == of)
-            .map(|(session, _)| *session)
-            .collect();
-        if sessions.is_empty() {
-            continue;
-        }
-        let hits = sessions.iter().filter_map(|session| lead.hits.get(session));
-        let positions: BTreeSet<u32> = hits.clone().map(|hit| hit.first).collect();
-        let example = lead
-            .examples
-            .iter()
-            .find(|example| positions.contains(&example.position));
-        found.push(Consequence {
-            endpoint: input.names[lead.endpoint].clone(),
-            kind: lead.kind,
-            location: lead.place.clone(),
-            count: hits.map(|hit| u64::from(hit.exchanges)).sum(),
-            sessions: sessions.len() as u64,
-            example: example.map(|example| example.exchange.clone()),
-        });
-    }
-    found.sort_by_key(|consequence| Reverse(consequence.count));
-    found
-}
-
-fn of_latency(input: &FindingsInput<'_>, shifts: &[Option<Shift>]) -> Vec<Finding> {
+fn of_latency(input: &Blame<'_>, shifts: &[Option<Shift>]) -> Vec<Finding> {
     let options = input.options;
     let tested: Vec<(usize, &Shift)> = shifts
         .iter()
@@ -200,6 +145,7 @@ fn of_latency(input: &FindingsInput<'_>, shifts: &[Option<Shift>]) -> Vec<Findin
                     candidate_p50_ms: in_ms(latency.candidate_us.quantiles()).p50,
                 }),
                 evidence: latency.examples(options.examples),
+                racing: 0,
                 consequences: Vec::new(),
                 related: Vec::new(),
             };

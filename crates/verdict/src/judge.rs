@@ -1,26 +1,27 @@
 //! Observations in, a report out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::compare::{Difference, Mask, Side, Witness, compare};
+use twintap_stream::ExchangeId;
+
+use crate::compare::Side;
 use crate::conclude::conclude;
 use crate::endpoint::shape;
-use crate::evidence::{self, Evidence};
 use crate::facts::RunFacts;
-use crate::fidelity::Unequal;
-use crate::kind::Kind;
 use crate::latency::Spread;
-use crate::observation::{Answer, Observation, Outcome, Timing, Twin};
+use crate::observation::{Observation, Outcome, Twin};
 use crate::options::Options;
 use crate::order::Reorder;
+use crate::passing::{Passing, answered};
 use crate::report::Report;
 use crate::roles::Roles;
-use crate::tally::{EndpointTally, Session, SignalKey, Spot, masks};
+use crate::tally::{EndpointTally, Session};
 
-/// Where an answer as a whole lies, when there is none.
-pub(crate) const ANSWER: &str = "answer";
-/// Where differences lie when there are too many places to tell apart.
-const ELSEWHERE: &str = "elsewhere";
+/// The most exchanges kept by name, for consequences to name what caused them.
+const MOST_NAMED: usize = 1 << 16;
+/// The most causes that one request may have in others.
+const MOST_CAUSES: usize = 4;
 /// The most shapes of targets told apart, before templates are inferred.
 const MOST_SHAPES: usize = 4096;
 
@@ -52,6 +53,22 @@ pub(crate) struct Tally {
     pub(crate) warm_up: u64,
     /// Exchanges that production and baseline answered.
     pub(crate) witnessed: u64,
+    pub(crate) trail: Trail,
+}
+
+/// What leads from one difference to another.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// Positions that requests depend on, and whose differences can be why these
+    /// differ.
+    blamed: HashSet<u32>,
+    /// By position, those of `blamed` that a request depends on which others depend
+    /// on in turn: it need not show what it hands on.
+    carried: HashMap<u32, Vec<u32>>,
+    /// By session and position, those of `blamed` that a request depends on.
+    pub(crate) imports: HashMap<(Session, u32), Vec<u32>>,
+    /// The exchanges at positions that can be causes, as far as there is room.
+    pub(crate) exchanges: HashMap<u32, ExchangeId>,
 }
 
 /// What became of one twin's requests.
@@ -127,6 +144,7 @@ impl Tally {
             observation,
             session,
             options,
+            can_cause: Cell::new(false),
             production: production.map(|answer| Side::new(answer, None)),
             baseline: answered(&observation.baseline)
                 .map(|(answer, _)| Side::new(answer, Some(&self.baseline.roles))),
@@ -144,6 +162,8 @@ impl Tally {
         let counts = passing.count(endpoint, &mut self.places);
         self.compared += counts.compared;
         self.witnessed += counts.witnessed;
+        let can_cause = passing.can_cause.get();
+        self.trail.add(observation, session, can_cause);
     }
 
     fn session(&mut self, name: &str) -> Session {
@@ -155,6 +175,37 @@ impl Tally {
         self.sessions.push(name.to_owned());
         self.session_numbers.insert(name.to_owned(), number);
         number
+    }
+}
+
+impl Trail {
+    /// Notes what an observation depends on, and whether it can be a cause itself.
+    fn add(&mut self, observation: &Observation, session: Session, can_cause: bool) {
+        let position = observation.position;
+        let mut causes: Vec<u32> = Vec::new();
+        for cause in &observation.depends_on {
+            causes.extend(self.blamed.get(cause));
+            causes.extend(self.carried.get(cause).into_iter().flatten());
+        }
+        causes.sort_unstable();
+        causes.dedup();
+        causes.truncate(MOST_CAUSES);
+        if !causes.is_empty() {
+            if observation.is_awaited {
+                self.carried.insert(position, causes.clone());
+            }
+            self.imports.insert((session, position), causes);
+        }
+        if !can_cause {
+            return;
+        }
+        if observation.is_awaited {
+            self.blamed.insert(position);
+        }
+        if self.exchanges.len() < MOST_NAMED {
+            self.exchanges
+                .insert(position, observation.exchange.clone());
+        }
     }
 }
 
@@ -193,292 +244,6 @@ impl TwinTally {
         let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
         self.answered + sum(&self.errored) + sum(&self.refused) + sum(&self.skipped)
     }
-}
-
-#[derive(Default)]
-struct Counts {
-    compared: u64,
-    witnessed: u64,
-}
-
-/// One observation on its way through the counts.
-struct Passing<'a> {
-    observation: &'a Observation,
-    session: Session,
-    options: &'a Options,
-    production: Option<Side<'a>>,
-    baseline: Option<Side<'a>>,
-    candidate: Option<Side<'a>>,
-}
-
-impl Passing<'_> {
-    fn count(&self, endpoint: &mut EndpointTally, places: &mut usize) -> Counts {
-        endpoint.seen += 1;
-        let observation = self.observation;
-        if let (Outcome::Skipped(cause), Outcome::Skipped(_)) =
-            (&observation.baseline, &observation.candidate)
-        {
-            *endpoint.skipped.entry(cause.clone()).or_default() += 1;
-        }
-        let noise = self.noise(endpoint, places);
-        let counts = Counts {
-            witnessed: u64::from(noise.is_some()),
-            compared: u64::from(self.signal(endpoint, places)),
-        };
-        if let Some(verdict) = self.fidelity(noise) {
-            endpoint.fidelity.add(verdict);
-        }
-        counts
-    }
-
-    /// Compares the baseline with production; whether they are equal, masked
-    /// places aside.
-    fn noise(&self, endpoint: &mut EndpointTally, places: &mut usize) -> Option<bool> {
-        let production = self.production.as_ref()?;
-        endpoint
-            .known_statuses
-            .insert(production.answer.head.status);
-        if is_unbound(&self.observation.baseline) {
-            return None;
-        }
-        if let Outcome::Errored { .. } = &self.observation.baseline {
-            let spot = spot(endpoint, places, ANSWER, self.options);
-            *spot.noise.entry(self.session).or_default() += 1;
-            spot.hard_noise += 1;
-        }
-        let baseline = self.baseline.as_ref()?;
-        if is_late(&self.observation.baseline) {
-            return None;
-        }
-        endpoint.known_statuses.insert(baseline.answer.head.status);
-        endpoint.witnessed += 1;
-        let found = compare(production, baseline, Witness::NotNeeded, self.options);
-        for (place, differences) in by_place(&found) {
-            spot(endpoint, places, place, self.options).add_noise(self.session, &differences);
-        }
-        Some(found.iter().all(|difference| difference.mask.is_some()))
-    }
-
-    /// Compares the candidate with the baseline; whether it could be.
-    fn signal(&self, endpoint: &mut EndpointTally, places: &mut usize) -> bool {
-        let observation = self.observation;
-        if is_unbound(&observation.baseline) || is_unbound(&observation.candidate) {
-            // Whatever comes of it comes of the answer that lacked the value.
-            endpoint.unbound += 1;
-            return false;
-        }
-        match (&observation.baseline, &observation.candidate) {
-            (Outcome::Answered { .. }, Outcome::Errored { kind, .. }) => {
-                self.no_answer(endpoint, places, &format!("no answer: {kind}"));
-            }
-            (Outcome::Answered { .. }, Outcome::Skipped(cause)) => {
-                self.no_answer(endpoint, places, &format!("could not be fired: {cause}"));
-            }
-            _ => {}
-        }
-        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
-            return false;
-        };
-        if is_late(&observation.baseline) || is_late(&observation.candidate) {
-            // What was fired need not be the same request.
-            endpoint.late += 1;
-            return false;
-        }
-        *endpoint.compared.entry(self.session).or_default() += 1;
-        let witness = self
-            .production
-            .as_ref()
-            .map_or(Witness::Unseen, Witness::Seen);
-        let found = compare(baseline, candidate, witness, self.options);
-        for (place, differences) in by_place(&found) {
-            self.differences(spot(endpoint, places, place, self.options), &differences);
-        }
-        let (one, other) = (&observation.baseline, &observation.candidate);
-        if baseline.answer.head.status == candidate.answer.head.status
-            && let (Some((_, one)), Some((_, other))) = (answered(one), answered(other))
-        {
-            endpoint.latency.add(self.session, one, other, || {
-                evidence::of_outcomes(observation, "latency", "slower")
-            });
-        }
-        true
-    }
-
-    fn differences(&self, spot: &mut Spot, differences: &[&Difference]) {
-        let mut by_key: BTreeMap<SignalKey, Vec<&Difference>> = BTreeMap::new();
-        for difference in differences {
-            let is_unwitnessed = difference.mask == Some(Mask::Unwitnessed);
-            if difference.mask.is_some() && !is_unwitnessed {
-                continue;
-            }
-            let status = match difference.kind {
-                // A status code is all that the pair holds then.
-                Kind::Status => u16::try_from(difference.pair.1).unwrap_or_default(),
-                _ => 0,
-            };
-            let key = SignalKey {
-                kind: difference.kind,
-                is_hard: difference.is_hard,
-                status,
-                is_unwitnessed,
-            };
-            by_key.entry(key).or_default().push(difference);
-        }
-        if by_key.is_empty() {
-            for mask in masks(differences) {
-                *spot.masked.entry(mask).or_default() += 1;
-            }
-        }
-        for (key, differences) in by_key {
-            let can_cause = differences
-                .iter()
-                .any(|difference| self.can_cause(difference));
-            // Both sides were there to be compared.
-            let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
-                continue;
-            };
-            self.hit(spot, key, can_cause, || {
-                evidence::of_difference(
-                    self.observation,
-                    differences[0],
-                    self.production.as_ref(),
-                    baseline,
-                    candidate,
-                )
-            });
-        }
-    }
-
-    fn no_answer(&self, endpoint: &mut EndpointTally, places: &mut usize, change: &str) {
-        let key = SignalKey {
-            kind: Kind::Error,
-            is_hard: true,
-            status: 0,
-            is_unwitnessed: false,
-        };
-        let can_cause = self.is_unsafe() || !self.observation.produced.is_empty();
-        let spot = spot(endpoint, places, ANSWER, self.options);
-        self.hit(spot, key, can_cause, || {
-            evidence::of_outcomes(self.observation, ANSWER, change)
-        });
-    }
-
-    fn hit(
-        &self,
-        spot: &mut Spot,
-        key: SignalKey,
-        can_cause: bool,
-        evidence: impl FnOnce() -> Evidence,
-    ) {
-        let signal = spot.signals.entry(key).or_default();
-        signal.add(self.session, self.observation.position, can_cause);
-        if signal.wants_example(&self.observation.session, self.options.examples * 2) {
-            signal.examples.push(evidence());
-        }
-    }
-
-    /// Whether a difference can be why later answers of the session differ: the
-    /// request changes state (is not safe, RFC 9110, section 9.2.1) and its
-    /// answer says that it did otherwise, or the value goes into later requests.
-    fn can_cause(&self, difference: &Difference) -> bool {
-        let says_outcome = difference.kind == Kind::Status || difference.kind.is_of_body();
-        if says_outcome && self.is_unsafe() {
-            return true;
-        }
-        let mut produced = self
-            .observation
-            .produced
-            .iter()
-            .map(|(path, _)| path.as_str());
-        if difference.kind == Kind::Status {
-            return produced.next().is_some();
-        }
-        let place = difference.place.as_str();
-        let of_header = place.strip_prefix("header.").unwrap_or(place);
-        let of_body = format!("json.{}", difference.at_left);
-        produced.any(|path| {
-            path == place
-                || is_at_or_below(path, of_header, '.')
-                || is_at_or_below(path, &of_body, '/')
-        })
-    }
-
-    fn is_unsafe(&self) -> bool {
-        let method: &[u8] = &self.observation.request.method;
-        !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
-    }
-
-    /// How this exchange counts: equal, unequal, or not at all.
-    fn fidelity(&self, is_equal: Option<bool>) -> Option<Result<(), Unequal>> {
-        let verdict = match &self.observation.baseline {
-            Outcome::Skipped(cause) => match cause.as_str() {
-                "filtered" | "incomplete" => return None,
-                "unbound" => Err(Unequal::Unbound),
-                _ => Err(Unequal::Skipped),
-            },
-            Outcome::Refused(_) => Err(Unequal::Refused),
-            // Without production's answer the recorded exchange is incomplete.
-            _ if self.production.is_none() => return None,
-            baseline if is_unbound(baseline) => Err(Unequal::Unbound),
-            Outcome::Errored { .. } => Err(Unequal::Errored),
-            Outcome::Answered { timing, .. } if timing.wait_expired => Err(Unequal::Late),
-            Outcome::Answered { .. } if is_equal == Some(true) => Ok(()),
-            Outcome::Answered { .. } => Err(Unequal::Difference),
-        };
-        Some(verdict)
-    }
-}
-
-fn is_at_or_below(path: &str, place: &str, separator: char) -> bool {
-    path.strip_prefix(place)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
-}
-
-fn spot<'a>(
-    endpoint: &'a mut EndpointTally,
-    places: &mut usize,
-    place: &str,
-    options: &Options,
-) -> &'a mut Spot {
-    let is_new = !endpoint.spots.contains_key(place);
-    let name = if is_new && *places >= options.max_places {
-        ELSEWHERE
-    } else {
-        *places += usize::from(is_new);
-        place
-    };
-    endpoint.spots.entry(name.to_owned()).or_default()
-}
-
-fn by_place(found: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
-    let mut places: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
-    for difference in found {
-        places
-            .entry(&difference.place)
-            .or_default()
-            .push(difference);
-    }
-    places
-}
-
-fn answered(outcome: &Outcome) -> Option<(&Answer, &Timing)> {
-    match outcome {
-        Outcome::Answered { answer, timing } => Some((answer, timing)),
-        _ => None,
-    }
-}
-
-/// True when it went out without the twin's own values.
-fn is_unbound(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Answered { timing, .. } => timing.unbound,
-        Outcome::Errored { timing, .. } => timing.is_some_and(|timing| timing.unbound),
-        Outcome::Refused(_) | Outcome::Skipped(_) => false,
-    }
-}
-
-fn is_late(outcome: &Outcome) -> bool {
-    answered(outcome).is_some_and(|(_, timing)| timing.wait_expired)
 }
 
 impl Tally {

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::compare::Mask;
-use crate::evidence::Evidence;
 use crate::kind::Kind;
 use crate::options::Options;
 use crate::report::Test;
 use crate::stats::{benjamini_hochberg, sign_test};
-use crate::tally::{EndpointTally, Hit, Session, SignalKey, Spot, Uniformity};
+use crate::tally::{EndpointTally, Hit, Session, Signal, SignalKey, Spot, Uniformity};
 
 /// One kind of difference at one place of one endpoint, that counts.
 #[derive(Clone, Debug)]
@@ -17,28 +16,48 @@ pub(crate) struct Lead {
     pub(crate) kind: Kind,
     pub(crate) place: String,
     pub(crate) also: Vec<(Kind, String)>,
-    pub(crate) hits: BTreeMap<Session, Hit>,
-    pub(crate) examples: Vec<Evidence>,
+    pub(crate) signal: Signal,
     pub(crate) test: Test,
 }
 
 impl Lead {
     pub(crate) fn exchanges(&self) -> u64 {
-        self.hits.values().map(|hit| u64::from(hit.exchanges)).sum()
+        self.signal.exchanges()
+    }
+
+    /// Whether it is, or has with it, what `other` is.
+    pub(crate) fn is_of(&self, other: &Lead) -> bool {
+        let has = |kind: Kind, place: &str| (kind, place) == (other.kind, other.place.as_str());
+        self.endpoint == other.endpoint
+            && (has(self.kind, &self.place)
+                || self.also.iter().any(|(kind, place)| has(*kind, place)))
     }
 }
 
+/// What differs and counts, and what differs where a race may be why.
+pub(crate) struct Leads {
+    pub(crate) leads: Vec<Lead>,
+    pub(crate) races: Vec<Lead>,
+}
+
 /// The leads of all endpoints: all differences where there is no noise, and
-/// elsewhere those that a test tells from it.
-pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Vec<Lead> {
+/// elsewhere those that a test tells from it. Differences of exchanges that raced are
+/// leads only where a test tells them from what races do anyway.
+pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
     let mut certain = Vec::new();
     let mut tested = Vec::new();
+    let mut races = Vec::new();
     for (index, endpoint) in endpoints.iter().enumerate() {
         let mut places: Vec<&String> = endpoint.spots.keys().collect();
         places.sort_unstable();
         for place in places {
-            for (key, candidate) in signals(index, endpoint, place) {
-                match test(endpoint, place, key, &candidate.hits) {
+            let spot = &endpoint.spots[place];
+            for (_, race) in leads_of(&spot.races, index, endpoint, place) {
+                let (p_value, share, test) = race_test(spot, &race.signal.hits);
+                tested.push((p_value, share, true, Lead { test, ..race }));
+            }
+            for (key, candidate) in leads_of(&spot.signals, index, endpoint, place) {
+                match test(endpoint, place, key, &candidate.signal.hits) {
                     Outcome::NoSignal => {}
                     Outcome::Certain(test) => certain.push(Lead { test, ..candidate }),
                     Outcome::Tested {
@@ -46,7 +65,7 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Vec<Lead>
                         share,
                         test,
                     } => {
-                        tested.push((p_value, share, Lead { test, ..candidate }));
+                        tested.push((p_value, share, false, Lead { test, ..candidate }));
                     }
                 }
             }
@@ -55,39 +74,38 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Vec<Lead>
     let p_values: Vec<f64> = tested.iter().map(|(p_value, ..)| *p_value).collect();
     let significant = benjamini_hochberg(&p_values, options.level);
     let tests = tested.len();
-    let from_tests = tested
-        .into_iter()
-        .zip(significant)
-        .filter(|((_, share, _), is_significant)| {
-            *is_significant && *share >= options.min_rate_difference
-        })
-        .map(|((.., mut lead), _)| {
+    for ((_, share, is_race, mut lead), is_significant) in tested.into_iter().zip(significant) {
+        if is_significant && share >= options.min_rate_difference {
             lead.test.level = Some(options.level);
             lead.test.statement.push_str(&format!(
                 " Level {} after correction for {tests} tests (Benjamini–Hochberg).",
                 options.level
             ));
-            lead
-        });
-    let all = certain.into_iter().chain(from_tests).collect();
-    merge_texts(merge_same_exchanges(merge_keys(all)))
+            certain.push(lead);
+        } else if is_race {
+            races.push(lead);
+        }
+    }
+    Leads {
+        leads: merge_texts(merge_same_exchanges(merge_keys(certain))),
+        races: merge_same_exchanges(merge_keys(races)),
+    }
 }
 
 /// The differences at a place as leads whose test is not yet made.
-fn signals(
+fn leads_of<'a>(
+    signals: &'a BTreeMap<SignalKey, Signal>,
     endpoint: usize,
-    tally: &EndpointTally,
-    place: &str,
-) -> impl Iterator<Item = (SignalKey, Lead)> {
-    let signals = &tally.spots[place].signals;
+    tally: &'a EndpointTally,
+    place: &'a str,
+) -> impl Iterator<Item = (SignalKey, Lead)> + 'a {
     signals.iter().map(move |(key, signal)| {
         let lead = Lead {
             endpoint,
             kind: key.kind,
             place: place.to_owned(),
             also: Vec::new(),
-            hits: signal.hits.clone(),
-            examples: signal.examples.clone(),
+            signal: signal.clone(),
             test: Test {
                 name: String::new(),
                 level: None,
@@ -164,21 +182,15 @@ fn test(
             ),
         );
     }
-    let all = noise
-        .keys()
-        .chain(hits.keys().filter(|session| !noise.contains_key(session)));
-    let (mut more, mut less, mut either) = (0_u64, 0_u64, 0_u64);
-    for session in all {
-        let signal = hits.get(session).map_or(0, |hit| hit.exchanges);
-        let noise = noise.get(session).copied().unwrap_or(0);
-        either += 1;
-        more += u64::from(signal > noise);
-        less += u64::from(signal < noise);
-    }
-    let p_value = sign_test(more, less);
+    let Signs {
+        more,
+        less,
+        share,
+        p_value,
+    } = signs(&noise, hits);
     Outcome::Tested {
         p_value,
-        share: (more as f64 - less as f64) / either.max(1) as f64,
+        share,
         test: Test {
             name: "sign".to_owned(),
             level: None,
@@ -191,6 +203,57 @@ fn test(
                  from production, in {less} less often: one-sided sign test, p = {p_value:.2e}."
             ),
         },
+    }
+}
+
+/// Tests whether the candidate differs from the baseline in exchanges that raced more
+/// often than the baseline from production there.
+fn race_test(spot: &Spot, hits: &BTreeMap<Session, Hit>) -> (f64, f64, Test) {
+    let noise = &spot.race_noise;
+    let signs = signs(noise, hits);
+    let noisy: u64 = noise.values().copied().map(u64::from).sum();
+    let test = Test {
+        name: "sign".to_owned(),
+        level: None,
+        p_value: Some(signs.p_value),
+        unit: "session".to_owned(),
+        sample: signs.more + signs.less,
+        statement: format!(
+            "It shows only where requests raced; there baseline and production differ in {noisy} \
+             exchanges. In {} sessions the candidate differs from the baseline more often than \
+             the baseline from production, in {} less often: one-sided sign test, p = {:.2e}.",
+            signs.more, signs.less, signs.p_value
+        ),
+    };
+    (signs.p_value, signs.share, test)
+}
+
+/// In how many sessions there is more of a signal than of noise.
+struct Signs {
+    more: u64,
+    less: u64,
+    /// By how much more sessions show it than show noise, of those that show either.
+    share: f64,
+    p_value: f64,
+}
+
+fn signs(noise: &BTreeMap<Session, u32>, hits: &BTreeMap<Session, Hit>) -> Signs {
+    let all = noise
+        .keys()
+        .chain(hits.keys().filter(|session| !noise.contains_key(session)));
+    let (mut more, mut less, mut either) = (0_u64, 0_u64, 0_u64);
+    for session in all {
+        let signal = hits.get(session).map_or(0, |hit| hit.exchanges);
+        let noise = noise.get(session).copied().unwrap_or(0);
+        either += 1;
+        more += u64::from(signal > noise);
+        less += u64::from(signal < noise);
+    }
+    Signs {
+        more,
+        less,
+        share: (more as f64 - less as f64) / either.max(1) as f64,
+        p_value: sign_test(more, less),
     }
 }
 
@@ -227,8 +290,8 @@ fn relevant_noise(tally: &EndpointTally, place: &str, is_hard: bool) -> BTreeMap
 /// such as a header field that a proxy adds.
 fn is_constant(tally: &EndpointTally, spot: &Spot) -> bool {
     matches!(spot.uniformity, Uniformity::Uniform(_))
-        && spot.noise_exchanges() == tally.witnessed
-        && tally.witnessed >= 3
+        && spot.noise_exchanges() == tally.witnessed - tally.witnessed_racing
+        && spot.noise_exchanges() >= 3
 }
 
 pub(crate) fn is_constant_at(tally: &EndpointTally, place: &str) -> bool {
@@ -254,16 +317,7 @@ fn merge_keys(leads: Vec<Lead>) -> Vec<Lead> {
 }
 
 fn absorb(known: &mut Lead, lead: Lead) {
-    let mut signal = crate::tally::Signal {
-        hits: std::mem::take(&mut known.hits),
-        examples: std::mem::take(&mut known.examples),
-    };
-    signal.merge(crate::tally::Signal {
-        hits: lead.hits,
-        examples: lead.examples,
-    });
-    known.hits = signal.hits;
-    known.examples = signal.examples;
+    known.signal.merge(lead.signal);
 }
 
 /// What one fault does to one answer is one finding: parts of a body (or of a
@@ -278,11 +332,12 @@ fn merge_same_exchanges(mut leads: Vec<Lead>) -> Vec<Lead> {
         match merged.iter_mut().find(|known| is_one_fault(known, &lead)) {
             Some(known) => {
                 known.also.push((lead.kind, lead.place));
-                for (session, hit) in lead.hits {
-                    if let Some(own) = known.hits.get_mut(&session) {
+                for (session, hit) in lead.signal.hits {
+                    if let Some(own) = known.signal.hits.get_mut(&session) {
                         own.cause = own.cause.or(hit.cause);
                     }
                 }
+                known.signal.awaited.extend(lead.signal.awaited);
             }
             None => merged.push(lead),
         }
@@ -292,7 +347,7 @@ fn merge_same_exchanges(mut leads: Vec<Lead>) -> Vec<Lead> {
 
 fn is_one_fault(known: &Lead, lead: &Lead) -> bool {
     let shows = |lead: &Lead| -> Vec<(Session, u32, u32)> {
-        let hits = lead.hits.iter();
+        let hits = lead.signal.hits.iter();
         hits.map(|(session, hit)| (*session, hit.first, hit.exchanges))
             .collect()
     };

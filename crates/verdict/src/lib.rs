@@ -7,7 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+mod apart;
 mod attribute;
+mod blame;
 mod compare;
 mod conclude;
 mod endpoint;
@@ -24,6 +26,7 @@ mod lead;
 pub mod observation;
 mod options;
 mod order;
+mod passing;
 mod reasons;
 pub mod report;
 mod roles;
@@ -31,7 +34,7 @@ mod stats;
 mod tally;
 mod text;
 
-pub use evidence::{Evidence, Excerpt};
+pub use evidence::{Evidence, Excerpt, RacedWith};
 pub use facts::{
     CaptureSource, Correlation, KernelLedger, PlanSummary, Quantiles, RunFacts, Target,
 };
@@ -39,7 +42,7 @@ pub use fidelity::Unequal;
 pub use html::html;
 pub use judge::Judge;
 pub use kind::Kind;
-pub use observation::{Answer, Body, Observation, Outcome, Timing, Twin};
+pub use observation::{Answer, Body, Observation, Outcome, Raced, Timing, Twin};
 pub use options::{LatencyOptions, Options};
-pub use report::{Finding, Report, Verdict};
+pub use report::{Apart, ApartCause, Finding, Report, Verdict};
 pub use text::{markdown, text};

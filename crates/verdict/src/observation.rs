@@ -43,10 +43,26 @@ pub struct Observation {
     /// Response leaves (path, recorded tag) that later requests of the plan use:
     /// each twin's own value at that path plays the same role.
     pub produced: Vec<(String, LinkTag)>,
+    /// Positions of earlier requests that may be why its answer differs, whatever
+    /// their session: it uses their values, or they wrote what it touches.
+    pub depends_on: Vec<u32>,
+    /// True when a later request depends on it.
+    pub is_awaited: bool,
+    /// Writes that it raced with in the recording.
+    pub races: Vec<Raced>,
     /// What the baseline did.
     pub baseline: Outcome,
     /// What the candidate did.
     pub candidate: Outcome,
+}
+
+/// A write whose order against the request the recording leaves open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raced {
+    /// The exchange that wrote.
+    pub exchange: ExchangeId,
+    /// What both touched, for people.
+    pub resource: String,
 }
 
 /// What a twin did with one planned request.

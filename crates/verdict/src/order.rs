@@ -59,6 +59,8 @@ fn size(observation: &Observation) -> usize {
         + observation.request.fields.len() * 96
         + size_of_body(&observation.request_body)
         + observation.produced.len() * 64
+        + observation.depends_on.len() * 4
+        + observation.races.len() * 96
         + observation.production.as_ref().map_or(0, size_of_answer)
         + of_outcome(&observation.baseline)
         + of_outcome(&observation.candidate)

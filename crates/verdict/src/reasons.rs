@@ -1,6 +1,6 @@
 //! The verdict and its reasons.
 
-use crate::report::{Report, RunLedger, Verdict};
+use crate::report::{ApartCause, Report, RunLedger, Verdict};
 
 /// What the run says, and why; `further` are reasons of the run itself for
 /// saying nothing, `repeated` counts observations that came twice.
@@ -58,7 +58,34 @@ pub(crate) fn weigh(
         report.scope.sessions,
         percent(report.fidelity)
     );
-    (Verdict::Pass, vec![pass])
+    let mut reasons = vec![pass];
+    reasons.extend(apart(report));
+    (Verdict::Pass, reasons)
+}
+
+/// What differs and is not held against the candidate, in a sentence.
+fn apart(report: &Report) -> Option<String> {
+    let races: u64 = report
+        .apart
+        .iter()
+        .filter(|apart| apart.cause == ApartCause::Race)
+        .map(|apart| apart.count)
+        .sum();
+    let others = report
+        .apart
+        .iter()
+        .filter(|apart| apart.cause != ApartCause::Race);
+    let others = others.count();
+    match (races, others) {
+        (0, 0) => None,
+        (races, 0) => Some(format!(
+            "Apart from that, {races} differences are no more than races make differ."
+        )),
+        (races, others) => Some(format!(
+            "Apart from that, {races} differences are no more than races make differ, and \
+             differences follow from {others} things that the run did to one twin alone."
+        )),
+    }
 }
 
 fn open_ledgers(report: &Report) -> Vec<String> {

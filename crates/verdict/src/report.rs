@@ -53,6 +53,14 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// What the candidate would have broken, the most harmful first.
     pub findings: Vec<Finding>,
+    /// Differences that are not the candidate's doing, as far as can be told: races,
+    /// and what follows where the run did not do the same to both twins.
+    #[serde(default)]
+    pub apart: Vec<Apart>,
+    /// Differences (exchanges by place) that follow from others, by what these are:
+    /// `finding`, or the word of an [`ApartCause`].
+    #[serde(default)]
+    pub consequences: BTreeMap<String, u64>,
     /// Equal over captured entry exchanges that could have been, 0 to 1.
     pub fidelity: f64,
     /// The fidelity in numbers, and by endpoint.
@@ -125,7 +133,11 @@ pub struct Finding {
     pub latency: Option<LatencyShift>,
     /// Examples.
     pub evidence: Vec<Evidence>,
-    /// Differences that came after it in the same sessions, and nowhere else first.
+    /// Of `count`, those in exchanges that raced with a write.
+    #[serde(default)]
+    pub racing: u64,
+    /// Differences that came after it, in the same sessions or in others that depend
+    /// on these, and nowhere else first.
     pub consequences: Vec<Consequence>,
     /// Findings that look like the same fault elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -186,6 +198,66 @@ pub struct Consequence {
     pub sessions: u64,
     /// One of the exchanges.
     pub example: Option<String>,
+    /// The position in the plan from which that one follows.
+    #[serde(default)]
+    pub cause_position: Option<u32>,
+    /// The exchange there.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+/// Why differences are kept apart from findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApartCause {
+    /// The requests raced with writes of what they touch, and what differs is no more
+    /// than races make differ.
+    Race,
+    /// The baseline gave no answer, or could not be asked.
+    Baseline,
+    /// A limit of the run refused to fire the request.
+    Limit,
+    /// A request that changes state was fired before what it waits for was there.
+    Late,
+    /// A twin had not given a value that the request uses, so that it was fired with
+    /// the recorded one.
+    Unbound,
+}
+
+impl ApartCause {
+    /// The name used in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            ApartCause::Race => "race",
+            ApartCause::Baseline => "baseline",
+            ApartCause::Limit => "limit",
+            ApartCause::Late => "late",
+            ApartCause::Unbound => "unbound",
+        }
+    }
+}
+
+/// Differences of one kind at one place that are kept apart from findings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Its name in this report: `A1`, `A2`, ...
+    pub id: String,
+    /// Why it is kept apart.
+    pub cause: ApartCause,
+    /// Method and path template.
+    pub endpoint: String,
+    /// What differs, where something does: a race.
+    pub kind: Option<Kind>,
+    /// Where, as in [`Finding::location`].
+    pub location: String,
+    /// Exchanges.
+    pub count: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Examples; those of races name the writes that they raced with.
+    pub evidence: Vec<Evidence>,
+    /// Differences that follow from it, and come nowhere else first.
+    pub consequences: Vec<Consequence>,
 }
 
 /// How far the baseline answers as production did.

@@ -7,6 +7,7 @@ use crate::evidence::Evidence;
 use crate::fidelity::FidelityTally;
 use crate::kind::Kind;
 use crate::latency::LatencyTally;
+use crate::report::ApartCause;
 
 /// A session by number, in the order of their first observations.
 pub(crate) type Session = u32;
@@ -20,6 +21,10 @@ pub(crate) struct EndpointTally {
     pub(crate) compared: BTreeMap<Session, u32>,
     /// Exchanges that production and baseline answered.
     pub(crate) witnessed: u64,
+    /// Those of them that raced with a write.
+    pub(crate) witnessed_racing: u64,
+    /// Exchanges of which the run itself made the twins' states differ, by why.
+    pub(crate) events: BTreeMap<ApartCause, Signal>,
     /// Exchanges left out because a twin's wait for a value ran out.
     pub(crate) late: u64,
     /// Exchanges left out because a twin had not given a value that they use.
@@ -46,6 +51,10 @@ pub(crate) struct Spot {
     /// The same, candidate against baseline.
     pub(crate) masked: BTreeMap<Mask, u64>,
     pub(crate) signals: BTreeMap<SignalKey, Signal>,
+    /// Differences of exchanges that raced with a write, and that this may explain.
+    pub(crate) races: BTreeMap<SignalKey, Signal>,
+    /// Exchanges that raced in which production and baseline differ, by session.
+    pub(crate) race_noise: BTreeMap<Session, u32>,
 }
 
 /// What sets differences at one place apart.
@@ -60,10 +69,13 @@ pub(crate) struct SignalKey {
 }
 
 /// Differences of one kind at one place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Signal {
     pub(crate) hits: BTreeMap<Session, Hit>,
     pub(crate) examples: Vec<Evidence>,
+    /// Those that later requests depend on, and that can be why these
+    /// differ: position and session.
+    pub(crate) awaited: Vec<(u32, Session)>,
 }
 
 /// The differences of one session.
@@ -110,7 +122,12 @@ impl Spot {
     }
 
     /// Counts one exchange's differences here between production and baseline.
-    pub(crate) fn add_noise(&mut self, session: Session, differences: &[&Difference]) {
+    pub(crate) fn add_noise(
+        &mut self,
+        session: Session,
+        differences: &[&Difference],
+        is_racing: bool,
+    ) {
         let open: Vec<&&Difference> = differences
             .iter()
             .filter(|difference| difference.mask.is_none())
@@ -119,6 +136,10 @@ impl Spot {
             for mask in masks(differences) {
                 *self.masked_noise.entry(mask).or_default() += 1;
             }
+            return;
+        }
+        if is_racing {
+            *self.race_noise.entry(session).or_default() += 1;
             return;
         }
         *self.noise.entry(session).or_default() += 1;
@@ -143,6 +164,12 @@ impl Spot {
         for (key, signal) in other.signals {
             self.signals.entry(key).or_default().merge(signal);
         }
+        for (key, signal) in other.races {
+            self.races.entry(key).or_default().merge(signal);
+        }
+        for (session, count) in other.race_noise {
+            *self.race_noise.entry(session).or_default() += count;
+        }
     }
 }
 
@@ -155,6 +182,10 @@ pub(crate) fn masks(differences: &[&Difference]) -> BTreeSet<Mask> {
 }
 
 impl Signal {
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.hits.values().map(|hit| u64::from(hit.exchanges)).sum()
+    }
+
     pub(crate) fn add(&mut self, session: Session, position: u32, can_cause: bool) {
         let cause = can_cause.then_some(position);
         let hit = Hit {
@@ -184,6 +215,7 @@ impl Signal {
                 .and_modify(|known| known.merge(hit))
                 .or_insert(hit);
         }
+        self.awaited.extend(other.awaited);
         self.examples.extend(other.examples);
         self.examples.sort_by_key(|example| example.position);
     }
@@ -211,6 +243,10 @@ impl EndpointTally {
             *self.compared.entry(session).or_default() += count;
         }
         self.witnessed += other.witnessed;
+        self.witnessed_racing += other.witnessed_racing;
+        for (cause, signal) in other.events {
+            self.events.entry(cause).or_default().merge(signal);
+        }
         self.late += other.late;
         self.unbound += other.unbound;
         for (cause, count) in other.skipped {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::kind::Kind;
 use crate::reasons::percent;
 use crate::report::{Finding, Report, RunLedger, Verdict};
 
@@ -97,6 +98,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
             writeln!(out, "\n{}", plain(reason))?;
         }
     }
+    write_apart(report, out)?;
     let detail = &report.fidelity_detail;
     writeln!(out)?;
     writeln!(
@@ -141,6 +143,46 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         "release      p50 {:.0} us, p99 {:.0} us, max {:.0} us after ready",
         release.p50, release.p99, release.max
     )
+}
+
+/// What differs and is not held against the candidate.
+fn write_apart(report: &Report, out: &mut String) -> std::fmt::Result {
+    if !report.apart.is_empty() {
+        writeln!(out)?;
+    }
+    for apart in report.apart.iter().take(MOST_FINDINGS) {
+        let kind = apart.kind.map_or("", Kind::name);
+        writeln!(
+            out,
+            "{:<4} {:<14} {} {kind} at {}, {}: no finding",
+            apart.id,
+            apart.cause.name(),
+            plain(&apart.endpoint),
+            plain(&apart.location),
+            times(apart.count)
+        )?;
+        let example = apart.evidence.first();
+        if let Some((example, raced)) =
+            example.and_then(|example| Some((example, example.races.first()?)))
+        {
+            writeln!(
+                out,
+                "     for example    exchange {} and exchange {}, both of {}",
+                example.exchange,
+                raced.exchange,
+                plain(&raced.resource)
+            )?;
+        }
+        if !apart.consequences.is_empty() {
+            let follow: u64 = apart.consequences.iter().map(|then| then.count).sum();
+            writeln!(out, "     then           {}", times(follow))?;
+        }
+    }
+    if report.apart.len() > MOST_FINDINGS {
+        let more = report.apart.len() - MOST_FINDINGS;
+        writeln!(out, "... and {more} more apart")?;
+    }
+    Ok(())
 }
 
 fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {

@@ -242,6 +242,9 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             copy: record.copy,
             is_warm_up,
             produced: record.produced,
+            depends_on: record.depends_on,
+            is_awaited: record.is_awaited,
+            races: record.races,
             baseline,
             candidate,
         };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use twintap_archive::{Reader, StoredBody, StoredExchange};
-use twintap_plan::{Plan, Produced, Window};
+use twintap_plan::{Plan, PlannedRequest, Produced, Window};
 use twintap_scrub::LinkTag;
 use twintap_stream::ExchangeId;
+use twintap_verdict::Raced;
 
 use super::shelf::Shelf;
 
@@ -22,6 +23,12 @@ pub struct Record {
     pub due_ns: u64,
     /// Paths and recorded tags of what later requests use of the answer.
     pub produced: Vec<(String, LinkTag)>,
+    /// Positions of requests whose values it uses, or that wrote what it touches.
+    pub depends_on: Vec<u32>,
+    /// Whether a later request depends on it so.
+    pub is_awaited: bool,
+    /// The writes that it raced with.
+    pub races: Vec<Raced>,
     /// The exchange, where it can be read.
     pub stored: Option<Arc<StoredExchange>>,
 }
@@ -54,13 +61,20 @@ pub struct PlanRecords<'a> {
     reader: &'a Reader,
     shelf: Shelf<'a>,
     names: Vec<Arc<str>>,
+    /// For each request, whether another depends on it.
+    awaited: Vec<bool>,
 }
 
 impl<'a> PlanRecords<'a> {
     /// Holds about `held_bytes` of exchanges that are read and not needed yet.
     pub fn new(plan: &'a Plan, reader: &'a Reader, held_bytes: usize) -> PlanRecords<'a> {
         let names = plan.sessions.iter();
+        let mut awaited = vec![false; plan.requests.len()];
+        for position in plan.requests.iter().flat_map(dependencies) {
+            awaited[position as usize] = true;
+        }
         PlanRecords {
+            awaited,
             plan,
             reader,
             shelf: Shelf::new(reader, held_bytes),
@@ -84,6 +98,12 @@ impl Records for PlanRecords<'_> {
             copy: planned.copy,
             due_ns: planned.due_ns,
             produced: produced(&planned.produces),
+            depends_on: dependencies(planned).collect(),
+            is_awaited: self.awaited[position as usize],
+            races: races(planned, |position| {
+                let request = &self.plan.requests[position as usize];
+                Some(request.exchange.clone())
+            }),
             stored: self.shelf.take(&planned.exchange).ok().map(Arc::new),
         }
     }
@@ -91,6 +111,30 @@ impl Records for PlanRecords<'_> {
     fn body(&self, _position: u32, body: &StoredBody, limit: u64) -> Option<Bytes> {
         self.reader.read_body(body, limit).ok()
     }
+}
+
+/// What a request depends on: those whose values it uses, and writes of what it
+/// touches.
+pub fn dependencies(planned: &PlannedRequest) -> impl Iterator<Item = u32> + '_ {
+    let producers = planned.bindings.iter().map(|binding| binding.producer);
+    producers.chain(planned.follows.iter().copied())
+}
+
+/// The writes that a request raced with; `exchange_at` tells which exchange is at a
+/// position, where that is known.
+pub fn races(
+    planned: &PlannedRequest,
+    exchange_at: impl Fn(u32) -> Option<ExchangeId>,
+) -> Vec<Raced> {
+    let races = planned.races.iter();
+    races
+        .filter_map(|race| {
+            Some(Raced {
+                exchange: exchange_at(race.request)?,
+                resource: race.resource.clone(),
+            })
+        })
+        .collect()
 }
 
 /// The paths and recorded tags of leaves.

@@ -259,6 +259,7 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         took_ns: 0,
         think: None,
         waits: Vec::new(),
+        follows: Vec::new(),
         races: Vec::new(),
         bindings: Vec::new(),
         within: Vec::new(),

@@ -12,13 +12,13 @@
 //! but where the path names the collection and an action (`/orders/cancel`). A request
 //! that the service refused (4xx) has read, too.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use twintap_scrub::{ExchangeRecord, Leaf, LinkTag, Part};
 
 use super::calls::{self, Call};
-use super::words::{is_id, is_list, is_own, is_plural, is_prefix, of_id, singular};
+use super::trail::{Member, Trail, digest, member_key};
+use super::words::{is_list, is_plural, of_id, singular};
 use super::{Kind, Mode, Touch};
 use crate::collect::{Interner, Span};
 use crate::options::path_of;
@@ -29,8 +29,6 @@ const MOST_GIVEN: usize = 16;
 const MOST_SHOWN: usize = 32;
 /// Most characters of an id.
 const MOST_CHARS: u32 = 256;
-/// Fewest characters of an id that is another's nowhere, in whatever collection.
-const LEAST_GLOBAL_CHARS: usize = 8;
 
 /// What was derived of all exchanges.
 #[derive(Debug, Default)]
@@ -377,88 +375,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a path says.
-#[derive(Debug)]
-struct Trail {
-    members: Vec<Member>,
-    /// The words after the last member, in lower case.
-    words: Vec<String>,
-    /// What each session has its own of.
-    own: Option<Own>,
-}
-
-#[derive(Debug)]
-struct Own {
-    key: u64,
-    name: String,
-}
-
-/// An id of a path.
-#[derive(Debug)]
-struct Member {
-    key: u64,
-    noun: String,
-    /// The key of its collection's path, where no other id is before it.
-    parent: Option<u64>,
-    collection_path: String,
-}
-
-impl Trail {
-    fn of(port: u16, path: &str, tag_of: impl Fn(usize) -> Option<LinkTag>) -> Trail {
-        let mut trail = Trail {
-            members: Vec::new(),
-            words: Vec::new(),
-            own: None,
-        };
-        let mut scope: Option<u64> = None;
-        for (index, segment) in path.split('/').skip(1).enumerate() {
-            if segment.is_empty() {
-                continue;
-            }
-            if is_id(segment.as_bytes()) {
-                let tag = tag_of(index).map_or_else(|| digest(&segment), |tag| tag.0);
-                let Some(word) = trail.words.last() else {
-                    // A number that nothing names is no resource, but what is below it is its own.
-                    scope = Some(digest(&(scope, tag)));
-                    continue;
-                };
-                let noun = singular(word);
-                let is_global = segment.len() >= LEAST_GLOBAL_CHARS
-                    && !segment.bytes().all(|byte| byte.is_ascii_digit());
-                let within = scope.filter(|_| !is_global);
-                let key = member_key(port, &noun, tag, within);
-                let collection_path = trail.words.join("/");
-                trail.members.push(Member {
-                    key,
-                    noun,
-                    parent: scope
-                        .is_none()
-                        .then(|| digest(&(port, "path", collection_path.as_str()))),
-                    collection_path,
-                });
-                scope = Some(key);
-                trail.words.clear();
-                continue;
-            }
-            let word = segment.to_ascii_lowercase();
-            let is_first = scope.is_none() && trail.words.is_empty();
-            if is_first && is_prefix(&word) {
-                continue;
-            }
-            let is_own = scope.is_none() && trail.own.is_none() && is_own(&word);
-            trail.words.push(word);
-            if is_own {
-                let path = trail.words.join("/");
-                trail.own = Some(Own {
-                    key: digest(&(port, "own", path.as_str())),
-                    name: format!("/{path}"),
-                });
-            }
-        }
-        trail
-    }
-}
-
 fn without_query(path: &[u8]) -> &[u8] {
     let end = path.iter().position(|byte| matches!(byte, b'?' | b'#'));
     &path[..end.unwrap_or(path.len())]
@@ -540,15 +456,4 @@ fn steps(pointer: &str) -> Vec<&str> {
         .split('/')
         .filter(|step| !step.is_empty() && !step.bytes().all(|byte| byte.is_ascii_digit()))
         .collect()
-}
-
-fn member_key(port: u16, noun: &str, tag: u64, within: Option<u64>) -> u64 {
-    digest(&(port, "member", noun, tag, within))
-}
-
-fn digest(value: &impl Hash) -> u64 {
-    // Its keys are fixed, so that plans of one capture are equal.
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

@@ -7,7 +7,7 @@
 //! answers that differ there are told apart as races.
 //!
 //! `keys` derives from one exchange alone which resources it touches and how, by the
-//! rules of REST, of remote calls (`calls`: gRPC, GraphQL), and of names (`words`).
+//! rules of REST (`trail` reads paths), of GraphQL (`calls`), and of names (`words`).
 //! `share` tells from the whole capture which resources several sessions share, and
 //! `order` goes through the exchanges in time and says what waits for what.
 
@@ -15,6 +15,7 @@ mod calls;
 mod keys;
 mod order;
 mod share;
+mod trail;
 mod words;
 
 pub(crate) use keys::Derivation;

@@ -46,6 +46,14 @@ struct State {
     begun: VecDeque<(u32, Mode)>,
 }
 
+/// What a request comes after, the last to end first.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    pub all: Vec<u32>,
+    /// Those of them that wrote what it touches.
+    pub writes: Vec<u32>,
+}
+
 impl Resources {
     /// Nothing was touched yet; a resource remembers at most `most_waits` touches of
     /// each mode.
@@ -64,14 +72,14 @@ impl Resources {
         }
     }
 
-    /// The exchange at `position` begins and is fired: gives what it comes after, the
-    /// last to end first, and adds what it races with so far.
-    pub fn begin(&mut self, capture: &Capture, position: u32, races: &mut Vec<Race>) -> Vec<u32> {
+    /// The exchange at `position` begins and is fired: gives what it comes after, and
+    /// adds what it races with so far.
+    pub fn begin(&mut self, capture: &Capture, position: u32, races: &mut Vec<Race>) -> After {
         let items = Items {
             capture,
             clock_uncertainty_ns: self.clock_uncertainty_ns,
         };
-        let mut after: Vec<u32> = Vec::new();
+        let mut after = After::default();
         for touch in self.shares.touches(position) {
             let state = &mut self.states[touch.resource as usize];
             let orders = self.shares.orders[touch.resource as usize];
@@ -90,7 +98,9 @@ impl Resources {
                     continue;
                 }
                 if items.is_before(request, position) {
-                    after.extend(orders.then_some(request));
+                    after.all.extend(orders.then_some(request));
+                    let is_write = orders && mode.writes();
+                    after.writes.extend(is_write.then_some(request));
                 } else if mode.writes() {
                     race(request);
                 }
@@ -103,8 +113,11 @@ impl Resources {
                 push_newest(&mut state.begun, (position, touch.mode), MOST_WRITES);
             }
         }
-        after.sort_unstable_by_key(|request| Reverse((items.end_ns(*request), *request)));
-        after.dedup();
+        let newest = |request: &u32| Reverse((items.end_ns(*request), *request));
+        for list in [&mut after.all, &mut after.writes] {
+            list.sort_unstable_by_key(newest);
+            list.dedup();
+        }
         after
     }
 

@@ -113,6 +113,7 @@ fn hold(plan: &Plan, records: &[Recorded]) {
         );
         if request.skip.is_some() {
             assert!(request.waits.is_empty() && request.bindings.is_empty());
+            assert!(request.follows.is_empty() && request.races.is_empty());
             assert!(request.produces.is_empty());
         }
         for wait in &request.waits {
@@ -127,6 +128,10 @@ fn hold(plan: &Plan, records: &[Recorded]) {
                 let end_ns = ends[&awaited.exchange].0;
                 assert!(end_ns < start_ns, "a resource's order is the recorded one");
             }
+        }
+        for write in &request.follows {
+            assert!(*write < position, "what it follows was before");
+            assert_eq!(plan.requests[*write as usize].skip, None);
         }
         for race in &request.races {
             let writer = &plan.requests[race.request as usize];

@@ -65,6 +65,27 @@ fn a_writer_comes_after_the_readers_since_the_last_write() {
 }
 
 #[test]
+fn what_a_request_follows_is_known_beyond_what_it_waits_for() {
+    let text = "0 f1 PUT /orders/17 -> 2
+         5 f2 GET /orders/17 -> 7
+         10 f3 PATCH /orders/17 -> 12
+         20 f4 GET /orders/17 -> 22";
+    let plan = plan_of(&capture(text), &PlanOptions::default());
+    let follows: Vec<&[u32]> = plan
+        .requests
+        .iter()
+        .map(|request| &request.follows[..])
+        .collect();
+    assert_eq!(follows, [&[][..], &[0], &[0], &[2]]);
+    let waits: Vec<u32> = plan.requests[2]
+        .waits
+        .iter()
+        .map(|wait| wait.request)
+        .collect();
+    assert_eq!(waits, [1], "the reader waits for the first write");
+}
+
+#[test]
 fn readers_have_no_order() {
     check(
         "0 f1 GET /orders/17 -> 2

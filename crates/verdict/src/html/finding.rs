@@ -23,6 +23,7 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
                 span.where.small {
                     (plural(finding.count, "exchange")) " of " (count(finding.compared))
                     " (" (percent(finding.rate)) "), " (plural(finding.sessions, "session"))
+                    @if finding.racing > 0 { ", " (count(finding.racing)) " of them in races" }
                 }
             }
             h3 { code { (finding.endpoint) } " " (finding.claim) }
@@ -59,7 +60,7 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
     }
 }
 
-fn label(kind: Kind) -> &'static str {
+pub(super) fn label(kind: Kind) -> &'static str {
     match kind {
         Kind::Error => "no answer",
         Kind::Status => "status",
@@ -80,7 +81,7 @@ fn caption(index: usize, example: &Evidence) -> Markup {
     }
 }
 
-fn evidence(example: &Evidence) -> Markup {
+pub(super) fn evidence(example: &Evidence) -> Markup {
     let (baseline, candidate) = changed(example);
     page! {
         div.sides {
@@ -91,6 +92,9 @@ fn evidence(example: &Evidence) -> Markup {
         p.small.soft {
             "Place " code { (example.at) } ", session " code { (example.session) }
             ", exchange " code { (example.exchange) } ", recorded " (example.recorded)
+        }
+        @for raced in &example.races {
+            p.small.soft { "Raced with exchange " code { (raced.exchange) } " for " code { (raced.resource) } }
         }
         details {
             summary.small { "The request" }
@@ -172,10 +176,10 @@ fn side(name: &str, excerpt: &Excerpt, marked: &BTreeSet<&str>) -> Markup {
     }
 }
 
-fn consequences(consequences: &[Consequence]) -> Markup {
+pub(super) fn consequences(consequences: &[Consequence]) -> Markup {
     page! {
         @if !consequences.is_empty() {
-            h4 { "What follows in the same sessions" }
+            h4 { "What follows" }
             ul.small {
                 @for consequence in consequences.iter().take(MOST_CONSEQUENCES) {
                     li {
@@ -183,6 +187,7 @@ fn consequences(consequences: &[Consequence]) -> Markup {
                         " at " code { (consequence.location) } ", "
                         (plural(consequence.count, "exchange")) ", "
                         (plural(consequence.sessions, "session"))
+                        @if let Some(cause) = &consequence.cause { ", after exchange " code { (cause) } }
                     }
                 }
                 @if consequences.len() > MOST_CONSEQUENCES {

@@ -1,5 +1,6 @@
 //! The report as one page: no scripts, nothing from elsewhere.
 
+mod apart;
 mod chart;
 mod finding;
 mod ledger;
@@ -37,6 +38,7 @@ pub fn html(report: &Report) -> String {
                             }
                         }
                     }
+                    (apart::section(report))
                     (tables::latency(report))
                     (tables::fidelity(report))
                     (ledger::section(report))
@@ -88,6 +90,7 @@ fn top(report: &Report) -> Markup {
                 }
                 nav aria-label="Sections" {
                     @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
+                    @if apart::is_shown(report) { a href="#apart" { "Apart" } }
                     a href="#latency" { "Latency" }
                     a href="#fidelity" { "Fidelity" }
                     a href="#ledgers" { "Ledgers" }

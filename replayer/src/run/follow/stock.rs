@@ -8,7 +8,7 @@ use twintap_archive::{Reader, StoredBody, StoredExchange};
 use twintap_plan::{Produced, Window};
 
 use crate::fire::{Recorded, RequestSource};
-use crate::run::records::{Record, Records, produced};
+use crate::run::records::{Record, Records, dependencies, produced, races};
 use crate::run::source::recorded;
 
 /// Windows with their exchanges, until all of a window is settled. Clones share them.
@@ -151,6 +151,13 @@ impl Records for StockRecords {
             copy: planned.copy,
             due_ns: planned.due_ns,
             produced: produced(&planned.produces),
+            depends_on: dependencies(planned).collect(),
+            // What comes in later windows is not known yet.
+            is_awaited: true,
+            races: races(planned, |position| {
+                let (stocked, place) = self.find(position)?;
+                Some(stocked.window.requests[place].exchange.clone())
+            }),
             stored: Some(Arc::clone(&stocked.stored[place])),
         }
     }

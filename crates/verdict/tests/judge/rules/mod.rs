@@ -1,11 +1,13 @@
 //! Each rule of judgement by a run that shows it.
 
 mod answers;
+mod blame;
 mod bodies;
 mod consequences;
 mod generated;
 mod heads;
 mod noise;
+mod races;
 mod roles;
 
 use expect_test::{Expect, expect};
@@ -32,6 +34,22 @@ fn check(calls: &[Call], expected: Expect) -> Report {
         }
         if !finding.related.is_empty() {
             text.push_str(&format!("  related {}\n", finding.related.join(" ")));
+        }
+    }
+    for apart in &report.apart {
+        let kind = apart.kind.map_or("-", twintap_verdict::Kind::name);
+        text.push_str(&format!(
+            "apart {} {} {kind} {} x{}\n",
+            apart.cause.name(),
+            apart.endpoint,
+            apart.location,
+            apart.count
+        ));
+        for then in &apart.consequences {
+            text.push_str(&format!(
+                "  then {} {} {} x{}\n",
+                then.endpoint, then.kind, then.location, then.count
+            ));
         }
     }
     expected.assert_eq(&text);

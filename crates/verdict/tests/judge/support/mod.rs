@@ -12,7 +12,7 @@ use serde_json::Value;
 use twintap_scrub::{Action, Encoding, Leaf, LinkTag, Part, Scrubbed};
 use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, ResponseHead, Timestamp};
 use twintap_verdict::{
-    Answer, Body, Judge, Observation, Options, Outcome, Report, RunFacts, Timing,
+    Answer, Body, Judge, Observation, Options, Outcome, Raced, Report, RunFacts, Timing,
 };
 
 /// What scrubbing would have vouched for; reading back is its other way in.
@@ -182,6 +182,10 @@ pub struct Call {
     pub candidate: Reply,
     /// Paths of leaves that later requests use.
     pub produced: Vec<String>,
+    /// Indexes of calls that it depends on.
+    pub after: Vec<u32>,
+    /// Indexes of calls that it raced with.
+    pub races: Vec<u32>,
     /// In place of the twins' replies.
     pub baseline_outcome: Option<Outcome>,
     pub candidate_outcome: Option<Outcome>,
@@ -198,6 +202,8 @@ impl Call {
             baseline: reply.clone(),
             candidate: reply,
             produced: Vec::new(),
+            after: Vec::new(),
+            races: Vec::new(),
             baseline_outcome: None,
             candidate_outcome: None,
         }
@@ -228,6 +234,18 @@ impl Call {
         self
     }
 
+    /// Depends on the call at an index, of another session.
+    pub fn after(mut self, index: u32) -> Call {
+        self.after.push(index);
+        self
+    }
+
+    /// Raced with the call at an index.
+    pub fn races(mut self, index: u32) -> Call {
+        self.races.push(index);
+        self
+    }
+
     pub fn outcomes(mut self, baseline: Outcome, candidate: Outcome) -> Call {
         self.baseline_outcome = Some(baseline);
         self.candidate_outcome = Some(candidate);
@@ -254,13 +272,17 @@ impl Call {
             Some((path.clone(), leaf.tag))
         });
         Observation {
-            exchange: ExchangeId {
-                node: "node-a".into(),
-                boot: 7,
-                flow: FlowId(u64::from(position) / 4),
-                offset: u64::from(position) * 100,
-                from_response: false,
-            },
+            exchange: exchange(position),
+            depends_on: self.after.clone(),
+            is_awaited: true,
+            races: self
+                .races
+                .iter()
+                .map(|index| Raced {
+                    exchange: exchange(*index),
+                    resource: "order/*".to_owned(),
+                })
+                .collect(),
             session: self.session.clone(),
             position,
             recorded: Timestamp(1_763_806_197_000_000_000 + due_ns),
@@ -283,6 +305,16 @@ impl Call {
                 .clone()
                 .unwrap_or_else(|| self.candidate.outcome(due_ns)),
         }
+    }
+}
+
+fn exchange(position: u32) -> ExchangeId {
+    ExchangeId {
+        node: "node-a".into(),
+        boot: 7,
+        flow: FlowId(u64::from(position) / 4),
+        offset: u64::from(position) * 100,
+        from_response: false,
     }
 }
 

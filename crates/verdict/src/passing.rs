@@ -1,0 +1,383 @@
+//! One observation on its way through the counts.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compare::{Difference, Mask, Side, Witness, compare};
+use crate::evidence::{self, Evidence};
+use crate::fidelity::Unequal;
+use crate::kind::Kind;
+use crate::observation::{Answer, Observation, Outcome, Timing};
+use crate::options::Options;
+use crate::report::ApartCause;
+use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks};
+
+/// Where an answer as a whole lies, when there is none.
+pub(crate) const ANSWER: &str = "answer";
+/// Where differences lie when there are too many places to tell apart.
+const ELSEWHERE: &str = "elsewhere";
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) compared: u64,
+    pub(crate) witnessed: u64,
+}
+
+/// One observation on its way through the counts.
+pub(crate) struct Passing<'a> {
+    pub(crate) observation: &'a Observation,
+    pub(crate) session: Session,
+    pub(crate) options: &'a Options,
+    /// Set once something was counted that can be why later answers differ.
+    pub(crate) can_cause: Cell<bool>,
+    pub(crate) production: Option<Side<'a>>,
+    pub(crate) baseline: Option<Side<'a>>,
+    pub(crate) candidate: Option<Side<'a>>,
+}
+
+impl Passing<'_> {
+    pub(crate) fn count(&self, endpoint: &mut EndpointTally, places: &mut usize) -> Counts {
+        endpoint.seen += 1;
+        let observation = self.observation;
+        if let (Outcome::Skipped(cause), Outcome::Skipped(_)) =
+            (&observation.baseline, &observation.candidate)
+        {
+            *endpoint.skipped.entry(cause.clone()).or_default() += 1;
+        }
+        let noise = self.noise(endpoint, places);
+        let counts = Counts {
+            witnessed: u64::from(noise.is_some()),
+            compared: u64::from(self.signal(endpoint, places)),
+        };
+        if let Some(verdict) = self.fidelity(noise) {
+            endpoint.fidelity.add(verdict);
+        }
+        counts
+    }
+
+    /// Compares the baseline with production; whether they are equal, masked
+    /// places aside.
+    fn noise(&self, endpoint: &mut EndpointTally, places: &mut usize) -> Option<bool> {
+        let production = self.production.as_ref()?;
+        endpoint
+            .known_statuses
+            .insert(production.answer.head.status);
+        if is_unbound(&self.observation.baseline) {
+            return None;
+        }
+        if let Outcome::Errored { .. } = &self.observation.baseline {
+            let spot = spot(endpoint, places, ANSWER, self.options);
+            *spot.noise.entry(self.session).or_default() += 1;
+            spot.hard_noise += 1;
+        }
+        let baseline = self.baseline.as_ref()?;
+        if is_late(&self.observation.baseline) {
+            return None;
+        }
+        endpoint.known_statuses.insert(baseline.answer.head.status);
+        endpoint.witnessed += 1;
+        endpoint.witnessed_racing += u64::from(self.is_racing());
+        let found = compare(production, baseline, Witness::NotNeeded, self.options);
+        for (place, differences) in by_place(&found) {
+            let spot = spot(endpoint, places, place, self.options);
+            spot.add_noise(self.session, &differences, self.is_racing());
+        }
+        Some(found.iter().all(|difference| difference.mask.is_some()))
+    }
+
+    /// Compares the candidate with the baseline; whether it could be.
+    fn signal(&self, endpoint: &mut EndpointTally, places: &mut usize) -> bool {
+        let observation = self.observation;
+        if is_unbound(&observation.baseline) || is_unbound(&observation.candidate) {
+            // Whatever comes of it comes of the answer that lacked the value.
+            endpoint.unbound += 1;
+            let signal = endpoint.events.entry(ApartCause::Unbound).or_default();
+            self.event_hit(signal, "fired without the twin's own values");
+            return false;
+        }
+        match (&observation.baseline, &observation.candidate) {
+            (Outcome::Answered { .. }, Outcome::Errored { kind, .. }) => {
+                self.no_answer(endpoint, places, &format!("no answer: {kind}"));
+            }
+            (Outcome::Answered { .. }, Outcome::Skipped(cause)) => {
+                self.no_answer(endpoint, places, &format!("could not be fired: {cause}"));
+            }
+            _ => {}
+        }
+        if let Some((cause, change)) = self.event() {
+            let signal = endpoint.events.entry(cause).or_default();
+            self.event_hit(signal, &change);
+        }
+        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
+            return false;
+        };
+        if is_late(&observation.baseline) || is_late(&observation.candidate) {
+            // What was fired need not be the same request.
+            endpoint.late += 1;
+            return false;
+        }
+        *endpoint.compared.entry(self.session).or_default() += 1;
+        let witness = self
+            .production
+            .as_ref()
+            .map_or(Witness::Unseen, Witness::Seen);
+        let found = compare(baseline, candidate, witness, self.options);
+        let known_statuses = endpoint.known_statuses.clone();
+        for (place, differences) in by_place(&found) {
+            let spot = spot(endpoint, places, place, self.options);
+            self.differences(spot, &differences, &known_statuses);
+        }
+        let (one, other) = (&observation.baseline, &observation.candidate);
+        if baseline.answer.head.status == candidate.answer.head.status
+            && let (Some((_, one)), Some((_, other))) = (answered(one), answered(other))
+        {
+            endpoint.latency.add(self.session, one, other, || {
+                evidence::of_outcomes(observation, "latency", "slower")
+            });
+        }
+        true
+    }
+
+    fn differences(
+        &self,
+        spot: &mut Spot,
+        differences: &[&Difference],
+        known_statuses: &BTreeSet<u16>,
+    ) {
+        let mut by_key: BTreeMap<SignalKey, Vec<&Difference>> = BTreeMap::new();
+        for difference in differences {
+            let is_unwitnessed = difference.mask == Some(Mask::Unwitnessed);
+            if difference.mask.is_some() && !is_unwitnessed {
+                continue;
+            }
+            let status = match difference.kind {
+                // A status code is all that the pair holds then.
+                Kind::Status => u16::try_from(difference.pair.1).unwrap_or_default(),
+                _ => 0,
+            };
+            let key = SignalKey {
+                kind: difference.kind,
+                is_hard: difference.is_hard,
+                status,
+                is_unwitnessed,
+            };
+            by_key.entry(key).or_default().push(difference);
+        }
+        if by_key.is_empty() {
+            for mask in masks(differences) {
+                *spot.masked.entry(mask).or_default() += 1;
+            }
+        }
+        for (key, differences) in by_key {
+            let can_cause = differences
+                .iter()
+                .any(|difference| self.can_cause(difference));
+            let signals = if self.may_be_race(&key, known_statuses) {
+                &mut spot.races
+            } else {
+                &mut spot.signals
+            };
+            let signal = signals.entry(key).or_default();
+            // Both sides were there to be compared.
+            let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
+                continue;
+            };
+            self.hit(signal, can_cause, || {
+                evidence::of_difference(
+                    self.observation,
+                    differences[0],
+                    self.production.as_ref(),
+                    baseline,
+                    candidate,
+                )
+            });
+        }
+    }
+
+    fn no_answer(&self, endpoint: &mut EndpointTally, places: &mut usize, change: &str) {
+        let key = SignalKey {
+            kind: Kind::Error,
+            is_hard: true,
+            status: 0,
+            is_unwitnessed: false,
+        };
+        let can_cause = self.is_unsafe() || !self.observation.produced.is_empty();
+        let spot = spot(endpoint, places, ANSWER, self.options);
+        let signal = spot.signals.entry(key).or_default();
+        self.hit(signal, can_cause, || {
+            evidence::of_outcomes(self.observation, ANSWER, change)
+        });
+    }
+
+    fn hit(&self, signal: &mut Signal, can_cause: bool, evidence: impl FnOnce() -> Evidence) {
+        let position = self.observation.position;
+        signal.add(self.session, position, can_cause);
+        if can_cause {
+            self.can_cause.set(true);
+            if self.observation.is_awaited {
+                signal.awaited.push((position, self.session));
+            }
+        }
+        if signal.wants_example(&self.observation.session, self.options.examples * 2) {
+            signal.examples.push(evidence());
+        }
+    }
+
+    /// Counts what may make the twins' states differ without the candidate's doing.
+    fn event_hit(&self, signal: &mut Signal, change: &str) {
+        let can_cause = self.is_unsafe() || !self.observation.produced.is_empty();
+        self.hit(signal, can_cause, || {
+            evidence::of_outcomes(self.observation, ANSWER, change)
+        });
+    }
+
+    /// What the run did to one twin and not to the other, so that their states may
+    /// differ without the candidate's doing.
+    fn event(&self) -> Option<(ApartCause, String)> {
+        let (baseline, candidate) = (&self.observation.baseline, &self.observation.candidate);
+        let event = match (baseline, candidate) {
+            (Outcome::Refused(_), Outcome::Refused(_))
+            | (Outcome::Skipped(_), Outcome::Skipped(_)) => return None,
+            (Outcome::Refused(limit), _) => {
+                (ApartCause::Limit, format!("baseline not fired: {limit}"))
+            }
+            (_, Outcome::Refused(limit)) => {
+                (ApartCause::Limit, format!("candidate not fired: {limit}"))
+            }
+            (Outcome::Errored { kind, .. }, _) => (
+                ApartCause::Baseline,
+                format!("no answer of the baseline: {kind}"),
+            ),
+            (Outcome::Skipped(cause), _) => (
+                ApartCause::Baseline,
+                format!("baseline could not be fired: {cause}"),
+            ),
+            _ if self.is_unsafe() && (is_late(baseline) || is_late(candidate)) => {
+                let change = "fired before what it waits for was there";
+                (ApartCause::Late, change.to_owned())
+            }
+            _ => return None,
+        };
+        Some(event)
+    }
+
+    fn is_racing(&self) -> bool {
+        !self.observation.races.is_empty()
+    }
+
+    /// Whether a race may be why the twins differ so. It changes which of the answers
+    /// comes that the service gives anyway: another value, another number of parts, a
+    /// status that is known here; not another type or form, and no new status.
+    fn may_be_race(&self, key: &SignalKey, known_statuses: &BTreeSet<u16>) -> bool {
+        let is_of_order = match key.kind {
+            Kind::Status => known_statuses.contains(&key.status),
+            Kind::BodyChanged | Kind::BodyMissing | Kind::BodyAdded | Kind::HeaderChanged => true,
+            _ => false,
+        };
+        self.is_racing() && is_of_order
+    }
+
+    /// Whether a difference can be why later answers of the session differ: the
+    /// request changes state (is not safe, RFC 9110, section 9.2.1) and its
+    /// answer says that it did otherwise, or the value goes into later requests.
+    fn can_cause(&self, difference: &Difference) -> bool {
+        let says_outcome = difference.kind == Kind::Status || difference.kind.is_of_body();
+        if says_outcome && self.is_unsafe() {
+            return true;
+        }
+        let mut produced = self
+            .observation
+            .produced
+            .iter()
+            .map(|(path, _)| path.as_str());
+        if difference.kind == Kind::Status {
+            return produced.next().is_some();
+        }
+        let place = difference.place.as_str();
+        let of_header = place.strip_prefix("header.").unwrap_or(place);
+        let of_body = format!("json.{}", difference.at_left);
+        produced.any(|path| {
+            path == place
+                || is_at_or_below(path, of_header, '.')
+                || is_at_or_below(path, &of_body, '/')
+        })
+    }
+
+    fn is_unsafe(&self) -> bool {
+        let method: &[u8] = &self.observation.request.method;
+        !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+    }
+
+    /// How this exchange counts: equal, unequal, or not at all.
+    fn fidelity(&self, is_equal: Option<bool>) -> Option<Result<(), Unequal>> {
+        let verdict = match &self.observation.baseline {
+            Outcome::Skipped(cause) => match cause.as_str() {
+                "filtered" | "incomplete" => return None,
+                "unbound" => Err(Unequal::Unbound),
+                _ => Err(Unequal::Skipped),
+            },
+            Outcome::Refused(_) => Err(Unequal::Refused),
+            // Without production's answer the recorded exchange is incomplete.
+            _ if self.production.is_none() => return None,
+            baseline if is_unbound(baseline) => Err(Unequal::Unbound),
+            Outcome::Errored { .. } => Err(Unequal::Errored),
+            Outcome::Answered { timing, .. } if timing.wait_expired => Err(Unequal::Late),
+            Outcome::Answered { .. } if is_equal == Some(true) => Ok(()),
+            Outcome::Answered { .. } if self.is_racing() => Err(Unequal::Race),
+            Outcome::Answered { .. } => Err(Unequal::Difference),
+        };
+        Some(verdict)
+    }
+}
+
+fn is_at_or_below(path: &str, place: &str, separator: char) -> bool {
+    path.strip_prefix(place)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+}
+
+fn spot<'a>(
+    endpoint: &'a mut EndpointTally,
+    places: &mut usize,
+    place: &str,
+    options: &Options,
+) -> &'a mut Spot {
+    let is_new = !endpoint.spots.contains_key(place);
+    let name = if is_new && *places >= options.max_places {
+        ELSEWHERE
+    } else {
+        *places += usize::from(is_new);
+        place
+    };
+    endpoint.spots.entry(name.to_owned()).or_default()
+}
+
+fn by_place(found: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
+    let mut places: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
+    for difference in found {
+        places
+            .entry(&difference.place)
+            .or_default()
+            .push(difference);
+    }
+    places
+}
+
+pub(crate) fn answered(outcome: &Outcome) -> Option<(&Answer, &Timing)> {
+    match outcome {
+        Outcome::Answered { answer, timing } => Some((answer, timing)),
+        _ => None,
+    }
+}
+
+/// True when it went out without the twin's own values.
+fn is_unbound(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answered { timing, .. } => timing.unbound,
+        Outcome::Errored { timing, .. } => timing.is_some_and(|timing| timing.unbound),
+        Outcome::Refused(_) | Outcome::Skipped(_) => false,
+    }
+}
+
+fn is_late(outcome: &Outcome) -> bool {
+    answered(outcome).is_some_and(|(_, timing)| timing.wait_expired)
+}
