@@ -1,6 +1,7 @@
 //! Observations in, a report out.
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use twintap_stream::ExchangeId;
@@ -187,7 +188,8 @@ impl Trail {
             causes.extend(self.blamed.get(cause));
             causes.extend(self.carried.get(cause).into_iter().flatten());
         }
-        causes.sort_unstable();
+        // The newest first: it is what the request follows from directly.
+        causes.sort_unstable_by_key(|cause| Reverse(*cause));
         causes.dedup();
         causes.truncate(MOST_CAUSES);
         if !causes.is_empty() {
