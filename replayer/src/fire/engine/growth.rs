@@ -1,5 +1,6 @@
 //! How the plan grows, and what is settled goes.
 
+use super::super::control::TWINS;
 use super::*;
 
 /// Requests taken from the loader before anything else has its turn.

@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 use twintap_plan::{Carried, Pace, SkipReason};
-use twintap_verdict::observation::Twin;
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
 use super::control::{Steering, index};
