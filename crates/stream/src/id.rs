@@ -23,8 +23,9 @@ impl fmt::Display for FlowId {
 /// One exchange: (node, boot, flow, offset of its request in the client's stream).
 ///
 /// Written as `node/boot/flow/offset`, boot and flow as 16 hex digits. When no
-/// byte of the request was seen, `offset` is that of the response in the
-/// server's stream and `from_response` is set (written with a leading `r`).
+/// byte of the request was seen, or the server spoke first, `offset` is that of
+/// the response in the server's stream and `from_response` is set (written with
+/// a leading `r`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId {
     /// The node's name; for an imported file `pcap`.
@@ -35,7 +36,7 @@ pub struct ExchangeId {
     pub flow: FlowId,
     /// Stream offset of the first byte of the message that names the exchange.
     pub offset: u64,
-    /// True when the request was never seen and `offset` counts in the server's stream.
+    /// True when the response names the exchange, and `offset` counts in the server's stream.
     pub from_response: bool,
 }
 

@@ -348,10 +348,7 @@ impl Mysql {
 
     /// The server speaks first, and its words belong to the client's login, which comes next.
     fn open_login(&mut self, place: Place, sink: &mut Sink<'_>) {
-        let id = match self.client.lost {
-            None => sink.exchange_id(self.client.consumed, false),
-            Some(_) => sink.exchange_id(place.offset, true),
-        };
+        let id = sink.exchange_id(place.offset, true);
         self.queue.open.push_back(Open::new(id, Shape::Login));
         self.client.is_login = true;
     }
