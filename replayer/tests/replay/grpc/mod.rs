@@ -67,7 +67,7 @@ fn calls_of_all_kinds_replay_and_regressions_are_found() {
     };
     check_finding(&replay(directory.path(), other_code), "header.grpc-status");
     let other_price = Prices { cents: 6, ..PRICES };
-    check_finding(&replay(directory.path(), other_price), "body");
+    check_finding(&replay(directory.path(), other_price), "grpc.0");
 }
 
 #[track_caller]
