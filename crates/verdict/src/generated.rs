@@ -3,6 +3,8 @@
 //! Two runs of the same code never agree on them, so they can't be compared by
 //! value; but a UUID stays a UUID.
 
+use crate::worded::worded_date;
+
 /// A form that chance doesn't make: a value either has it or hasn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -10,10 +12,13 @@ pub(crate) enum Form {
     Uuid,
     /// At least 16 hexadecimal digits, and how many.
     Hex(usize),
-    /// A date and a time (RFC 3339 and kin): separator and way of naming the zone.
+    /// A date and a time (RFC 3339 and kin): separator (its first byte) and way of naming the
+    /// zone.
     Instant(u8, Zone),
     /// A calendar date alone.
     Date,
+    /// A date in English words, and whether it has a time.
+    Worded(bool),
     /// RFC 9110, section 5.6.7.
     HttpDate,
     /// A count since 1970; the number of digits names the unit.
@@ -30,6 +35,9 @@ pub(crate) enum Zone {
     /// `+hh:mm`.
     Offset,
 }
+
+/// What may stand between a date and its time; the last is a blank that does not break.
+const SEPARATORS: [&[u8]; 6] = [b"T", b"t", b" ", b".", b"_", "\u{a0}".as_bytes()];
 
 /// The fewest characters of a value that is no word by chance.
 const TOKEN_CHARS: usize = 16;
@@ -229,16 +237,23 @@ fn is_uuid(bytes: &[u8]) -> bool {
 
 /// A date, or a date and a time, at the start of `bytes`, and its length.
 fn time_prefix(bytes: &[u8]) -> Option<(Form, usize)> {
+    if let Some((length, has_time)) = worded_date(bytes) {
+        return Some((Form::Worded(has_time), length));
+    }
     if !matches(bytes, b"0000-00-00") || bytes.get(10).is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    let Some(separator) = bytes.get(10).filter(|byte| b"Tt ".contains(byte)) else {
+    let separator = SEPARATORS
+        .into_iter()
+        .find(|separator| bytes[10..].starts_with(separator));
+    let Some(separator) = separator else {
         return Some((Form::Date, 10));
     };
-    if !matches(&bytes[11..], b"00:00") {
+    let time = 10 + separator.len();
+    if !matches(&bytes[time..], b"00:00") {
         return Some((Form::Date, 10));
     }
-    let mut end = 16;
+    let mut end = time + 5;
     if matches(&bytes[end..], b":00") {
         end += 3;
         if bytes.get(end) == Some(&b'.') {
@@ -257,7 +272,7 @@ fn time_prefix(bytes: &[u8]) -> Option<(Form, usize)> {
         }
         _ => Zone::None,
     };
-    Some((Form::Instant(*separator, zone), end))
+    Some((Form::Instant(separator[0], zone), end))
 }
 
 /// Whether `bytes` starts as `pattern` says, in which `0` stands for any digit.

@@ -33,6 +33,7 @@ mod roles;
 mod stats;
 mod tally;
 mod text;
+mod worded;
 
 pub use evidence::{Evidence, Excerpt, RacedWith};
 pub use facts::{

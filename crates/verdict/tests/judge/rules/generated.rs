@@ -74,6 +74,45 @@ fn instants_and_counters_of_time_pass() {
 }
 
 #[test]
+fn instants_pass_as_people_write_them() {
+    for [production, baseline, candidate] in [
+        [
+            "Nov. 23, 2026, 5:45 a.m.",
+            "Nov. 24, 2026, 6:01 p.m.",
+            "Nov. 24, 2026, noon",
+        ],
+        [
+            "by ann on 2026-11-23.05:41:58",
+            "by ann on 2026-11-24.06:00:00",
+            "by ann on 2026-11-24.06:00:01",
+        ],
+        [
+            "2026-11-23\u{a0}05:41",
+            "2026-11-24\u{a0}06:00",
+            "2026-11-24\u{a0}06:01",
+        ],
+    ] {
+        check(&instants(production, baseline, candidate), expect![""]);
+    }
+    // What stands in a date's place and is none still counts.
+    check(
+        &instants("Nov. 23, 2026", "Nov. 24, 2026", "soon"),
+        expect!["GET /a body_type /at x12\n"],
+    );
+}
+
+fn instants(production: &str, baseline: &str, candidate: &str) -> Vec<Call> {
+    let at = |text: &str| ok(json!({ "at": text }));
+    repeated(12, |_, session| {
+        vec![
+            Call::new(session, "GET", "/a", at(production))
+                .baseline(at(baseline))
+                .candidate(at(candidate)),
+        ]
+    })
+}
+
+#[test]
 fn without_production_a_generated_value_counts_only_where_nothing_varies() {
     let unseen = |session: &str| {
         Call::new(session, "POST", "/a", id(ONE))
