@@ -204,14 +204,29 @@ impl Scenario {
     /// Replays the archive at a fresh baseline and a fresh candidate, which is
     /// started with these flags.
     pub fn replay(&self, candidate_flags: &[&str]) -> Result<Replayed> {
+        self.replay_with(candidate_flags, "")
+    }
+
+    /// The same with further lines of the run file.
+    pub fn replay_with(&self, candidate_flags: &[&str], lines: &str) -> Result<Replayed> {
         let baseline = Shop::start(&self.binaries, &self.logs(), None, &[])?;
         let candidate = Shop::start(&self.binaries, &self.logs(), None, candidate_flags)?;
+        let state = "seeded start of the shop";
+        self.replay_at(candidate.address, baseline.address, state, lines)
+    }
+
+    /// Replays the archive at twins that run already, in a state that has a name. `lines` are
+    /// further lines of the run file.
+    pub fn replay_at(
+        &self,
+        candidate: SocketAddr,
+        baseline: SocketAddr,
+        state: &str,
+        lines: &str,
+    ) -> Result<Replayed> {
         let run_file = self.directory.join("run.yaml");
-        fs::write(
-            &run_file,
-            self.run_file(candidate.address, baseline.address),
-        )
-        .with_context(|| format!("writing {}", run_file.display()))?;
+        fs::write(&run_file, self.run_file(candidate, baseline, state) + lines)
+            .with_context(|| format!("writing {}", run_file.display()))?;
         let (exit_code, output) = self.twintap(&["replay", &run_file.display().to_string()])?;
         let report = self.directory.join("report.json");
         let text = fs::read_to_string(&report).with_context(|| {
@@ -239,7 +254,7 @@ impl Scenario {
         Ok((output.status.code().unwrap_or(-1), text))
     }
 
-    fn run_file(&self, candidate: SocketAddr, baseline: SocketAddr) -> String {
+    fn run_file(&self, candidate: SocketAddr, baseline: SocketAddr, state: &str) -> String {
         let directory = self.directory.display();
         format!(
             "version: 1\n\
@@ -251,7 +266,7 @@ impl Scenario {
              \x20 candidate:\n    address: {candidate}\n\
              \x20 baseline:\n    address: {baseline}\n\
              allow: [\"{candidate}\", \"{baseline}\"]\n\
-             state:\n  scrubbed: false\n  snapshot: seeded start of the shop\n\
+             state:\n  scrubbed: false\n  snapshot: {state}\n\
              egress: none\n",
             policy = self.policy,
         )
