@@ -239,8 +239,10 @@ fn a_run_changes_speed_and_is_sought_forward() -> Result<()> {
     let to = format!("{:.0}ms", middle);
     play.object(&["seek", &id, &to])?;
     play.object(&["speed", &id, "50"])?;
+    // Recorded time and the plan's differ by the speed that it was made for: a microsecond is near
+    // enough.
     let run = play.wait(&id, "sought", |run| {
-        run["position_ms"].as_f64() >= Some(middle.round())
+        run["position_ms"].as_f64() >= Some(middle.round() - 0.001)
     })?;
     ensure!(run["state"] == "paused" && run["speed"] == 50.0, "{run}");
     ensure!(

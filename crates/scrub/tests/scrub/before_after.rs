@@ -175,7 +175,7 @@ fn a_form_and_its_page_under_the_default_policy() {
             Content-Type: text/html; charset=utf-8
 
             <!DOCTYPE html><html lang=en><head><title>Hvi</title><style>p{color:red}</style></head><body data-user="Xwy &amp; Ki"><!-- kddhc 3 bl rme --><form method=post action='/products/e-6396-npbf/reviews'><input type=hidden name=csrf_token value=b9gtupzbgB0eo-Sx></form>
-            <a href="/orders/ktc_23982ae57f?page=2">9 &lt; 1, Srë</a><script>axf vuzj = "Jkj";</script></body></html>
+            <a href="/orders/ktc_23982ae57f?page=2">9 &lt; 1, Srë</a><script>hrw user = "Hvi";</script></body></html>
             => Scrubbed
             = header.content-type: text/html; charset=utf-8
             ~ html.text &: Hvi
@@ -190,8 +190,8 @@ fn a_form_and_its_page_under_the_default_policy() {
             ~ html.href.path.1 %: ktc_23982ae57f
             = html.href.query.page %: 2
             ~ html.text#1 &: 9 &lt; 1, Srë
-            ~ html.script: axf vuzj = "Jkj";
-            ~ html.script>js.user: axf vuzj = "Jkj";
+            ~ html.script: hrw user = "Hvi";
+            ~ html.script>js.user: hrw user = "Hvi";
         "#]],
     );
 }
