@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use twintap_scrub::{Leaf, Part};
+use twintap_scrub::{Leaf, Part, words};
 use twintap_stream::RequestHead;
 
 /// A small id's value and thing, as one tag.
@@ -103,29 +103,6 @@ fn singular(word: &str) -> Cow<'_, str> {
         s if s.len() > 2 => s.strip_suffix('s').unwrap_or(s).into(),
         short => short.into(),
     }
-}
-
-/// A name's words in small letters with dashes between them.
-fn words(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 2);
-    let mut last = ' ';
-    for c in name.chars() {
-        if !c.is_alphanumeric() {
-            if !out.is_empty() && !out.ends_with('-') {
-                out.push('-');
-            }
-        } else {
-            if c.is_uppercase() && last.is_lowercase() {
-                out.push('-');
-            }
-            out.extend(c.to_lowercase());
-        }
-        last = c;
-    }
-    if out.ends_with('-') {
-        out.pop();
-    }
-    out
 }
 
 /// The part's text that a request's leaf lies in, where it is a head's.

@@ -62,7 +62,7 @@ pub(crate) fn is_opaque(run: &[u8]) -> bool {
 
 /// The name's words in lower case with dashes between them: `orderId`,
 /// `order_id` and `Order-ID` are all `order-id`.
-pub(crate) fn words(name: &str) -> String {
+pub fn words(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     let mut last = ' ';
     for c in name.chars() {
