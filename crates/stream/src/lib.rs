@@ -79,6 +79,7 @@ pub mod grpc;
 pub mod hpack;
 mod http1;
 mod http2;
+pub mod http2_frame;
 pub mod id;
 pub mod ledger;
 mod limits;

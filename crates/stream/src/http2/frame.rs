@@ -1,67 +1,16 @@
-//! Frame headers (RFC 9113, sections 4.1 and 6).
+//! Frames as an observer sees them.
 
-/// What a client says first (section 3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) use crate::http2_frame::*;
 
-/// The length of a frame's header.
-pub(super) const HEADER_BYTES: usize = 9;
-
-/// The largest payload that every endpoint takes.
-pub(super) const MIN_MAX_FRAME: u32 = 1 << 14;
-
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PUSH_PROMISE: u8 = 5;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
 /// RFC 7838, RFC 8336 and RFC 9218.
 pub(super) const ALTSVC: u8 = 0xa;
 pub(super) const ORIGIN: u8 = 0xc;
 pub(super) const PRIORITY_UPDATE: u8 = 0x10;
 
-pub(super) const ACK: u8 = 0x1;
-pub(super) const END_STREAM: u8 = 0x1;
-pub(super) const END_HEADERS: u8 = 0x4;
-pub(super) const PADDED: u8 = 0x8;
-pub(super) const HAS_PRIORITY: u8 = 0x20;
-
-/// The header of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Bytes of the payload.
-    pub length: u32,
-    pub kind: u8,
-    pub flags: u8,
-    pub stream: u32,
-    /// The bit before the stream's number is set.
-    pub is_reserved: bool,
-}
-
 impl Header {
-    pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Header {
-        let [a, b, c, kind, flags, s, t, u, v] = *bytes;
-        let stream = u32::from_be_bytes([s, t, u, v]);
-        Header {
-            length: u32::from_be_bytes([0, a, b, c]),
-            kind,
-            flags,
-            stream: stream & 0x7fff_ffff,
-            is_reserved: stream >> 31 != 0,
-        }
-    }
-
-    pub fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
     /// True when no rule speaks against it: for places where it is unknown whether there is a
     /// frame.
-    pub fn is_plausible(&self) -> bool {
+    pub(super) fn is_plausible(&self) -> bool {
         let is_of_stream = self.stream != 0;
         let (fits, flags) = match self.kind {
             DATA => (is_of_stream, END_STREAM | PADDED),
@@ -96,17 +45,6 @@ impl Header {
         };
         fits && !self.is_reserved && self.flags & !flags == 0
     }
-}
-
-/// What is left of a payload without its padding (section 6.1), and how much the padding has,
-/// its length included. None when it is longer than the payload.
-pub(super) fn without_padding(header: Header, payload: &[u8]) -> Option<(&[u8], usize)> {
-    if !header.has(PADDED) {
-        return Some((payload, 0));
-    }
-    let (length, rest) = payload.split_first()?;
-    let end = rest.len().checked_sub(usize::from(*length))?;
-    Some((&rest[..end], 1 + usize::from(*length)))
 }
 
 /// The flag for a stream that was reset with `code` (section 7).

@@ -1,15 +1,10 @@
 //! Frames (RFC 9113, sections 4 and 6): headers read and written.
 
 use bytes::{BufMut, Bytes, BytesMut};
-
-/// What a client says first (section 3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The length of a frame's header.
-pub(super) const HEADER_BYTES: usize = 9;
+pub(super) use twintap_stream::http2_frame::*;
 
 /// The largest payload that everyone takes, and that is taken here (section 4.2).
-pub(super) const MAX_FRAME_BYTES: usize = 1 << 14;
+pub(super) const MAX_FRAME_BYTES: usize = MIN_MAX_FRAME as usize;
 
 /// The largest window (section 6.9.1).
 pub(super) const MAX_WINDOW: i64 = (1 << 31) - 1;
@@ -18,63 +13,10 @@ pub(super) const MAX_WINDOW: i64 = (1 << 31) - 1;
 /// (section 6.9.2).
 pub(super) const INITIAL_WINDOW: i64 = 65_535;
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PUSH_PROMISE: u8 = 5;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
-
-pub(super) const ACK: u8 = 0x1;
-pub(super) const END_STREAM: u8 = 0x1;
-pub(super) const END_HEADERS: u8 = 0x4;
-pub(super) const PADDED: u8 = 0x8;
-pub(super) const HAS_PRIORITY: u8 = 0x20;
-
 /// The error code of who needs a stream no more (section 7).
 pub(super) const CANCEL: u32 = 0x8;
 /// The error code for a malformed message.
 pub(super) const PROTOCOL_ERROR: u32 = 0x1;
-
-/// The header of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Bytes of the payload.
-    pub(super) length: usize,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-}
-
-impl Header {
-    pub(super) fn parse(bytes: &[u8; HEADER_BYTES]) -> Header {
-        let [a, b, c, kind, flags, s, t, u, v] = *bytes;
-        Header {
-            length: usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c),
-            kind,
-            flags,
-            stream: u32::from_be_bytes([s, t, u, v]) & 0x7fff_ffff,
-        }
-    }
-
-    pub(super) fn has(self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    /// The payload without its padding (section 6.1); none when that is longer.
-    pub(super) fn without_padding(self, payload: &[u8]) -> Option<&[u8]> {
-        if !self.has(PADDED) {
-            return Some(payload);
-        }
-        let (length, rest) = payload.split_first()?;
-        let end = rest.len().checked_sub(usize::from(*length))?;
-        Some(&rest[..end])
-    }
-}
 
 /// Appends the header of a frame with a payload of `length` bytes.
 pub(super) fn write_header(out: &mut BytesMut, length: usize, kind: u8, flags: u8, stream: u32) {
@@ -160,10 +102,11 @@ impl FrameReader {
             return Ok(None);
         };
         let header = Header::parse(bytes);
-        if header.length > MAX_FRAME_BYTES {
+        let length = header.length as usize;
+        if length > MAX_FRAME_BYTES {
             return Err(TooLarge);
         }
-        if !self.fill(HEADER_BYTES + header.length, input) {
+        if !self.fill(HEADER_BYTES + length, input) {
             return Ok(None);
         }
         let mut frame = self.held.split();

@@ -74,9 +74,7 @@ impl Client {
 
     fn data(&mut self, header: Header, payload: &[u8]) -> Result<(), Violation> {
         self.expect_opened(header, "DATA")?;
-        let data = header
-            .without_padding(payload)
-            .ok_or(Violation::Frame("DATA"))?;
+        let (data, _) = frame::without_padding(header, payload).ok_or(Violation::Frame("DATA"))?;
         let bytes = payload.len() as i64;
         self.taken += bytes;
         if self.taken > OWN_WINDOW {
@@ -111,7 +109,7 @@ impl Client {
     fn headers(&mut self, header: Header, payload: &[u8]) -> Result<(), Violation> {
         self.expect_opened(header, "HEADERS")?;
         let fault = Violation::Frame("HEADERS");
-        let mut fragment = header.without_padding(payload).ok_or(fault)?;
+        let (mut fragment, _) = frame::without_padding(header, payload).ok_or(fault)?;
         if header.has(frame::HAS_PRIORITY) {
             fragment = fragment.get(5..).ok_or(fault)?;
         }
