@@ -166,6 +166,51 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn check_key(alg: TokenAlgorithm, algorithm: Algorithm, private: &str, public: DecodingKey) {
+        let directory = tempfile::TempDir::new().expect("a temporary directory");
+        std::fs::write(directory.path().join("k"), private).expect("a place to write");
+        let now_s = jiff::Timestamp::now().as_second() as u64;
+        let at = |second: u64| Timestamp(second * 1_000_000_000);
+        let shift = Shift::new(at(1_700_000_000), at(now_s));
+        let signer = Signer::new(&settings(alg, "k"), directory.path()).expect("a key");
+        let token = signer.sign(&recorded(), shift).expect("a token");
+        let read = jsonwebtoken::decode::<Value>(&token, &public, &Validation::new(algorithm))
+            .expect("a token that holds");
+        assert_eq!(read.header.kid.as_deref(), Some("k1"));
+        assert_eq!(read.claims["sub"], "u-17");
+        assert_eq!(read.claims["exp"], now_s + 3600);
+        // What another signed does not hold.
+        let (signed, _) = token.rsplit_once('.').expect("a signature");
+        let forged = format!("{signed}.c2ln");
+        jsonwebtoken::decode::<Value>(&forged, &public, &Validation::new(algorithm))
+            .expect_err("another signature");
+    }
+
+    #[test]
+    fn private_keys_sign_what_their_public_ones_take() {
+        use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+        // Nothing here makes keys of RSA; these sign nothing but what this test makes.
+        let public = || {
+            DecodingKey::from_rsa_pem(include_bytes!("../../../tests/keys/rsa-public.pem"))
+                .expect("a key")
+        };
+        for private in [
+            include_str!("../../../tests/keys/rsa.pem"),
+            include_str!("../../../tests/keys/rsa-pkcs1.pem"),
+        ] {
+            check_key(TokenAlgorithm::RS256, Algorithm::RS256, private, public());
+        }
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+        let public = DecodingKey::from_ec_pem(key.public_key_pem().as_bytes()).expect("a key");
+        let private = key.serialize_pem();
+        check_key(TokenAlgorithm::ES256, Algorithm::ES256, &private, public);
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+        let public = DecodingKey::from_ed_pem(key.public_key_pem().as_bytes()).expect("a key");
+        let private = key.serialize_pem();
+        check_key(TokenAlgorithm::EdDSA, Algorithm::EdDSA, &private, public);
+    }
+
     #[test]
     fn what_is_no_token_or_no_key_is_said() {
         let directory = tempfile::TempDir::new().expect("a temporary directory");
