@@ -6,8 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twintap_replayer::fire::capture::CaptureLimits;
 use twintap_replayer::fire::http2::{Client, Event};
+use twintap_replayer::fire::websocket::{BadFrame, FrameReader, Heard};
 use twintap_replayer::fire::wire::Sections;
+use twintap_scrub::Piece;
 use twintap_stream::Field;
+use twintap_stream::websocket::Inflater;
 
 /// Requests that are sent to it.
 const REQUESTS: u32 = 5;
@@ -88,4 +91,57 @@ fn take(states: &mut [State], event: &Event) {
     let state = &mut states[*tag as usize];
     assert!(before.contains(state), "{event:?} after {state:?}");
     *state = after;
+}
+
+/// The longest message that is held of what a twin says over a WebSocket.
+const MOST_BYTES: usize = 300;
+
+/// Reads the bytes as frames of a twin, at once and in pieces as long as the first of them
+/// says, and holds both to the laws: they say the same, whatever was agreed on, and hold no
+/// more than they may.
+pub fn websocket_twin(data: &[u8]) {
+    let Some((&first, bytes)) = data.split_first() else {
+        return;
+    };
+    let reader = || {
+        let inflater = (first & 1 == 1).then(|| Inflater::new(first & 2 == 2));
+        FrameReader::new(inflater, MOST_BYTES)
+    };
+    let whole = heard(reader(), &[bytes]);
+    let pieces: Vec<&[u8]> = bytes.chunks(usize::from(first / 4).max(1)).collect();
+    assert_eq!(heard(reader(), &pieces), whole);
+    let (messages, _) = whole;
+    for message in &messages {
+        let length = message.payload.len();
+        assert!(length <= MOST_BYTES);
+        let is_kept = length as u64 == message.bytes;
+        assert!(is_kept || length == 0 && message.bytes > MOST_BYTES as u64);
+        match message.piece {
+            Piece::Text => assert!(std::str::from_utf8(&message.payload).is_ok()),
+            Piece::Close { code } => assert_eq!(code.is_some(), length >= 2),
+            Piece::Ping | Piece::Pong => assert!(length < 126),
+            piece => assert_eq!(piece, Piece::Binary),
+        }
+    }
+    if first & 1 == 0 {
+        let said: u64 = messages.iter().map(|message| message.bytes + 2).sum();
+        assert!(said <= bytes.len() as u64);
+    }
+}
+
+/// What is heard of these pieces, and what ended it, if anything did.
+fn heard(mut reader: FrameReader, pieces: &[&[u8]]) -> (Vec<Heard>, Option<BadFrame>) {
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut input = *piece;
+        loop {
+            match reader.feed(&mut input) {
+                Ok(Some(heard)) => all.push(heard),
+                Ok(None) => break,
+                Err(bad) => return (all, Some(bad)),
+            }
+        }
+        assert!(input.is_empty());
+    }
+    (all, None)
 }

@@ -86,3 +86,27 @@ fn a_twin_that_declines_has_answered() {
     let declined = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(errors_at(declined), serde_json::json!({}));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_of_a_twin_break_the_readers_laws(
+        first in proptest::num::u8::ANY,
+        frames in proptest::collection::vec(
+            (
+                proptest::num::u8::ANY,
+                proptest::sample::select(vec![0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8a, 0xc1, 0x41]),
+                proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+            ),
+            0..30,
+        ),
+    ) {
+        let mut bytes = vec![first];
+        for (noise, opcode, payload) in frames {
+            // One in eight is whatever it is.
+            let opcode = if noise < 32 { noise } else { opcode };
+            bytes.extend([opcode, payload.len() as u8]);
+            bytes.extend(payload);
+        }
+        crate::hostile::websocket_twin(&bytes);
+    }
+}
