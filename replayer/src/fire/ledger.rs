@@ -106,6 +106,9 @@ pub struct TwinSummary {
     pub stream_waits: u64,
     /// Answers whose body was too large to hold, or came while memory was short.
     pub digest_only: u64,
+    /// Messages of the twin over WebSockets beyond the first 65,535 of each: they are
+    /// compared by their bytes together.
+    pub messages_not_kept: u64,
     /// Bytes written.
     pub sent_bytes: u64,
     /// Bytes read.

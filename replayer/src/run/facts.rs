@@ -61,6 +61,14 @@ pub fn of_run(
             .loss
             .insert("archive_exchanges_unreadable".to_owned(), unreadable);
     }
+    for (name, twin) in [
+        ("candidate_messages_not_kept", &fired.candidate),
+        ("baseline_messages_not_kept", &fired.baseline),
+    ] {
+        if twin.messages_not_kept > 0 {
+            facts.loss.insert(name.to_owned(), twin.messages_not_kept);
+        }
+    }
     facts
 }
 

@@ -201,7 +201,8 @@ impl Open {
     }
 }
 
-/// Scrubs all that a side said: what may be stored, and its leaves.
+/// Scrubs all that a side said: what may be stored, and its leaves. What is beyond the
+/// bounds of a direction is told of together, by its bytes.
 pub(crate) fn scrub_all(
     messages: &[SocketMessage],
     pseudonyms: &Pseudonyms,
@@ -210,18 +211,32 @@ pub(crate) fn scrub_all(
 ) -> (Bytes, Timeline, Vec<Leaf>) {
     let mut side = SocketSide::default();
     let mut body = BytesMut::new();
+    let mut rest_bytes = 0;
     for (index, message) in (0..).zip(messages) {
         let Some(kind) = kind_of(message.piece) else {
             continue;
         };
+        let last_byte = Timestamp(message.after_ns);
+        let bytes = message.payload.len() as u64;
+        if message.dropped_bytes > 0 && !side.is_cut() {
+            side.elements += usize::from(message.piece.is_element());
+            side.mark(message.piece, last_byte, side.bytes, message.dropped_bytes);
+            continue;
+        }
         side.data(index, message.payload.clone(), None, limits);
         let ended = Ended {
             index,
             kind,
-            bytes: message.payload.len() as u64,
-            last_byte: Timestamp(message.after_ns),
+            bytes,
+            last_byte,
         };
         body.extend(side.end(ended, pseudonyms, view));
+        if side.is_cut() {
+            rest_bytes += bytes + message.dropped_bytes;
+        }
+    }
+    if side.is_cut() {
+        side.mark(Piece::Binary, Timestamp::default(), side.bytes, rest_bytes);
     }
     let outcome = side.finish(Timestamp::default());
     (body.freeze(), outcome.timeline, outcome.leaves)

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use twintap_scrub::BodyFate;
+use twintap_scrub::{BodyFate, Piece, SocketMessage};
 use twintap_stream::Direction;
 use twintap_stream::message::MessageState;
 
@@ -199,4 +199,27 @@ fn lines_of_json_are_elements() {
     assert_eq!(kept.unwrap(), "{\"step\":1}\n{\"step\":2}\n");
     let paths: Vec<&str> = note.leaves.iter().map(|leaf| leaf.path.as_str()).collect();
     assert_eq!(paths[1..], ["json./0/step", "json./1/step"]);
+}
+
+#[test]
+fn messages_beyond_what_a_side_keeps_are_told_of_by_their_bytes() {
+    let message = |payload: &str, dropped_bytes| SocketMessage {
+        piece: Piece::Text,
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        start: 0,
+        fragments: Vec::new(),
+        after_ns: 0,
+        dropped_bytes,
+    };
+    let head = request("GET /feed", &[]);
+    let said = |messages: &[SocketMessage]| -> serde_json::Value {
+        let (body, _) = scrubber().scrub_messages(&head, messages);
+        serde_json::from_slice(&body).expect("JSON")
+    };
+    let few = said(&[message("[1]", 0), message("", 9), message("[2]", 0)]);
+    assert_eq!(few, serde_json::json!([[1], {"bytes_not_kept": 9}, [2]]));
+    let many = said(&vec![message("[1]", 0); 65_536 + 7]);
+    let many = many.as_array().expect("an array");
+    assert_eq!(many.len(), 65_536 + 1);
+    assert_eq!(many[65_536], serde_json::json!({"bytes_not_kept": 21}));
 }

@@ -38,6 +38,8 @@ pub(crate) struct InFlight {
     pub(crate) lacks_values: bool,
     /// What followed went out without what it waited for.
     pub(crate) lines_expired: bool,
+    /// Messages of the twin that the answer tells of by their bytes alone.
+    pub(crate) messages_not_kept: u64,
 }
 
 impl InFlight {
@@ -54,6 +56,7 @@ impl InFlight {
             script: None,
             lacks_values: false,
             lines_expired: false,
+            messages_not_kept: 0,
         }
     }
 }

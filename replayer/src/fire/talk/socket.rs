@@ -43,6 +43,7 @@ impl Socket {
         let ended = conversation.finish();
         request.lacks_values = ended.unbound > 0;
         request.lines_expired = ended.wait_expired;
+        request.messages_not_kept = ended.not_kept;
         answer.body = ended.body;
         answer.held = ended.held;
         answer.timeline = ended.timeline;

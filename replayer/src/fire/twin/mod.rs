@@ -376,6 +376,7 @@ impl<'a> TwinSide<'a> {
         let position = request.release.position;
         self.summary.fired_unbound += u64::from(request.lacks_values);
         self.summary.wait_expired += u64::from(request.lines_expired);
+        self.summary.messages_not_kept += request.messages_not_kept;
         let run_ns = |clock_ns: u64| clock_ns.saturating_sub(request.origin_ns);
         let is_answer = matches!(result, RawResult::Answered(_));
         let timing = (request.released_ns > 0).then(|| Timing {

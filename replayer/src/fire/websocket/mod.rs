@@ -33,8 +33,9 @@ pub use writer::FrameWriter;
 /// Finds the value at a leaf's path in a message of a twin, whichever its number is.
 pub type Extract = Arc<dyn Fn(&SocketMessage, &str) -> Option<Vec<u8>> + Send + Sync>;
 
-/// Messages of one twin that are told one by one.
-const MOST_MESSAGES: usize = 65_536;
+/// Messages of one twin that are told one by one. One more stands for all others, by their
+/// bytes.
+const MOST_MESSAGES: usize = 65_535;
 
 /// What all WebSockets of a run share.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub(crate) struct Ended {
     pub(crate) unbound: usize,
     /// A line went out without what it waited for.
     pub(crate) wait_expired: bool,
+    /// Messages of the twin that are told of by their bytes alone.
+    pub(crate) not_kept: u64,
 }
 
 /// An open WebSocket.
@@ -83,6 +86,9 @@ pub(crate) struct Conversation {
     capture: Capture,
     marks: Vec<Mark>,
     bytes: u64,
+    /// Messages beyond those that are told one by one, and their bytes.
+    not_kept: u64,
+    not_kept_bytes: u64,
     /// Messages that the twin sent, pings and pongs left out.
     heard: usize,
     /// Values that lines use, by the number of the message that is to give each first.
@@ -123,6 +129,8 @@ impl Conversation {
             capture: Capture::new(Arc::clone(&setting.limits)),
             marks: Vec::new(),
             bytes: 0,
+            not_kept: 0,
+            not_kept_bytes: 0,
             heard: 0,
             wanted,
             values: HashMap::new(),
@@ -164,13 +172,20 @@ impl Conversation {
             }
             _ => {}
         }
-        if self.marks.len() < MOST_MESSAGES {
+        // Pings and pongs come as time goes: nobody compares them.
+        if heard.piece.is_element() {
+            self.find_values(&heard);
             self.keep(&heard, now_ns);
+            self.heard += 1;
         }
-        self.heard += usize::from(heard.piece.is_element());
     }
 
     fn keep(&mut self, heard: &Heard, now_ns: u64) {
+        if self.marks.len() >= MOST_MESSAGES {
+            self.not_kept += 1;
+            self.not_kept_bytes += heard.bytes;
+            return;
+        }
         self.capture.push(&heard.payload);
         self.bytes += heard.payload.len() as u64;
         let mark = Mark {
@@ -180,9 +195,6 @@ impl Conversation {
             dropped_bytes: heard.bytes - heard.payload.len() as u64,
         };
         self.marks.push(mark);
-        if heard.piece.is_element() {
-            self.find_values(heard);
-        }
     }
 
     /// Takes the values that lines use. Where the twin says something else first, what
@@ -316,6 +328,15 @@ impl Conversation {
     /// What it came to.
     pub(crate) fn finish(mut self) -> Ended {
         let (body, held) = self.capture.finish();
+        if let Some(last) = self.marks.last()
+            && self.not_kept > 0
+        {
+            self.marks.push(Mark {
+                piece: Piece::Binary,
+                dropped_bytes: self.not_kept_bytes,
+                ..*last
+            });
+        }
         let unsaid = self.script.lines[self.next.min(self.script.lines.len())..].iter();
         let unsaid: usize = unsaid.map(|line| line.uses.len()).sum();
         Ended {
@@ -327,6 +348,7 @@ impl Conversation {
             },
             unbound: self.unbound + unsaid,
             wait_expired: self.wait_expired,
+            not_kept: self.not_kept,
         }
     }
 }

@@ -169,7 +169,26 @@ fn pings_are_answered_and_a_close_is() {
     assert_eq!(written(&mut conversation, 20), expected);
     assert!(conversation.is_over(20));
     let close = Piece::Close { code: Some(1000) };
-    assert_eq!(pieces(conversation), [Piece::Ping, close]);
+    // Pings and pongs are no part of what is compared.
+    assert_eq!(pieces(conversation), [close]);
+}
+
+#[test]
+fn messages_beyond_the_bound_are_told_of_by_their_bytes() {
+    let mut conversation = begin(script(vec![], &[]));
+    let some = [frame(0x81, "ab"), frame(0x89, "")].concat();
+    for _ in 0..MOST_MESSAGES + 3 {
+        conversation.receive(&some, 20).expect("sound frames");
+    }
+    let ended = conversation.finish();
+    assert_eq!(ended.not_kept, 3);
+    let marks = &ended.timeline.marks;
+    assert_eq!(marks.len(), MOST_MESSAGES + 1);
+    let rest = marks[MOST_MESSAGES];
+    assert_eq!(
+        (rest.end, rest.dropped_bytes),
+        (2 * MOST_MESSAGES as u64, 6)
+    );
 }
 
 #[test]
