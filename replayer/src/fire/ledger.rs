@@ -99,8 +99,8 @@ pub struct TwinSummary {
     pub extra_connections: u64,
     /// Safe requests sent again because a kept-alive connection ended under them.
     pub resent: u64,
-    /// Requests sent again because the twin went away and said that it had not
-    /// processed them.
+    /// Requests sent again because the twin went away or refused the stream, and so said
+    /// that it had not processed them.
     pub unprocessed: u64,
     /// Requests that waited because the twin took no more streams at a time.
     pub stream_waits: u64,

@@ -284,6 +284,67 @@ fn what_was_not_processed_goes_to_another_connection() {
     assert_eq!(run.summary.candidate.unprocessed, 2);
     assert_eq!(run.baseline(), ["stream_reset"]);
     assert_eq!(run.summary.baseline.unprocessed, 3);
+/// A server that refuses so many streams of each connection, and answers further ones.
+fn refusing(times: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut preface = [0; 24];
+            let begins = stream.read_exact(&mut preface);
+            let mut seen = 0;
+            let mut answer = SETTINGS.to_vec();
+            while begins.is_ok() && stream.write_all(&answer).is_ok() {
+                answer.clear();
+                let mut header = [0; 9];
+                if stream.read_exact(&mut header).is_err() {
+                    break;
+                }
+                let length = usize::from(header[1]) << 8 | usize::from(header[2]);
+                let mut payload = vec![0; length];
+                if stream.read_exact(&mut payload).is_err() {
+                    break;
+                }
+                if header[3] != 1 {
+                    continue;
+                }
+                let id = &header[5..];
+                answer = match seen < times {
+                    true => [&[0, 0, 4, 3, 0], id, &[0, 0, 0, 7]].concat(),
+                    false => [&[0, 0, 1, 1, 5], id, &[0x88]].concat(),
+                };
+                seen += 1;
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn refused_streams_are_sent_again() {
+    // Neither method is a safe one, which makes no difference here.
+    let mut script = Script::default();
+    script.add(stream(0, 0), recorded_stream("POST", "/first", "body"));
+    let run = script.fire_at([refusing(2), refusing(9)], &control(), |_| {});
+    assert_eq!(run.candidate(), ["200"], "{}", run.detail(0));
+    let (candidate, baseline) = (&run.summary.candidate, &run.summary.baseline);
+    assert_eq!((candidate.unprocessed, candidate.connections), (2, 1));
+    assert_eq!(run.baseline(), ["stream_reset"]);
+    assert_eq!(baseline.unprocessed, 3);
+    assert!(candidate.ledger.closes() && baseline.ledger.closes());
+}
+
+#[test]
+fn a_stream_that_is_refused_after_its_answer_began_is_reset() {
+    let answer = [
+        SETTINGS,
+        &[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88],
+        &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7],
+    ]
+    .concat();
+    check_raw(&answer, "stream_reset", "REFUSED_STREAM");
+}
+
 }
 
 proptest::proptest! {

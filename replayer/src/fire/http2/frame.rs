@@ -14,6 +14,7 @@ pub(super) const MAX_WINDOW: i64 = (1 << 31) - 1;
 pub(super) const INITIAL_WINDOW: i64 = 65_535;
 
 /// The error code of who needs a stream no more (section 7).
+pub(super) const REFUSED_STREAM: u32 = 0x7;
 pub(super) const CANCEL: u32 = 0x8;
 /// The error code for a malformed message.
 pub(super) const PROTOCOL_ERROR: u32 = 0x1;

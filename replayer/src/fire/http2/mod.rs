@@ -72,8 +72,8 @@ pub enum Event {
         /// Why it is none.
         why: Malformed,
     },
-    /// The twin goes away and did not process it: it may be sent again elsewhere
-    /// (RFC 9113, section 6.8).
+    /// The twin says that it did not process it, since it goes away or refuses the
+    /// stream: it may be sent again (RFC 9113, section 8.7).
     Unprocessed {
         /// The request.
         tag: u32,

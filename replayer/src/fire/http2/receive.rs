@@ -203,9 +203,14 @@ impl Client {
         self.expect_opened(header, "RST_STREAM")?;
         let code = number(payload).ok_or(Violation::Frame("RST_STREAM"))?;
         if let Some(stream) = self.forget(header.stream) {
-            self.events.push_back(Event::Reset {
-                tag: stream.tag,
-                code: frame::code_name(code),
+            let Stream { tag, sections, .. } = stream;
+            self.events.push_back(match code {
+                // Whoever has begun to answer has processed something.
+                frame::REFUSED_STREAM if !stream.has_begun => Event::Unprocessed { tag, sections },
+                code => Event::Reset {
+                    tag,
+                    code: frame::code_name(code),
+                },
             });
             self.open_waiting();
         }

@@ -237,14 +237,17 @@ impl TwinSide<'_> {
         }
     }
 
-    /// Sends a request that the twin did not process over another connection
-    /// (RFC 9113, section 6.8), a few times at most.
-    fn send_elsewhere(&mut self, flow: u32, mut request: InFlight, wire: Wire, now: Now) {
+    /// Sends a request again that the twin did not process (RFC 9113, section 8.7), a few
+    /// times at most: over another connection if the twin goes away.
+    fn send_unprocessed(&mut self, flow: u32, mut request: InFlight, wire: Wire, now: Now) {
         const MOST: u8 = 3;
         request.times_unprocessed += 1;
         if request.times_unprocessed > MOST {
             let kind = "stream_reset";
-            let detail = format!("the twin went away {MOST} times without processing it");
+            let detail = format!(
+                "the twin said {} times that it did not process it",
+                MOST + 1
+            );
             return self.conclude(request, RawResult::Errored { kind, detail }, now);
         }
         match self.connection_for(flow, false, now) {
@@ -388,7 +391,7 @@ impl TwinSide<'_> {
                 Settlement::Failed(kind, detail) => {
                     self.conclude(request, RawResult::Errored { kind, detail }, now);
                 }
-                Settlement::Unprocessed(wire) => self.send_elsewhere(flow, request, wire, now),
+                Settlement::Unprocessed(wire) => self.send_unprocessed(flow, request, wire, now),
             }
         }
         self.settled = settled;
