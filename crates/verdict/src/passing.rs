@@ -96,8 +96,13 @@ impl Passing<'_> {
             return false;
         }
         match (&observation.baseline, &observation.candidate) {
-            (Outcome::Answered { .. }, Outcome::Errored { kind, .. }) => {
-                self.no_answer(endpoint, places, &format!("no answer: {kind}"));
+            (Outcome::Answered { .. }, Outcome::Errored { kind, detail, .. }) => {
+                let change = match kind.as_str() {
+                    // The text is the same in every exchange, and says what to mend.
+                    "other_protocol" => format!("no answer: {kind} ({detail})"),
+                    _ => format!("no answer: {kind}"),
+                };
+                self.no_answer(endpoint, places, &change);
             }
             (Outcome::Answered { .. }, Outcome::Skipped(cause)) => {
                 self.no_answer(endpoint, places, &format!("could not be fired: {cause}"));

@@ -199,8 +199,10 @@ pub(crate) fn connect_failed(error: &io::Error) -> Fate {
 }
 
 fn failed(error: &io::Error) -> Fate {
+    if let Some(kind) = TlsFailure::word(error) {
+        return Fate::Failed(kind, error.to_string());
+    }
     let kind = match error.kind() {
-        _ if TlsFailure::is_in(error) => "tls_failed",
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
             "reset"
         }

@@ -11,6 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
+use tonic::transport::Identity;
 use twintap_replayer::fire::{RunControl, Target, Tls, TlsFiles};
 use twintap_replayer::run::RunFile;
 use twintap_verdict::Verdict;
@@ -93,6 +94,12 @@ impl Authority {
             .map(|name| name.as_bytes().into())
             .collect();
         config
+    }
+
+    /// The server's certificate and key.
+    pub fn identity(&self) -> Identity {
+        let read = |name| fs::read(self.path(name)).expect("a file");
+        Identity::from_pem(read("server.pem"), read("server.key"))
     }
 
     /// How a run speaks TLS that trusts this authority.

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 
-use rustls::ClientConnection;
+use rustls::{AlertDescription, ClientConnection};
 use thiserror::Error;
 
 use super::tls::{Speech, Tls};
@@ -28,11 +28,16 @@ pub(crate) enum TlsFailure {
 }
 
 impl TlsFailure {
-    /// True when such a failure is what `error` tells of.
-    pub(crate) fn is_in(error: &io::Error) -> bool {
-        error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<TlsFailure>())
+    /// The word for the outcome, where such a failure is what `error` tells of. Who
+    /// speaks another protocol is there, and has answered in its way.
+    pub(crate) fn word(error: &io::Error) -> Option<&'static str> {
+        let failure = error.get_ref()?.downcast_ref::<TlsFailure>()?;
+        let no_protocol = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+        match failure {
+            TlsFailure::Protocol { .. } => Some("other_protocol"),
+            TlsFailure::Tls(error) if *error == no_protocol => Some("other_protocol"),
+            TlsFailure::Tls(_) | TlsFailure::Closed => Some("tls_failed"),
+        }
     }
 }
 

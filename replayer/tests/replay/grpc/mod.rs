@@ -3,11 +3,13 @@
 mod service;
 mod tape;
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tonic::Code;
-use tonic::transport::Endpoint;
+use tonic::transport::{Endpoint, ServerTlsConfig};
 use twintap_replayer::run::RunFile;
 use twintap_scrub::Policy;
 use twintap_verdict::{Report, Verdict};
@@ -15,6 +17,8 @@ use twintap_verdict::{Report, Verdict};
 use crate::recording::store;
 use crate::run::run;
 use crate::streams::StreamServer;
+use crate::tls::Authority;
+use crate::twins::{Reply, TwinServer};
 use service::{PRICES, Prices, visit};
 use tape::Tape;
 
@@ -39,10 +43,31 @@ fn recorded() -> TempDir {
 fn replay(directory: &Path, candidate: Prices) -> Report {
     let twins =
         [candidate, PRICES].map(|prices| StreamServer::start(prices.routes(), |server| server));
-    let [candidate, baseline] = twins.each_ref().map(|twin| twin.address);
+    let addresses = twins.each_ref().map(|twin| twin.address);
+    replay_at(directory, addresses, None)
+}
+
+/// With an authority the twins speak TLS.
+fn replay_at(
+    directory: &Path,
+    [candidate, baseline]: [SocketAddr; 2],
+    authority: Option<&Authority>,
+) -> Report {
+    let (scheme, tls) = match authority {
+        None => ("", String::new()),
+        Some(authority) => {
+            let roots = authority.path("ca.pem");
+            let tls = format!(
+                "    tls: {{roots: {}, server_name: shop}}\n",
+                roots.display()
+            );
+            ("https://", tls)
+        }
+    };
     let text = format!(
         "version: 1\narchive: archive\noutput: results\npolicy: allow-all\ntargets:\n  \
-         candidate:\n    address: {candidate}\n  baseline:\n    address: {baseline}\n\
+         candidate:\n    address: {scheme}{candidate}\n{tls}  \
+         baseline:\n    address: {scheme}{baseline}\n{tls}\
          allow: [\"{candidate}\", \"{baseline}\"]\nrewrite: {{host: target}}\n"
     );
     let path = directory.join("prices.yaml");
@@ -68,6 +93,28 @@ fn calls_of_all_kinds_replay_and_regressions_are_found() {
     check_finding(&replay(directory.path(), other_code), "header.grpc-status");
     let other_price = Prices { cents: 6, ..PRICES };
     check_finding(&replay(directory.path(), other_price), "grpc.0");
+}
+
+#[test]
+fn a_candidate_that_stops_speaking_http2_fails() {
+    let directory = recorded();
+    let authority = Authority::new(&["shop"]);
+    let config = Arc::new(authority.server(false, &["http/1.1"]));
+    let candidate = TwinServer::start_with(Some(config), |_| Reply::ok());
+    let baseline = StreamServer::start(PRICES.routes(), |server| {
+        let tls = ServerTlsConfig::new().identity(authority.identity());
+        server.tls_config(tls).expect("a certificate with its key")
+    });
+    let addresses = [candidate.address, baseline.address];
+    let report = replay_at(directory.path(), addresses, Some(&authority));
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    let ledger = &report.ledgers.runs.candidate;
+    assert_eq!(ledger.errored_by_cause["other_protocol"], 30);
+    let finding = &report.findings[0];
+    assert!(finding.summary.contains("other_protocol"), "{finding:?}");
+    let text = &finding.evidence[0].candidate.text;
+    assert!(text.contains("the twin chose http/1.1 by ALPN"), "{text}");
+    assert!(!report.reasons.concat().contains("never reached"));
 }
 
 #[track_caller]
