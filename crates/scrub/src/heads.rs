@@ -7,6 +7,7 @@ use twintap_stream::{Field, RequestHead, ResponseHead};
 use crate::body::BodyOutcome;
 use crate::find::{Repeats, field_part, head};
 use crate::leaf::{Leaf, Part};
+use crate::media::{Kind, Media};
 use crate::names;
 use crate::record::BodyFate;
 use crate::rewrite::{self, Means};
@@ -21,6 +22,7 @@ pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Lea
         &mut repeats,
         leaves,
         |search| {
+            search.visit.is_call = is_call(from);
             head::find_target(search);
         },
     );
@@ -33,6 +35,24 @@ pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Lea
         line_spelling: line_spelling(means, &from.line_spelling),
         end: sane(means, &from.end, is_spacing),
     }
+}
+
+/// True for a call of gRPC, whose path is `/`, the service's name, `/`, and the method's
+/// (gRPC over HTTP/2, requests); names are those of Protocol Buffers.
+fn is_call(head: &RequestHead) -> bool {
+    let is_identifier = |name: &[u8]| {
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(is_letter)
+    };
+    let mut parts = head.target.split(|&byte| byte == b'/');
+    let is_named = parts.next().is_some_and(<[u8]>::is_empty)
+        && parts.next().is_some_and(|service| {
+            let mut names = service.split(|&byte| byte == b'.');
+            names.all(is_identifier)
+        })
+        && parts.next().is_some_and(is_identifier)
+        && parts.next().is_none();
+    is_named && Media::of(&head.fields).kind() == Some(Kind::Grpc)
 }
 
 /// Scrubs a response's head.

@@ -62,6 +62,8 @@ pub(crate) struct Rewriter<'a> {
     /// What became longer or shorter.
     moved: Vec<Moved>,
     is_dropped: bool,
+    /// The part is the path of a gRPC call, whose parts are names of the service's own.
+    pub(crate) is_call: bool,
 }
 
 impl<'a> Rewriter<'a> {
@@ -80,6 +82,7 @@ impl<'a> Rewriter<'a> {
             leaves,
             moved: Vec::new(),
             is_dropped: false,
+            is_call: false,
         }
     }
 
@@ -121,7 +124,11 @@ impl<'a> Rewriter<'a> {
         let Some(view) = self.means.view else {
             return ValueAction::Allow;
         };
-        match view.decide(found.place, found.name, || Class::of(raw, found.is_in_path)) {
+        let class = || match self.is_call {
+            true => Class::PathWord,
+            false => Class::of(raw, found.is_in_path),
+        };
+        match view.decide(found.place, found.name, class) {
             Decision::Value(action) => action,
             // Outside of a body there is nothing to drop but the value.
             Decision::DropBody => ValueAction::Replace,

@@ -316,3 +316,34 @@ fn addresses_of_clients_are_scrubbed() {
     let kept = of("version: 1\nclient_addresses: allow\n");
     assert_eq!(kept.client.to_string(), "203.0.113.9:40000");
 }
+
+#[test]
+fn the_path_of_a_grpc_call_names_what_is_the_services_own() {
+    let action_at = |target: &str, media_type: &str, policy: &str, path: &str| {
+        let head = request(&format!("POST {target}"), &[("content-type", media_type)]);
+        let scrubber = scrubber_of(policy);
+        let scrubbed = scrub(
+            &scrubber,
+            exchange(head, response(200, "OK", &[])),
+            b"",
+            b"",
+        );
+        action(&scrubbed.request, path)
+    };
+    let (grpc, json) = ("application/grpc+proto", "application/json");
+    for path in ["path.0", "path.1"] {
+        let call = "/shop.v1.Carts/AddItem";
+        assert_eq!(action_at(call, grpc, "version: 1", path), Action::Allowed);
+        assert_eq!(action_at(call, json, "version: 1", path), Action::Pseudonym);
+        let strict = "version: 1\nclasses: {path_word: pseudonym}";
+        assert_eq!(action_at(call, grpc, strict, path), Action::Pseudonym);
+    }
+    for other in [
+        "/Carts/AddItem/Ada",
+        "/Carts/ada@shop",
+        "/Carts/AddItem?user=Ada",
+    ] {
+        let found = action_at(other, grpc, "version: 1", "path.1");
+        assert_eq!(found, Action::Pseudonym, "{other}");
+    }
+}

@@ -1,8 +1,10 @@
 //! gRPC from end to end: recorded, replayed, judged.
 
+mod bound;
 mod service;
 mod tape;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,8 +24,9 @@ use crate::twins::{Reply, TwinServer};
 use service::{PRICES, Prices, visit};
 use tape::Tape;
 
-/// Six clients that call the service side by side, each over its own connection.
-fn recorded() -> TempDir {
+/// Six clients that call the service side by side, each over its own connection; what is
+/// stored goes by `policy`.
+fn recorded(policy: Policy) -> TempDir {
     let server = StreamServer::start(PRICES.routes(), |server| server);
     let tape = Tape::before(server.address);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -36,21 +39,22 @@ fn recorded() -> TempDir {
         futures::future::join_all(visits).await;
     });
     let directory = TempDir::new().expect("a temporary directory");
-    store(directory.path(), Policy::allow_all(), tape.segments());
+    store(directory.path(), policy, tape.segments());
     directory
 }
 
-fn replay(directory: &Path, candidate: Prices) -> Report {
+fn replay(directory: &Path, [candidate, baseline]: [Prices; 2], policy: &str) -> Report {
     let twins =
-        [candidate, PRICES].map(|prices| StreamServer::start(prices.routes(), |server| server));
+        [candidate, baseline].map(|prices| StreamServer::start(prices.routes(), |server| server));
     let addresses = twins.each_ref().map(|twin| twin.address);
-    replay_at(directory, addresses, None)
+    replay_at(directory, addresses, policy, None)
 }
 
 /// With an authority the twins speak TLS.
 fn replay_at(
     directory: &Path,
     [candidate, baseline]: [SocketAddr; 2],
+    policy: &str,
     authority: Option<&Authority>,
 ) -> Report {
     let (scheme, tls) = match authority {
@@ -65,7 +69,7 @@ fn replay_at(
         }
     };
     let text = format!(
-        "version: 1\narchive: archive\noutput: results\npolicy: allow-all\ntargets:\n  \
+        "version: 1\narchive: archive\noutput: results\npolicy: {policy}\ntargets:\n  \
          candidate:\n    address: {scheme}{candidate}\n{tls}  \
          baseline:\n    address: {scheme}{baseline}\n{tls}\
          allow: [\"{candidate}\", \"{baseline}\"]\nrewrite: {{host: target}}\n"
@@ -77,8 +81,8 @@ fn replay_at(
 
 #[test]
 fn calls_of_all_kinds_replay_and_regressions_are_found() {
-    let directory = recorded();
-    let report = replay(directory.path(), PRICES);
+    let directory = recorded(Policy::allow_all());
+    let report = replay(directory.path(), [PRICES; 2], "allow-all");
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
     let runs = &report.ledgers.runs;
@@ -90,14 +94,35 @@ fn calls_of_all_kinds_replay_and_regressions_are_found() {
         unknown: Code::FailedPrecondition,
         ..PRICES
     };
-    check_finding(&replay(directory.path(), other_code), "header.grpc-status");
     let other_price = Prices { cents: 6, ..PRICES };
-    check_finding(&replay(directory.path(), other_price), "grpc.0");
+    for (candidate, place) in [(other_code, "header.grpc-status"), (other_price, "grpc.0")] {
+        let report = replay(directory.path(), [candidate, PRICES], "allow-all");
+        check_finding(&report, place);
+    }
+}
+
+/// On top of the default policy: what things are called is no secret here.
+const POLICY: &str = "version: 1\nrules:\n  - why: The catalogue is public.\n    \
+                      at: ['grpc.*>proto./1']\n    do: allow\n";
+
+#[test]
+fn calls_replay_under_a_policy_that_scrubs_their_messages() {
+    let policy = Policy::from_yaml(POLICY, "catalogue.yaml").expect("a sound policy");
+    let directory = recorded(policy);
+    fs::write(directory.path().join("catalogue.yaml"), POLICY).expect("a place to write");
+    let report = replay(directory.path(), [PRICES; 2], "catalogue.yaml");
+    let ledger = &report.ledgers.runs.baseline;
+    assert_eq!((ledger.planned, ledger.answered), (30, 30), "{ledger:?}");
+    assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+    let other_price = Prices { cents: 6, ..PRICES };
+    let report = replay(directory.path(), [other_price, PRICES], "catalogue.yaml");
+    check_finding(&report, "grpc.0");
 }
 
 #[test]
 fn a_candidate_that_stops_speaking_http2_fails() {
-    let directory = recorded();
+    let directory = recorded(Policy::allow_all());
     let authority = Authority::new(&["shop"]);
     let config = Arc::new(authority.server(false, &["http/1.1"]));
     let candidate = TwinServer::start_with(Some(config), |_| Reply::ok());
@@ -106,7 +131,7 @@ fn a_candidate_that_stops_speaking_http2_fails() {
         server.tls_config(tls).expect("a certificate with its key")
     });
     let addresses = [candidate.address, baseline.address];
-    let report = replay_at(directory.path(), addresses, Some(&authority));
+    let report = replay_at(directory.path(), addresses, "allow-all", Some(&authority));
     assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
     let ledger = &report.ledgers.runs.candidate;
     assert_eq!(ledger.errored_by_cause["other_protocol"], 30);
