@@ -9,7 +9,7 @@ use twintap_scrub::Part;
 
 use super::batches::{Batch, PerBatch};
 use super::schedule::Timetable;
-use super::wire::{Edit, Recorded};
+use super::wire::{Edit, Recorded, WireError};
 
 /// The values of one twin's answers, each kept until its last user went out.
 #[derive(Debug, Default)]
@@ -101,12 +101,15 @@ impl ValueStore {
 
     /// The edits that put the twin's own values into a request, and the bindings
     /// whose values it has not given, or which have no place.
+    ///
+    /// # Errors
+    /// [`WireError::Message`]: a message of gRPC would be broken by a value.
     pub(crate) fn edits<'b>(
         &self,
         batch: &'b Batch<'_>,
         position: u32,
         recorded: &Recorded,
-    ) -> (Vec<Edit>, Vec<&'b Binding>) {
+    ) -> Result<(Vec<Edit>, Vec<&'b Binding>), WireError> {
         let bindings = &batch.request(position).bindings;
         let mut edits = Vec::with_capacity(bindings.len() + 2);
         let mut containers = Vec::new();
@@ -117,6 +120,9 @@ impl ValueStore {
                 continue;
             };
             match twintap_scrub::split_path(&binding.path) {
+                None if is_message(binding) && !twintap_scrub::is_framed(value) => {
+                    return Err(WireError::Message);
+                }
                 None => edits.push(edit(binding, value)),
                 Some((_, inside)) => put_inside(&mut containers, binding, inside, value),
             }
@@ -124,10 +130,11 @@ impl ValueStore {
         for container in containers {
             match container.edit(recorded) {
                 Some(edit) => edits.push(edit),
+                None if is_message(container.binding) => return Err(WireError::Message),
                 None => missing.push(container.binding),
             }
         }
-        (edits, missing)
+        Ok((edits, missing))
     }
 
     /// Notes that a request goes out without values that the twin should have given.
@@ -206,6 +213,11 @@ impl Container<'_, '_> {
         let new = twintap_scrub::replace_inside(&raw, &self.values)?;
         Some(edit(self.binding, &new))
     }
+}
+
+/// True for a value that is, or lies in, a message of gRPC.
+fn is_message(binding: &Binding) -> bool {
+    binding.part == Part::Body && binding.path.starts_with("grpc.")
 }
 
 fn put_inside<'p, 'v>(

@@ -118,6 +118,10 @@ pub enum WireError {
     /// The body's length changes where Content-Length stands several times.
     #[error("a body of new length under an irregular Content-Length")]
     Framing,
+    /// A value is none of its gRPC field's: no number where one stands, or no message
+    /// where a whole one does.
+    #[error("a value that its gRPC message can't have")]
+    Message,
 }
 
 /// Bytes that are written together.

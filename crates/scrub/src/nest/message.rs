@@ -36,6 +36,14 @@ impl Message {
     }
 }
 
+/// True where the prefix says how long the rest is.
+pub(super) fn is_framed(raw: &[u8]) -> bool {
+    raw.split_first_chunk::<PREFIX_BYTES>()
+        .is_some_and(|([flag, length @ ..], message)| {
+            *flag <= 1 && u32::from_be_bytes(*length) as usize == message.len()
+        })
+}
+
 /// The length of the message that `body` begins with, its prefix included.
 pub(super) fn len(body: &[u8]) -> Option<usize> {
     let prefix = body.first_chunk::<PREFIX_BYTES>()?;

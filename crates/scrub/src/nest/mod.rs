@@ -183,6 +183,12 @@ pub fn split_path(path: &str) -> Option<(&str, &str)> {
     })
 }
 
+/// True for one message of gRPC with its prefix before it, compressed or not.
+#[must_use]
+pub fn is_framed(raw: &[u8]) -> bool {
+    message::is_framed(raw)
+}
+
 /// The length of the message of gRPC that `body` begins with, its prefix included, if
 /// it can be read.
 pub(crate) fn message_bytes(body: &[u8]) -> Option<usize> {

@@ -328,7 +328,8 @@ impl<'a> TwinSide<'a> {
             self.summary.mended += u64::from(!loaded.edits[twin].is_empty());
             return Some(wire);
         }
-        let (mut edits, missing) = self.values.edits(batch, position, &loaded.recorded);
+        let bound = self.values.edits(batch, position, &loaded.recorded);
+        let (mut edits, missing) = bound.ok()?;
         let bound = edits.len();
         for edit in &loaded.edits[twin] {
             if !edits[..bound].iter().any(|value| value.meets(edit)) {
@@ -362,7 +363,7 @@ impl<'a> TwinSide<'a> {
         let Some(script) = &loaded.recorded.script else {
             return Ok(None);
         };
-        let (edits, _) = self.values.edits(batch, position, &loaded.recorded);
+        let (edits, _) = self.values.edits(batch, position, &loaded.recorded)?;
         let is_said = |edit: &&Edit| edit.part == Part::Body;
         if !edits.iter().any(|edit| is_said(&edit)) {
             return Ok(Some(Arc::clone(script)));
