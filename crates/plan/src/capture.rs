@@ -13,6 +13,8 @@ pub(crate) struct Capture {
     pub items: Vec<Item>,
     pub names: Names,
     pub flows: usize,
+    /// How many connections requests go over.
+    pub connections: usize,
     /// For each item, true when it is internal.
     pub internal: Vec<bool>,
     uses: Vec<Use>,
@@ -51,6 +53,7 @@ impl Capture {
             passed_over,
             names,
             flows,
+            connections,
             resources,
             small,
             ..
@@ -83,6 +86,7 @@ impl Capture {
             items,
             names,
             flows: flows.len(),
+            connections: connections.len().max(flows.len()),
             internal,
             uses,
             use_values,

@@ -15,6 +15,7 @@ use crate::model::{KeptReason, Within};
 use crate::names::{NameFacts, facts_of, says_signature};
 use crate::options::PlanOptions;
 use crate::resource::Derivation;
+use crate::routes::{RouteTo, route_of};
 use crate::rules::BindingRule;
 use crate::shape::{LEAST_CHARS, Shape};
 use crate::small;
@@ -38,6 +39,8 @@ pub(crate) struct Collected {
     pub passed_over: Vec<(u32, KeptReason)>,
     pub names: Names,
     pub flows: Interner<(Arc<str>, u64, FlowId)>,
+    /// Flows with the service of a request, where there are routes.
+    pub connections: Interner<(u32, u16)>,
     pub servers: Interner<SocketAddr>,
     /// The resources that items touch; an item has a range of them.
     pub resources: Derivation,
@@ -56,6 +59,13 @@ pub(crate) struct Item {
     pub server: u32,
     /// Index in [`Collected::flows`].
     pub flow: u32,
+    /// The connection that its request goes over: the flow's, or where there are routes
+    /// that of the flow to its service.
+    pub connection: u32,
+    /// As [`PlannedRequest::service`](crate::PlannedRequest::service).
+    pub service: u16,
+    /// As [`PlannedRequest::route`](crate::PlannedRequest::route).
+    pub route: u16,
     pub index_in_flow: u32,
     /// First byte of the request (of the response, where no request was seen).
     pub start_ns: u64,
@@ -164,6 +174,22 @@ impl Collected {
                 Some(head) => !options.filter.takes(&head.method, &head.target, start),
                 None => !options.filter.takes_headless(start),
             };
+        // What is not asked for takes no route.
+        let routed = match filtered {
+            true => None,
+            false => route_of(&options.routes, exchange),
+        };
+        let leads_nowhere = routed.is_some_and(|(_, to)| to == RouteTo::Nowhere);
+        let service = match routed {
+            Some((_, RouteTo::Service(service))) => service,
+            Some((_, RouteTo::Nowhere)) | None => 0,
+        };
+        let id = &exchange.id;
+        let flow = self.flows.intern((id.node.clone(), id.boot, id.flow));
+        let connection = match options.routes.is_empty() {
+            true => flow,
+            false => self.connections.intern((flow, service)),
+        };
         let status = response.head.as_ref().map(|head| head.status);
         let fireable = seen_request
             && request.state == MessageState::Complete
@@ -177,9 +203,10 @@ impl Collected {
             id: exchange.id.clone(),
             client: exchange.endpoints.client,
             server: self.servers.intern(exchange.endpoints.server),
-            flow: self
-                .flows
-                .intern((exchange.id.node.clone(), exchange.id.boot, exchange.id.flow)),
+            flow,
+            connection,
+            service,
+            route: routed.map_or(0, |(number, _)| number),
             index_in_flow: exchange.index_in_flow,
             start_ns: start.0,
             send_ns: if seen_request {
@@ -198,7 +225,7 @@ impl Collected {
             response: response.state,
             protocol: exchange.protocol,
             fireable,
-            filtered,
+            filtered: filtered || leads_nowhere,
             flow_began_before_capture: exchange.flow_began_before_capture,
             lossy: response.state != MessageState::Complete || lost_leaves(&record.response.body),
             signs_up: head.is_some_and(|head| signs_up(head, status)),

@@ -88,6 +88,13 @@ pub struct PlannedRequest {
     /// flows of its own.
     #[serde(default, skip_serializing_if = "is_first")]
     pub copy: u32,
+    /// The number of the service of a twin that it goes to; 0 is the default one. What
+    /// goes to several services goes over a connection to each.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub service: u16,
+    /// The number of the route that took it, from 1; 0 where none did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub route: u16,
     /// Nanoseconds from T0 at which the recorded client sent it.
     pub due_ns: u64,
     /// Nanoseconds from its first to its last byte, as recorded.
@@ -131,6 +138,10 @@ pub struct PlannedRequest {
 
 fn is_first(copy: &u32) -> bool {
     *copy == 0
+}
+
+fn is_zero(number: &u16) -> bool {
+    *number == 0
 }
 
 /// The time that a user took to go on.
@@ -346,7 +357,8 @@ pub enum SkipReason {
     Unbound,
     /// The request was not seen whole, or its body was dropped by the policy.
     Incomplete,
-    /// An internal flow, a protocol that is not fired, or outside what the run file asks for.
+    /// An internal flow, a protocol that is not fired, outside what the run file asks for,
+    /// or on a route that leads nowhere.
     Filtered,
 }
 

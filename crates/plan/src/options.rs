@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use twintap_stream::message::{Protocol, field_values};
 use twintap_stream::{Exchange, Timestamp};
 
+use crate::routes::Route;
 use crate::rules::BindingRule;
 
 /// What a plan is made with.
@@ -17,6 +18,9 @@ pub struct PlanOptions {
     pub entry: EntryRule,
     /// Which exchanges to fire.
     pub filter: Filter,
+    /// Which service of a twin requests go to; the first that takes one decides, and what
+    /// none takes goes to the default one.
+    pub routes: Vec<Route>,
     /// How far two clocks of the capture may be apart, in nanoseconds.
     pub clock_uncertainty_ns: u64,
     /// The round trip of a client of which no handshake was seen, in nanoseconds.
@@ -49,6 +53,7 @@ impl Default for PlanOptions {
         PlanOptions {
             entry: EntryRule::default(),
             filter: Filter::default(),
+            routes: Vec::new(),
             clock_uncertainty_ns: 1_000_000,
             assumed_round_trip_ns: 200_000_000,
             unbound: UnboundRule::default(),

@@ -3,8 +3,9 @@
 //! Requests and the ends of responses are gone through in time. A request has
 //! four kinds of waits:
 //! - for each producer that it binds to;
-//! - on HTTP/1 for the last request before it on its flow, unless it was sent before
-//!   that one's response had ended (pipelined);
+//! - on HTTP/1 for the last request before it on its connection, unless it was sent before
+//!   that one's response had ended (pipelined); where its flow goes on at another service
+//!   that one's response is what the client had;
 //! - for the responses of its session that the client provably had: those that
 //!   ended earlier than its first byte by more than a round trip, which is the
 //!   shortest that any handshake of the client's address took (the others waited
@@ -98,6 +99,8 @@ struct Sweep<'a> {
     had: Timeline,
     /// For each flow the last request on it that is fired.
     last_on_flow: Vec<Option<u32>>,
+    /// The same for each connection, where these are not the flows.
+    last_on_connection: Vec<Option<u32>>,
     fronts: Vec<Front>,
     resources: Resources,
     /// For each item, true once its session's client provably had its response.
@@ -193,6 +196,10 @@ impl<'a> Sweep<'a> {
             ends: Timeline::of(ends),
             had: Timeline::of(had),
             last_on_flow: vec![None; capture.flows],
+            last_on_connection: match options.routes.is_empty() {
+                true => Vec::new(),
+                false => vec![None; capture.connections],
+            },
             fronts: sessions.infos.iter().map(|_| Front::default()).collect(),
             resources: Resources::new(
                 capture,
@@ -282,6 +289,9 @@ impl<'a> Sweep<'a> {
             waits = self.waits(position, session, item, &bindings);
             follows = self.order(position, &mut waits, &mut races);
             self.last_on_flow[item.flow as usize] = Some(position);
+            if let Some(last) = self.last_on_connection.get_mut(item.connection as usize) {
+                *last = Some(position);
+            }
         }
         self.requests.push(PlannedRequest {
             exchange: item.id.clone(),
@@ -289,6 +299,8 @@ impl<'a> Sweep<'a> {
             protocol: item.protocol,
             flow: item.id.flow,
             copy: 0,
+            service: item.service,
+            route: if internal { 0 } else { item.route },
             due_ns: 0,
             send_ns: item.send_ns,
             took_ns: item.end_ns.saturating_sub(item.start_ns),
@@ -318,21 +330,19 @@ impl<'a> Sweep<'a> {
         }
         let mut waited_from_ns = 0;
         let mut in_order = false;
-        // Streams of HTTP/2 do not wait for each other.
-        let previous =
-            self.last_on_flow[item.flow as usize].filter(|_| item.protocol != Protocol::Http2);
-        if let Some(previous) = previous {
-            let before = &self.capture.items[previous as usize];
-            let pipelined =
-                before.response != MessageState::Absent && item.start_ns < before.end_ns;
-            if !pipelined {
-                in_order = true;
-                waited_from_ns = before.start_ns;
-                add(&mut waits, previous, WaitReason::Connection);
-            }
+        if let Some(previous) = self.answered_on_connection(item) {
+            in_order = true;
+            waited_from_ns = self.capture.items[previous as usize].start_ns;
+            add(&mut waits, previous, WaitReason::Connection);
         }
         if self.options.order == OrderRule::None {
             return waits;
+        }
+        // Whatever services a flow goes to: its client read one response after the other.
+        if let Some(previous) = self.answered_before(item, self.last_on_flow[item.flow as usize]) {
+            in_order = true;
+            waited_from_ns = self.capture.items[previous as usize].start_ns;
+            add(&mut waits, previous, WaitReason::ClientHad);
         }
         let front = &self.fronts[session as usize];
         let had = front
@@ -347,6 +357,22 @@ impl<'a> Sweep<'a> {
             add(&mut waits, *had, WaitReason::ClientHad);
         }
         waits
+    }
+
+    /// The request before on its connection, if its response had ended.
+    fn answered_on_connection(&self, item: &Item) -> Option<u32> {
+        let last = self.last_on_connection.get(item.connection as usize);
+        let last = last.unwrap_or(&self.last_on_flow[item.flow as usize]);
+        self.answered_before(item, *last)
+    }
+
+    /// The previous request of a flow, unless the next was sent before its response had
+    /// ended (pipelined). Streams of HTTP/2 do not wait for each other.
+    fn answered_before(&self, item: &Item, previous: Option<u32>) -> Option<u32> {
+        let previous = previous.filter(|_| item.protocol != Protocol::Http2)?;
+        let before = &self.capture.items[previous as usize];
+        let pipelined = before.response != MessageState::Absent && item.start_ns < before.end_ns;
+        (!pipelined).then_some(previous)
     }
 
     /// Adds waits for what touched a resource before, and what the request races with;

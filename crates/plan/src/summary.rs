@@ -22,6 +22,9 @@ pub struct PlanSummary {
     pub entry: u64,
     /// Requests of internal flows; all are skipped as filtered.
     pub internal: u64,
+    /// Requests that each route took, by its number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<u16, u64>,
     /// Sessions, by what they were told apart by.
     pub sessions: BTreeMap<Identity, u64>,
     /// Sessions that began before the capture.
@@ -76,6 +79,9 @@ impl PlanSummary {
             }
             if let Some(leaf) = &request.missing {
                 *summary.missing.entry(leaf.clone()).or_default() += 1;
+            }
+            if request.route > 0 {
+                *summary.routes.entry(request.route).or_default() += 1;
             }
             if request.internal {
                 summary.internal += 1;

@@ -21,8 +21,18 @@ pub(crate) struct Flows {
 }
 
 /// A flow's id is unique within one boot of one node alone, each copy of a session has
-/// flows of its own, and a connection that changed its protocol is as two.
-type Key = (Arc<str>, u64, FlowId, u32, Speech);
+/// flows of its own, and a connection that changed its protocol, or whose requests go to
+/// two services, is as two.
+type Key = (Arc<str>, u64, FlowId, u32, Way);
+
+/// How the requests of a flow go to a twin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Way {
+    /// What was recorded to be spoken.
+    pub(crate) speech: Speech,
+    /// The number of the service.
+    pub(crate) service: u16,
+}
 
 /// The flows of one batch.
 #[derive(Debug, Default)]
@@ -31,8 +41,8 @@ pub(crate) struct FlowsOfBatch {
     of: Vec<u32>,
     /// Flows with how many of their requests are not skipped.
     pub(crate) requests: Vec<(u32, u32)>,
-    /// Of each of these flows how it was recorded to speak.
-    pub(crate) speeches: Vec<Speech>,
+    /// Of each of these flows how they go.
+    pub(crate) ways: Vec<Way>,
     /// Each flow with the first request that is fired, in the order of these.
     pub(crate) openings: Vec<(u32, u32)>,
 }
@@ -59,7 +69,11 @@ impl Flows {
                 _ => Speech::Http1,
             };
             let node = Arc::clone(&id.node);
-            let key = (node, id.boot, request.flow, request.copy, speech);
+            let way = Way {
+                speech,
+                service: request.service,
+            };
+            let key = (node, id.boot, request.flow, request.copy, way);
             let number = self.number(key);
             batch.of.push(number);
             if request.skip.is_some() {
@@ -71,7 +85,7 @@ impl Flows {
                 None => {
                     self.places[number as usize] = Some(batch.requests.len() as u32);
                     batch.requests.push((number, 1));
-                    batch.speeches.push(speech);
+                    batch.ways.push(way);
                     batch.openings.push((number, first.wrapping_add(place)));
                 }
             }

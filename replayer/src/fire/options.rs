@@ -58,6 +58,8 @@ pub enum WhenDown {
 pub struct Options {
     /// The candidate and the baseline, in this order.
     pub targets: [Target; 2],
+    /// What else they have, each at both: what a plan's requests name as service 1 and on.
+    pub services: Vec<[Target; 2]>,
     /// What is changed in every request.
     pub rewrite: Rewrite,
     /// Which bodies are sent with their recorded pauses.
@@ -110,10 +112,19 @@ impl Options {
         self.pace != Pace::Recorded
     }
 
+    /// Where a twin (the candidate is 0) has the service that a plan names so; one that
+    /// the run has not is the default one.
+    pub(crate) fn target(&self, twin: usize, service: u16) -> &Target {
+        let number = usize::from(service).checked_sub(1);
+        let known = number.and_then(|number| self.services.get(number));
+        &known.unwrap_or(&self.targets)[twin]
+    }
+
     /// The usual ones.
     pub fn new(candidate: Target, baseline: Target) -> Options {
         Options {
             targets: [candidate, baseline],
+            services: Vec::new(),
             rewrite: Rewrite::default(),
             bodies: BodyPace::default(),
             pace: Pace::Recorded,

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use twintap_plan::PlannedRequest;
+
 use super::batches::{Requests, ahead};
 use super::options::Options;
 use super::wire::{Edit, Recorded, Wire, WireError, assemble};
@@ -93,7 +95,7 @@ fn read_batch(
             return false;
         }
         let result = source.load(position).map(|recorded| {
-            let loaded = prepare(recorded, request.bindings.is_empty(), options);
+            let loaded = prepare(recorded, request, options);
             shared
                 .held_bytes
                 .fetch_add(loaded.held_bytes, Ordering::Relaxed);
@@ -106,10 +108,10 @@ fn read_batch(
     true
 }
 
-fn prepare(mut recorded: Recorded, is_final: bool, options: &Options) -> Loaded {
+fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) -> Loaded {
     recorded.pace(options.bodies, options.plan_speed);
     let edits = [0, 1].map(|twin| {
-        let target = &options.targets[twin];
+        let target = options.target(twin, request.service);
         let mut edits = options.rewrite.edits(&recorded.head, target);
         for edit in &recorded.edits {
             if !edits.iter().any(|other| other.meets(edit)) {
@@ -118,7 +120,7 @@ fn prepare(mut recorded: Recorded, is_final: bool, options: &Options) -> Loaded 
         }
         edits
     });
-    let wires = is_final.then(|| {
+    let wires = request.bindings.is_empty().then(|| {
         let first = assemble(&recorded, &edits[0]);
         let second = if edits[0] == edits[1] {
             first.clone()

@@ -24,6 +24,8 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
             protocol: Protocol::Http1,
             flow,
             copy: 0,
+            service: 0,
+            route: 0,
             due_ns,
             send_ns: 0,
             took_ns: 0,

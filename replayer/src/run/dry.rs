@@ -6,6 +6,7 @@ use serde::Serialize;
 use twintap_plan::{Plan, PlanSummary, WaitReason};
 
 use super::file::RunFile;
+use super::targets::Addresses;
 use crate::fire::Target;
 
 /// A plan that was not fired.
@@ -17,20 +18,64 @@ pub struct DryRun {
     pub candidate: String,
     /// Where the baseline's requests would go.
     pub baseline: String,
+    /// Where the requests of routes would go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<DryService>,
+    /// What each route takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<DryRoute>,
     /// The plan in figures.
     pub summary: PlanSummary,
     /// The plan.
     pub plan: Plan,
 }
 
+/// A service of the twins beside that at their own addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DryService {
+    /// Its name.
+    pub name: String,
+    /// Where the candidate has it.
+    pub candidate: String,
+    /// Where the baseline has it.
+    pub baseline: String,
+}
+
+/// A route, and how much goes that way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DryRoute {
+    /// What it asks of a request, and where it leads.
+    pub route: String,
+    /// Requests that it takes, those among them that are skipped.
+    pub requests: u64,
+}
+
 impl DryRun {
-    pub(crate) fn new(file: &RunFile, targets: &[Target; 2], plan: Plan) -> DryRun {
-        let [candidate, baseline] = targets.each_ref().map(|target| target.address.to_string());
+    pub(crate) fn new(file: &RunFile, addresses: &Addresses, plan: Plan) -> DryRun {
+        let texts = |both: &[Target; 2]| both.each_ref().map(|target| target.address.to_string());
+        let [candidate, baseline] = texts(&addresses.twins);
+        let services = file.services().zip(&addresses.services);
+        let services = services.map(|(name, both)| {
+            let [candidate, baseline] = texts(both);
+            DryService {
+                name: name.to_owned(),
+                candidate,
+                baseline,
+            }
+        });
+        let summary = plan.summary();
+        let routes = file.settings.routes.iter().zip(1..);
+        let routes = routes.map(|(route, number)| DryRoute {
+            route: route.to_string(),
+            requests: summary.routes.get(&number).copied().unwrap_or(0),
+        });
         DryRun {
             run: file.name.clone(),
             candidate,
             baseline,
-            summary: plan.summary(),
+            services: services.collect(),
+            routes: routes.collect(),
+            summary,
             plan,
         }
     }
@@ -46,6 +91,12 @@ impl DryRun {
         line("run", self.run.clone());
         line("candidate", self.candidate.clone());
         line("baseline", self.baseline.clone());
+        for service in &self.services {
+            line(
+                &format!("  {}", service.name),
+                format!("{}, {}", service.candidate, service.baseline),
+            );
+        }
         line("planned", summary.planned.to_string());
         line("fired", summary.fired.to_string());
         for (reason, count) in &summary.skipped {
@@ -54,6 +105,9 @@ impl DryRun {
         }
         for (leaf, count) in &summary.missing {
             line(&format!("  for lack of {leaf}"), count.to_string());
+        }
+        for (number, DryRoute { route, requests }) in (1..).zip(&self.routes) {
+            line(&format!("route {number}"), format!("{requests} ({route})"));
         }
         line("of entry flows", summary.entry.to_string());
         line("of internal flows", summary.internal.to_string());

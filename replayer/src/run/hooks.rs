@@ -169,7 +169,7 @@ impl<'a> Steps<'a> {
         if !request.is_tls {
             return Ok(Box::new(socket));
         }
-        let tls = super::targets::tls(self.settings, &request.authority.host)?;
+        let tls = super::targets::tls(self.settings.tls.as_ref(), &request.authority.host)?;
         Ok(Box::new(tls.blocking(socket)?))
     }
 

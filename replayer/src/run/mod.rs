@@ -31,13 +31,14 @@ use twintap_verdict::{Judge, Report, Twin, html};
 pub use dry::DryRun;
 pub use file::RunFile;
 
-use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, Target, TwinProgress, fire};
+use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, TwinProgress, fire};
 use crate::keys;
 use compare::Comparison;
 use prepare::Prepared;
 use records::PlanRecords;
 use renew::Renewal;
 use source::ArchiveSource;
+use targets::Addresses;
 
 /// What a run is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -112,7 +113,7 @@ pub fn execute(
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
     let prepared = Prepared::new(file)?;
-    let targets = targets::check(file, &prepared.captured)?;
+    let addresses = targets::check(file, &prepared.captured)?;
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
@@ -122,7 +123,7 @@ pub fn execute(
     let options = Options {
         pace: file.settings.pace,
         plan_speed: prepared.plan.speed,
-        ..options(file, targets, &prepared.scrubber)
+        ..options(file, addresses, &prepared.scrubber)
     };
     let limits = &file.settings.limits;
     let started = now();
@@ -195,8 +196,8 @@ pub fn check(file: &RunFile) -> Result<()> {
 /// As [`execute`], as far as it can be said without sending anything.
 pub fn dry_run(file: &RunFile) -> Result<DryRun> {
     let prepared = Prepared::new(file)?;
-    let targets = targets::check(file, &prepared.captured)?;
-    Ok(DryRun::new(file, &targets, prepared.plan))
+    let addresses = targets::check(file, &prepared.captured)?;
+    Ok(DryRun::new(file, &addresses, prepared.plan))
 }
 
 /// Plans as the run file says, with the reason of every decision.
@@ -213,10 +214,11 @@ pub fn plan_archive(reader: &Reader, options: PlanOptions) -> Plan {
     prepare::plan(reader, options)
 }
 
-fn options(file: &RunFile, targets: [Target; 2], scrubber: &Scrubber) -> Options {
-    let [candidate, baseline] = targets;
+fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options {
+    let [candidate, baseline] = addresses.twins;
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
+        services: addresses.services,
         rewrite: file.rewrite(),
         bodies: file.settings.bodies,
         skip_unbound: file.settings.unbound == UnboundRule::Skip,

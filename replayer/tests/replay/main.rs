@@ -14,6 +14,7 @@ mod plan;
 mod recording;
 mod run;
 mod script;
+mod services;
 mod steer;
 mod streams;
 mod tls;

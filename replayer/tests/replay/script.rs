@@ -254,6 +254,8 @@ pub fn request(due_ms: u64, flow: u64) -> PlannedRequest {
         protocol: Protocol::Http1,
         flow: FlowId(flow),
         copy: 0,
+        service: 0,
+        route: 0,
         due_ns: due_ms * 1_000_000,
         send_ns: 0,
         took_ns: 0,

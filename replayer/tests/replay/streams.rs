@@ -49,7 +49,7 @@ impl StreamServer {
 
 /// `/first` is answered after `/second` came; `/echo` gives the body back; `/crowd`
 /// waits a while, and says how many did at most.
-fn routes() -> Routes {
+pub fn routes() -> Routes {
     let second = Arc::new(Notify::new());
     let first = Arc::clone(&second);
     let crowd: Arc<[AtomicUsize; 2]> = Arc::default();

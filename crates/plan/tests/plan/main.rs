@@ -8,5 +8,6 @@ mod load;
 mod properties;
 mod reasons;
 mod resources;
+mod routes;
 mod schedule;
 mod sessions;

@@ -20,8 +20,8 @@ use super::batches::{Batch, PerBatch};
 use super::capture::{CaptureLimits, RawBody};
 use super::connection::{Connection, Fate};
 use super::control::{RunControl, index};
+use super::flows::Way;
 use super::ledger::{self, Spread, TwinSummary};
-use super::link::tls::Speech;
 use super::options::Options;
 use super::outcome::{RawOutcome, RawResult, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
@@ -92,7 +92,7 @@ struct FlowState {
     /// Clock time of the last outcome.
     used_ns: u64,
     opened: bool,
-    speech: Speech,
+    way: Way,
 }
 
 impl<'a> TwinSide<'a> {
@@ -127,13 +127,13 @@ impl<'a> TwinSide<'a> {
         self.schedule.append(Arc::clone(table));
         self.values.append(table);
         let flows = &batch.flows;
-        for (&(flow, count), &speech) in flows.requests.iter().zip(&flows.speeches) {
+        for (&(flow, count), &way) in flows.requests.iter().zip(&flows.ways) {
             if self.flows.len() <= flow as usize {
                 self.flows.resize(flow as usize + 1, FlowState::default());
             }
             let state = &mut self.flows[flow as usize];
             state.left += count;
-            state.speech = speech;
+            state.way = way;
         }
         self.batches
             .push(table.first(), table.len(), Rc::clone(batch));

@@ -264,9 +264,9 @@ impl TwinSide<'_> {
         if self.connections.len() >= options.max_connections {
             return Err(RawResult::Refused("connections".to_owned()));
         }
-        let target = &options.targets[index(self.twin)];
+        let Way { speech, service } = self.flows[flow as usize].way;
+        let target = options.target(index(self.twin), service);
         let key = self.connections.next_key();
-        let speech = self.flows[flow as usize].speech;
         let connection = Link::open(target.address, target.tls.as_ref(), speech)
             .and_then(|link| {
                 let limits = Arc::clone(self.common.capture);

@@ -4,6 +4,7 @@ mod follow;
 mod limits;
 mod load;
 mod requests;
+mod routes;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
 pub use load::{Rate, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
+pub use routes::{RouteSettings, ServiceSettings};
 pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 
 use crate::fire::BodyPace;
@@ -72,6 +74,9 @@ pub struct Settings {
     pub output: Option<PathBuf>,
     /// The twins.
     pub targets: Targets,
+    /// Which requests go to which services of the twins; the first that takes one decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSettings>,
     /// `host:port` of everything that the run may send to.
     pub allow: Vec<String>,
     /// Addresses of names, in place of looking them up.
@@ -232,6 +237,7 @@ impl RunFile {
                 from: filter.from.map(|instant| instant.0),
                 to: filter.to.map(|instant| instant.0),
             },
+            routes: routes::routes(&self.settings.routes, &self.settings.targets),
             unbound: self.settings.unbound,
             correlate: self.settings.correlate,
             order: self.settings.order,
@@ -243,6 +249,12 @@ impl RunFile {
                 .collect(),
             ..PlanOptions::default()
         }
+    }
+
+    /// The names of the twins' services beside the default ones, in the order of their
+    /// numbers, which begin with 1.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &str> {
+        routes::names(&self.settings.targets)
     }
 
     /// The keys that tokens are signed with.
@@ -311,6 +323,8 @@ impl Settings {
                 }
             }
         }
+        routes::check(&settings.routes, &settings.targets)
+            .map_err(|problem| anyhow::anyhow!("{source}: {problem}"))?;
         settings.check_load().with_context(|| source.to_owned())?;
         Ok(settings)
     }

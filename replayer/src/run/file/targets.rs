@@ -1,11 +1,13 @@
 //! The twins of a run file.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::routes::ServiceSettings;
 use crate::run::values::{Address, HookRequest, Span};
 
 /// Both twins.
@@ -30,6 +32,9 @@ pub struct TargetSettings {
     /// Whom TLS trusts and as whom it speaks, where the address is `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
+    /// What routes lead to beside it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, ServiceSettings>,
     /// Brings its state back to what it is to begin with.
     #[serde(default)]
     pub reset: Option<Hook>,
@@ -97,23 +102,38 @@ impl Targets {
 impl TargetSettings {
     /// What can be said against it without looking at files.
     pub(super) fn check_tls(&self) -> Result<(), &'static str> {
-        match &self.tls {
-            Some(_) if !self.address.is_tls => Err("needs an address that begins with `https://`"),
-            Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
-                Err("needs both `certificate` and `key`, or neither")
-            }
-            _ => Ok(()),
-        }
+        check_tls(&self.address, self.tls.as_ref())
     }
 
     /// Makes its paths count from `base`.
     pub(super) fn resolve(&mut self, base: &Path) {
         if let Some(tls) = &mut self.tls {
-            let files = [&mut tls.roots, &mut tls.certificate, &mut tls.key];
-            for file in files.into_iter().flatten() {
-                *file = base.join(&*file);
-            }
+            tls.resolve(base);
         }
+        for service in self.services.values_mut() {
+            service.resolve(base);
+        }
+    }
+}
+
+impl TlsSettings {
+    /// Makes its paths count from `base`.
+    pub(super) fn resolve(&mut self, base: &Path) {
+        let files = [&mut self.roots, &mut self.certificate, &mut self.key];
+        for file in files.into_iter().flatten() {
+            *file = base.join(&*file);
+        }
+    }
+}
+
+/// What can be said against TLS with an address without looking at files.
+pub(super) fn check_tls(address: &Address, tls: Option<&TlsSettings>) -> Result<(), &'static str> {
+    match tls {
+        Some(_) if !address.is_tls => Err("needs an address that begins with `https://`"),
+        Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
+            Err("needs both `certificate` and `key`, or neither")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -220,3 +220,71 @@ fn tokens_and_times_are_taken() {
     );
     check_error("times: move\n", &["line 6", "shift"]);
 }
+
+/// What is wrong with these routes where both twins have a service `cart`, and the
+/// candidate what `more` says.
+#[track_caller]
+fn check_routes(routes: &str, more: &str, expected: &str) {
+    let text = format!(
+        "version: 1\nallow: []\ntargets:\n  \
+         candidate: {{address: 'a:1', services: {{cart: {{address: 'a:2'}}{more}}}}}\n  \
+         baseline: {{address: 'b:1', services: {{cart: {{address: 'b:2'}}}}}}\nroutes: [{routes}]\n"
+    );
+    match parse(&text) {
+        Ok(file) => {
+            let routes: Vec<String> = file.settings.routes.iter().map(|r| r.to_string()).collect();
+            assert_eq!(routes.join("; "), expected);
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
+
+#[test]
+fn routes_lead_to_services_that_both_twins_have() {
+    let cart = "{authority: '*.shop', port: 80, path: /cart, to: cart}";
+    check_routes(
+        &format!("{cart}, {{path: /ads, to: none}}, {{to: default}}"),
+        "",
+        "authority *.shop, port 80, path /cart, to cart; path /ads, to none; to default",
+    );
+    check_routes(
+        cart,
+        ", ads: {address: 'a:3'}",
+        "targets.candidate.services has `ads`, and targets.baseline.services has not",
+    );
+    check_routes(
+        "{path: /x, to: none}",
+        "",
+        "no route leads to the service `cart`",
+    );
+    check_routes(
+        cart,
+        ", none: {address: 'a:3'}",
+        "targets.candidate.services has `none`",
+    );
+    check_routes(
+        &format!("{cart}, {{path: /x, to: shop}}"),
+        "",
+        "routes[1].to: there is no service `shop`; it must be one of default, none, cart",
+    );
+    check_routes(
+        &format!("{{to: none}}, {cart}"),
+        "",
+        "routes[0] takes every request",
+    );
+    check_routes(
+        "{path: cart, to: cart}",
+        "",
+        "routes[0].path: \"cart\" is no path",
+    );
+    check_routes("{port: 0, to: cart}", "", "routes[0].port must be from 1");
+    check_routes(
+        "{authority: 'a.*', to: cart}",
+        "",
+        "routes[0].authority: \"a.*\" is no host",
+    );
+    check_routes("{paths: /x, to: cart}", "", "paths");
+}

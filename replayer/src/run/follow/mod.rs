@@ -56,7 +56,7 @@ pub fn execute(
     );
     let plan = plan_options(file)?;
     let captured = Captured::new(checkpoint.as_ref());
-    let targets = targets::check(file, &captured)?;
+    let addresses = targets::check(file, &captured)?;
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
@@ -66,7 +66,7 @@ pub fn execute(
     let options = Options {
         lead: settings.delay.0,
         when_down: settings.when_down,
-        ..options(file, targets, &scrubber)
+        ..options(file, addresses, &scrubber)
     };
     let follower = Follower::new(plan, now(), settings.memory_bytes);
     let tail = Tail::from_now(&file.archive)?;
@@ -129,8 +129,13 @@ pub fn execute(
 
 /// Looks after the twins until the run is stopped.
 fn probe(options: &Options, control: &RunControl) {
-    let [candidate, baseline] = options.targets.each_ref().map(|target| target.address);
-    let mut probe = Probe::new(candidate, baseline);
+    let of = |twin: usize| {
+        let services = options.services.iter().map(move |both| both[twin].address);
+        std::iter::once(options.targets[twin].address)
+            .chain(services)
+            .collect()
+    };
+    let mut probe = Probe::new(of(0), of(1));
     while control.steering() != Steering::Stop {
         probe.look(control);
         thread::sleep(PROBE_EVERY);

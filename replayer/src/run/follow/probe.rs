@@ -11,15 +11,16 @@ use crate::fire::RunControl;
 /// How long a twin may take to accept.
 const ACCEPT: Duration = Duration::from_secs(1);
 
-/// Looks whether each twin accepts a connection, and tells the run where that changed.
+/// Looks whether each twin accepts a connection at each of its addresses, and tells the run
+/// where that changed.
 #[derive(Debug)]
 pub struct Probe {
-    twins: [(Twin, SocketAddr, bool); 2],
+    twins: [(Twin, Vec<SocketAddr>, bool); 2],
 }
 
 impl Probe {
     /// Both are taken to be there.
-    pub fn new(candidate: SocketAddr, baseline: SocketAddr) -> Probe {
+    pub fn new(candidate: Vec<SocketAddr>, baseline: Vec<SocketAddr>) -> Probe {
         Probe {
             twins: [
                 (Twin::Candidate, candidate, false),
@@ -30,8 +31,9 @@ impl Probe {
 
     /// Looks once.
     pub fn look(&mut self, control: &RunControl) {
-        for (twin, address, was_down) in &mut self.twins {
-            let is_down = TcpStream::connect_timeout(address, ACCEPT).is_err();
+        for (twin, addresses, was_down) in &mut self.twins {
+            let fails = |address| TcpStream::connect_timeout(address, ACCEPT).is_err();
+            let is_down = addresses.iter().any(fails);
             control.set_down(*twin, is_down);
             if is_down != *was_down {
                 *was_down = is_down;

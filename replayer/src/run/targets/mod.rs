@@ -1,0 +1,199 @@
+//! Whom a run may send to: what is allowed, and never production.
+
+mod captured;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use anyhow::{Context, Result, bail};
+
+use super::file::{Pins, RunFile, TlsSettings};
+use super::values::{Address, Authority};
+use crate::fire::{Target, Tls, TlsFiles};
+pub use captured::Captured;
+
+/// The addresses of both twins, the candidate's first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Where they are.
+    pub twins: [Target; 2],
+    /// Their services beside it, in the order of their names.
+    pub services: Vec<[Target; 2]>,
+}
+
+/// The addresses that the run file has, checked.
+///
+/// # Errors
+/// When one, or that of a hook's request, is not on the allow-list, or is production.
+pub fn check(file: &RunFile, captured: &Captured) -> Result<Addresses> {
+    let mut of_both = [Vec::new(), Vec::new()];
+    for ((twin, settings), addresses) in file.settings.targets.both().into_iter().zip(&mut of_both)
+    {
+        let place = format!("targets.{twin}");
+        for (name, hook) in [("reset", &settings.reset), ("health", &settings.health)] {
+            if let Some(request) = hook.as_ref().and_then(|hook| hook.request.as_ref()) {
+                let place = format!("{place}.{name}.request");
+                check_one(&place, &request.authority, file, captured)?;
+            }
+        }
+        let (address, tls) = (&settings.address, settings.tls.as_ref());
+        addresses.push(target(&place, address, tls, file, captured)?);
+        for (name, service) in &settings.services {
+            let place = format!("{place}.services.{name}");
+            let (address, tls) = (&service.address, service.tls.as_ref());
+            addresses.push(target(&place, address, tls, file, captured)?);
+        }
+    }
+    let [candidate, baseline] = of_both;
+    check_apart(file, &candidate, &baseline)?;
+    let mut both = candidate.into_iter().zip(baseline).map(<[Target; 2]>::from);
+    let twins = both.next().context("the twins have no address")?;
+    Ok(Addresses {
+        twins,
+        services: both.collect(),
+    })
+}
+
+/// Each twin needs a state of its own.
+fn check_apart(file: &RunFile, candidate: &[Target], baseline: &[Target]) -> Result<()> {
+    let place = |twin: &str, number: usize| {
+        let name = number
+            .checked_sub(1)
+            .and_then(|number| file.services().nth(number));
+        name.map_or(format!("targets.{twin}"), |name| {
+            format!("targets.{twin}.services.{name}")
+        })
+    };
+    for (number, own) in candidate.iter().enumerate() {
+        let same = |other: &Target| other.address == own.address;
+        if let Some(other) = baseline.iter().position(same) {
+            bail!(
+                "{} and {} are both {}: each twin needs a state of its own",
+                place("candidate", number),
+                place("baseline", other),
+                own.address
+            );
+        }
+    }
+    Ok(())
+}
+
+fn target(
+    place: &str,
+    address: &Address,
+    tls_settings: Option<&TlsSettings>,
+    file: &RunFile,
+    captured: &Captured,
+) -> Result<Target> {
+    let authority = &address.authority;
+    let tls = address
+        .is_tls
+        .then(|| tls(tls_settings, &authority.host).with_context(|| format!("{place}.tls")))
+        .transpose()?;
+    Ok(Target {
+        // The address that was checked is the one that is fired at: a name is not
+        // looked up again.
+        address: check_one(&format!("{place}.address"), authority, file, captured)?,
+        authority: authority.to_string(),
+        tls,
+    })
+}
+
+/// How TLS is spoken with `host` by what the run file says of it.
+///
+/// # Errors
+/// When a file that it names can't be used.
+pub fn tls(settings: Option<&TlsSettings>, host: &str) -> Result<Tls> {
+    let given = settings.cloned().unwrap_or_default();
+    let files = TlsFiles {
+        roots: given.roots,
+        client: given.certificate.zip(given.key),
+    };
+    let server_name = given.server_name.as_deref().unwrap_or(host);
+    Ok(Tls::new(&files, server_name)?)
+}
+
+/// The address to send to, of what the run file has at `place`. Every address that the
+/// name has is looked at, whichever is used.
+///
+/// # Errors
+/// When the name is not known, or one of its addresses is production or not allowed.
+pub fn check_one(
+    place: &str,
+    authority: &Authority,
+    file: &RunFile,
+    captured: &Captured,
+) -> Result<SocketAddr> {
+    let text = authority.to_string();
+    let addresses =
+        look_up(authority, &file.settings.addresses).with_context(|| place.to_owned())?;
+    for &address in &addresses {
+        if address.ip().is_unspecified() {
+            bail!("{place}: {address} is no address of one machine; name the twin's own");
+        }
+        if let Some(why) = captured.why(address) {
+            bail!("{place}: {text} is production, and is never fired at: {why}");
+        }
+    }
+    let allow = &file.settings.allow;
+    let allowed = || allow.iter().map(|entry| plain(entry));
+    let is_named = allowed().any(|entry| entry.eq_ignore_ascii_case(&text));
+    let unlisted = addresses
+        .iter()
+        .find(|address| !allowed().any(|entry| is_entry_for(entry, **address)));
+    match unlisted {
+        Some(_) if is_named => {}
+        None => {}
+        Some(address) if address.to_string() == text || addresses.len() == 1 => bail!(
+            "{place}: {text} is not on the allow-list; if nothing there is production, add it: \
+             allow: [\"{text}\"]"
+        ),
+        Some(address) => bail!(
+            "{place}: {text} stands for {address} too, which is not on the allow-list; if nothing \
+             there is production, add the name: allow: [\"{text}\"]"
+        ),
+    }
+    Ok(addresses[0])
+}
+
+/// An entry of the allow-list without its scheme.
+fn plain(entry: &str) -> &str {
+    let schemes = ["http://", "https://"];
+    let rest = schemes.iter().find_map(|scheme| entry.strip_prefix(scheme));
+    rest.unwrap_or(entry)
+}
+
+fn is_entry_for(entry: &str, address: SocketAddr) -> bool {
+    entry.parse().is_ok_and(|entry: SocketAddr| {
+        entry.port() == address.port() && entry.ip().to_canonical() == address.ip()
+    })
+}
+
+/// At least one address: those that the run file pins, else those that the name has.
+fn look_up(authority: &Authority, pins: &BTreeMap<String, Pins>) -> Result<Vec<SocketAddr>> {
+    let text = authority.to_string();
+    let pinned = pins
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(&authority.host));
+    let addresses: Vec<SocketAddr> = match pinned {
+        Some((_, pins)) => pins
+            .addresses()
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, authority.port))
+            .collect(),
+        None => text
+            .to_socket_addrs()
+            .with_context(|| format!("looking up {text}"))?
+            .collect(),
+    };
+    let addresses: Vec<SocketAddr> = addresses
+        .into_iter()
+        .map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()))
+        .collect();
+    if addresses.is_empty() {
+        bail!("{text} has no address");
+    }
+    Ok(addresses)
+}

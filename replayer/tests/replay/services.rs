@@ -1,0 +1,169 @@
+//! Twins that are several services.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use twintap_replayer::fire::{RunControl, Target};
+use twintap_replayer::run::{RunFile, dry_run};
+
+use crate::recording::{Recorded, record};
+use crate::run::run;
+use crate::script::{Script, recorded_stream, stream, target};
+use crate::streams::{StreamServer, routes};
+use crate::tls::Authority;
+use crate::twins::{Reply, TwinServer};
+
+fn control() -> RunControl {
+    RunControl::new().expect("an eventfd")
+}
+
+fn good_twins() -> [TwinServer; 2] {
+    [(); 2].map(|()| TwinServer::start(|_| Reply::ok()))
+}
+
+/// Four requests over one flow, the second and the last to the cart, and one that is
+/// not wanted.
+fn recording() -> TempDir {
+    let directory = TempDir::new().expect("a temporary directory");
+    let requests = [
+        ("/home", "shop.example"),
+        ("/cart", "cart.example"),
+        ("/ads/1", "shop.example"),
+        ("/help", "shop.example"),
+        ("/cart/view", "cart.example:8080"),
+    ];
+    let texts = requests.map(|(path, host)| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let exchanges: Vec<Recorded<'_>> = texts
+        .iter()
+        .zip(0..)
+        .map(|(request, place)| Recorded {
+            flow: 1,
+            at_ms: place * 10,
+            request,
+            response: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        })
+        .collect();
+    record(directory.path(), &exchanges);
+    directory
+}
+
+fn run_file(directory: &Path, twins: &[TwinServer; 2], carts: &[TwinServer; 2]) -> RunFile {
+    let [candidate, baseline] = twins.each_ref().map(|twin| twin.address);
+    let [first, second] = carts.each_ref().map(|twin| twin.address);
+    let text = format!(
+        "version: 1\narchive: archive\noutput: results\ntargets:\n  \
+         candidate: {{address: '{candidate}', services: {{cart: {{address: '{first}'}}}}}}\n  \
+         baseline: {{address: '{baseline}', services: {{cart: {{address: '{second}'}}}}}}\n\
+         routes:\n- {{path: /ads, to: none}}\n- {{authority: '*.example', path: /cart, to: cart}}\n\
+         rewrite: {{host: target}}\n\
+         allow: ['{candidate}', '{baseline}', '{first}', '{second}']\n"
+    );
+    let path = directory.join("shop.yaml");
+    fs::write(&path, text).expect("a directory to write to");
+    RunFile::read(&path).expect("a sound run file")
+}
+
+#[test]
+fn requests_go_to_the_services_of_their_routes() {
+    let directory = recording();
+    let (twins, carts) = (good_twins(), good_twins());
+    let file = run_file(directory.path(), &twins, &carts);
+    let report = run(&file).expect("a run");
+    for ledger in [
+        &report.ledgers.runs.candidate,
+        &report.ledgers.runs.baseline,
+    ] {
+        assert_eq!((ledger.planned, ledger.answered), (5, 4));
+        assert_eq!(ledger.skipped_by_cause["filtered"], 1);
+        assert_eq!(ledger.unexplained, 0);
+    }
+    let expected = [
+        (&twins, ["GET /home HTTP/1.1", "GET /help HTTP/1.1"]),
+        (&carts, ["GET /cart HTTP/1.1", "GET /cart/view HTTP/1.1"]),
+    ];
+    for (servers, lines) in expected {
+        for server in servers {
+            assert_eq!(server.lines(), lines);
+            // One recorded connection is one at each service.
+            let [flow] = &server.received()[..] else {
+                panic!("{:?}", server.received());
+            };
+            let hosts: Vec<&str> = flow
+                .lines()
+                .filter(|line| line.starts_with("Host"))
+                .collect();
+            let own = format!("Host: {}", server.address);
+            assert_eq!(hosts, [&own, &own]);
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_says_how_much_each_route_takes() {
+    let directory = recording();
+    let (twins, carts) = (good_twins(), good_twins());
+    let plan = dry_run(&run_file(directory.path(), &twins, &carts)).expect("a plan");
+    let text = plan.text();
+    let both = format!("{}, {}", carts[0].address, carts[1].address);
+    for line in [
+        format!("  cart                  {both}\n"),
+        "route 1                 1 (path /ads, to none)\n".to_owned(),
+        "route 2                 2 (authority *.example, path /cart, to cart)\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+#[test]
+fn a_service_that_is_absent_is_an_outcome_of_its_requests_alone() {
+    let directory = recording();
+    let (twins, carts) = (good_twins(), good_twins());
+    let mut file = run_file(directory.path(), &twins, &carts);
+    let cart = file.settings.targets.candidate.services.get_mut("cart");
+    cart.expect("a service").address = "127.0.0.1:10".parse().expect("an address");
+    file.settings.allow.push("127.0.0.1:10".to_owned());
+    let report = run(&file).expect("a run");
+    let ledger = &report.ledgers.runs.candidate;
+    assert_eq!((ledger.answered, ledger.errored), (2, 2));
+    assert_eq!(report.ledgers.runs.baseline.answered, 4);
+}
+
+#[test]
+fn each_service_is_spoken_to_in_its_own_way() {
+    let authority = Authority::new(&["shop"]);
+    let twins = good_twins();
+    let config = Arc::new(authority.server(false, &["http/1.1"]));
+    let secure = TwinServer::start_with(Some(config), |_| Reply::ok());
+    let plain = TwinServer::start(|_| Reply::ok());
+    let streamed = [(); 2].map(|()| StreamServer::start(routes(), |server| server));
+    let mut script = Script::default();
+    for place in 0..4u16 {
+        script.get(u64::from(place), 0, &format!("/{place}"));
+        script.last().service = place % 2;
+    }
+    let mut over_streams = stream(10, 1);
+    over_streams.service = 2;
+    script.add(over_streams, recorded_stream("POST", "/echo", "said"));
+    let run = script.fire_with(&twins, &control(), |options| {
+        let secure = Target {
+            tls: Some(authority.client("shop", false)),
+            ..target(secure.address)
+        };
+        options.services = vec![
+            [secure, target(plain.address)],
+            streamed.each_ref().map(|server| target(server.address)),
+        ];
+    });
+    assert_eq!(run.candidate(), ["200"; 5]);
+    assert_eq!(run.baseline(), ["200"; 5]);
+    assert_eq!(run.detail(4), "said");
+    for summary in run.summaries() {
+        assert_eq!(summary.connections, 3);
+    }
+    assert_eq!(twins[0].lines(), ["GET /0 HTTP/1.1", "GET /2 HTTP/1.1"]);
+    for server in [&secure, &plain] {
+        assert_eq!(server.lines(), ["GET /1 HTTP/1.1", "GET /3 HTTP/1.1"]);
+    }
+}
