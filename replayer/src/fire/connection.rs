@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use super::link::{Link, TlsFailure};
 use super::talk::{InFlight, Released, Settled, Stranded, Talk};
+use super::tempo::{Dues, Moment};
 use super::wire::Wire;
 
 /// How a connection ended, or that it did not.
@@ -31,7 +32,7 @@ pub(crate) struct Connection {
     pub(crate) retires: bool,
     pub(crate) answers: u32,
     /// When it is looked at next because something is to be written.
-    pub(crate) wakes_at_ns: u64,
+    pub(crate) wakes: Dues,
     is_connected: bool,
 }
 
@@ -49,7 +50,7 @@ impl Connection {
             is_open: false,
             retires: false,
             answers: 0,
-            wakes_at_ns: 0,
+            wakes: Dues::default(),
             is_connected: false,
         }
     }
@@ -68,9 +69,9 @@ impl Connection {
         self.talk.in_flight()
     }
 
-    /// True when the request at this position is one of them.
-    pub(crate) fn has(&self, position: u32) -> bool {
-        self.talk.has(position)
+    /// The request at this position, if it is one of them.
+    pub(crate) fn request(&self, position: u32) -> Option<&InFlight> {
+        self.talk.request(position)
     }
 
     /// True when another request may be lined up.
@@ -83,10 +84,9 @@ impl Connection {
         self.talk.is_in_order() && self.talk.in_flight() > 0
     }
 
-    /// The first clock time after `now_ns` at which it is to be written to, where that
-    /// is known.
-    pub(crate) fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
-        self.talk.next_due_ns(now_ns)
+    /// When after this moment it is to be written to, where that is known.
+    pub(crate) fn dues(&self, now: Moment) -> Dues {
+        self.talk.dues(now)
     }
 
     /// Gives up one request alone, where the others can go on.
@@ -99,9 +99,9 @@ impl Connection {
         self.talk.talks_back()
     }
 
-    /// Settles what is over by this clock time.
-    pub(crate) fn settle(&mut self, now_ns: u64, settled: &mut Vec<Settled>) {
-        self.talk.settle(now_ns, settled);
+    /// Settles what is over by this moment.
+    pub(crate) fn settle(&mut self, now: Moment, settled: &mut Vec<Settled>) {
+        self.talk.settle(now, settled);
     }
 
     /// The requests in flight, when it is given up.
@@ -126,13 +126,13 @@ impl Connection {
         }
     }
 
-    /// Writes as much as the socket takes at clock time `now_ns`. Gives the bytes
+    /// Writes as much of what is due by this moment as the socket takes. Gives the bytes
     /// written, too.
-    pub(crate) fn write(&mut self, now_ns: u64, released: Released<'_>) -> (Fate, u64) {
+    pub(crate) fn write(&mut self, now: Moment, released: Released<'_>) -> (Fate, u64) {
         let mut sent = 0;
         loop {
             let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
-            let count = self.talk.slices(now_ns, &mut slices);
+            let count = self.talk.slices(now, &mut slices);
             let result = match count {
                 0 => match self.link.flush() {
                     Ok(()) => return (Fate::Open, sent),

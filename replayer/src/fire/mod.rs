@@ -34,6 +34,7 @@ mod timetable;
 mod turn;
 mod twin;
 mod values;
+mod wakes;
 pub mod websocket;
 pub mod wire;
 

@@ -51,6 +51,11 @@ impl Tempo {
         }
     }
 
+    /// How long so much of the plan takes in run time at the present rate.
+    pub(crate) fn in_run(&self, plan_ns: u64) -> u64 {
+        scaled(plan_ns, 1.0 / self.rate)
+    }
+
     /// From `now_ns` of run time on the plan goes at another rate.
     pub(crate) fn set_rate(&mut self, now_ns: u64, rate: f64) {
         *self = Tempo {
@@ -70,6 +75,26 @@ impl Tempo {
             rate_before: self.rate,
         };
     }
+}
+
+/// One instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Moment {
+    /// On the clock.
+    pub(crate) clock_ns: u64,
+    /// In run time, which stands still while the run pauses.
+    pub(crate) run_ns: u64,
+    /// How far the plan is.
+    pub(crate) plan_ns: u64,
+}
+
+/// When there is something to do next, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dues {
+    /// A moment of the plan, which comes sooner or later as the speed changes.
+    pub(crate) plan_ns: Option<u64>,
+    /// A moment of run time.
+    pub(crate) run_ns: Option<u64>,
 }
 
 fn scaled(ns: u64, rate: f64) -> u64 {

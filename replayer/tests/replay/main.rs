@@ -10,6 +10,7 @@ mod follow;
 mod grpc;
 mod hostile;
 mod load;
+mod paced;
 mod plan;
 mod recording;
 mod run;

@@ -187,6 +187,8 @@ impl<'a> Engine<'a> {
         Now {
             clock_ns,
             origin_ns: self.start_ns + self.paused_ns + paused_ns,
+            tempo: self.tempo,
+            is_paused: self.pause.is_some(),
         }
     }
 
@@ -256,11 +258,11 @@ impl<'a> Engine<'a> {
                 let side = &mut self.twins[index(twin)];
                 while let Some(release) = side.poll_ready() {
                     is_idle = false;
-                    let clock_ns = self.common.clock.now_ns();
-                    let origin_ns = self.start_ns + self.paused_ns;
                     let now = Now {
-                        clock_ns,
-                        origin_ns,
+                        clock_ns: self.common.clock.now_ns(),
+                        origin_ns: self.start_ns + self.paused_ns,
+                        tempo: self.tempo,
+                        is_paused: false,
                     };
                     match self.window.get(release.position) {
                         Some(loaded) => side.fire(release, loaded, now),
@@ -331,7 +333,8 @@ impl<'a> Engine<'a> {
     }
 
     fn next_deadline(&mut self, due_ns: Option<u64>) -> Option<u64> {
-        let now_ns = self.common.clock.now_ns();
+        let now = self.now();
+        let now_ns = now.clock_ns;
         let is_firing = self.pause.is_none();
         // What is due and still here waits for the loader.
         let due_ns = due_ns.map(|due| {
@@ -344,7 +347,7 @@ impl<'a> Engine<'a> {
         let position_ns = is_firing.then_some(now_ns + POSITION_EVERY_NS);
         let mut deadlines = vec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
         for twin in 0..2 {
-            deadlines.push(self.twins[twin].poll_timeout());
+            deadlines.push(self.twins[twin].poll_timeout(now));
             if is_firing {
                 let wait_ns = self.twins[twin].schedule.poll_timeout();
                 deadlines.push(wait_ns.map(|wait| self.clock_ns(wait)));

@@ -84,6 +84,8 @@ pub enum Event {
 
 /// The client's side of one connection.
 ///
+/// Times are of whatever clock the caller has, and only passed in.
+///
 /// Line up requests with [`request`](Self::request), hand over what comes with
 /// [`handle_input`](Self::handle_input), and after either take all of
 /// [`poll_event`](Self::poll_event) and write [`slices`](Self::slices).
@@ -172,7 +174,7 @@ impl Client {
         self.events.pop_front()
     }
 
-    /// The request went out at clock time `now_ns`: pieces of its body count from then.
+    /// The request went out at `now_ns`: pieces of its body count from then.
     pub fn released(&mut self, tag: u32, now_ns: u64) {
         if let Some(stream) = self.streams.values_mut().find(|stream| stream.tag == tag) {
             stream.released_ns.get_or_insert(now_ns);
@@ -189,8 +191,7 @@ impl Client {
         }
     }
 
-    /// Puts what is to be written at clock time `now_ns` into `slices`, and says into
-    /// how many.
+    /// Puts what is to be written at `now_ns` into `slices`, and says into how many.
     pub fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize {
         self.fill(now_ns);
         let mut count = 0;
@@ -219,7 +220,7 @@ impl Client {
         self.written
     }
 
-    /// The first clock time after `now_ns` at which a piece of a body is due.
+    /// When after `now_ns` a piece of a body is due first.
     pub fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
         let streams = self.sending.iter().filter_map(|id| self.streams.get(id));
         let due = streams.filter_map(Stream::next_due_ns);

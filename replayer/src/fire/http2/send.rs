@@ -11,7 +11,7 @@ use super::stream::Next;
 const AHEAD_BYTES: u64 = 64 << 10;
 
 impl Client {
-    /// Makes frames of what may be sent at clock time `now_ns`, until enough wait to
+    /// Makes frames of what may be sent at `now_ns`, until enough wait to
     /// be written.
     pub(super) fn fill(&mut self, now_ns: u64) {
         while self.unwritten() < AHEAD_BYTES

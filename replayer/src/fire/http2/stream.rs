@@ -27,7 +27,7 @@ pub(super) struct Stream {
     pub(super) tag: u32,
     /// The request's content.
     pub(super) sections: Arc<Sections>,
-    /// When its first byte went out, by the clock.
+    /// When its first byte went out.
     pub(super) released_ns: Option<u64>,
     /// What the twin still takes on it, in bytes of DATA.
     pub(super) window: i64,
@@ -66,7 +66,7 @@ impl Stream {
         }
     }
 
-    /// What may be sent at clock time `now_ns` with so much of the connection's window.
+    /// What may be sent at `now_ns` with so much of the connection's window.
     pub(super) fn next(&self, window: i64, now_ns: u64) -> Option<Next> {
         let Some(piece) = self.pieces.front() else {
             let ends_in_trailers = !self.sections.trailers.is_empty();
@@ -83,7 +83,7 @@ impl Stream {
         (most > 0 || piece.bytes.is_empty()).then_some(Next::Data(most))
     }
 
-    /// The clock time at which its next piece is due, where that is not at once.
+    /// When its next piece is due, where that is not at once.
     pub(super) fn next_due_ns(&self) -> Option<u64> {
         let piece = self.pieces.front()?;
         if piece.after_ns > 0 {

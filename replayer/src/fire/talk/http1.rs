@@ -9,6 +9,7 @@ use bytes::Buf;
 use super::super::capture::Capture;
 use super::super::connection::Fate;
 use super::super::response::{AtEnd, ResponseReader};
+use super::super::tempo::{Dues, Moment};
 use super::super::websocket::{Setting, is_opened};
 use super::super::wire::{Piece, Wire};
 use super::socket::Socket;
@@ -21,8 +22,8 @@ pub(crate) struct Http1 {
     out: VecDeque<Piece>,
     written: u64,
     queued: u64,
-    /// When the request that is being written began to be.
-    released_ns: u64,
+    /// How far the plan was when the request that is being written began to be.
+    released_plan_ns: u64,
     reader: ResponseReader,
     takes_more: bool,
     /// What the connection became.
@@ -45,7 +46,7 @@ impl Http1 {
             out: VecDeque::new(),
             written: 0,
             queued: 0,
-            released_ns: 0,
+            released_plan_ns: 0,
             reader: ResponseReader::new(capture),
             takes_more: true,
             socket: None,
@@ -69,21 +70,22 @@ impl Talk for Http1 {
         self.in_flight.push_back(Sent { request, starts_at });
     }
 
-    fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize {
+    fn slices<'a>(&'a mut self, now: Moment, slices: &mut [IoSlice<'a>]) -> usize {
         let Http1 {
             socket,
             out,
-            released_ns,
+            released_plan_ns,
             ..
         } = self;
         if let Some(socket) = socket {
-            return socket.conversation.slices(now_ns, slices);
+            return socket.conversation.slices(now, slices);
         }
         let mut count = 0;
         for (slice, piece) in slices.iter_mut().zip(&*out) {
             // A piece that is due later than its request's begin goes out alone, so
             // that what it counts from is known.
-            let waits = piece.after_ns > 0 && (count > 0 || !is_due(piece, *released_ns, now_ns));
+            let is_due = is_due(piece, *released_plan_ns, now.plan_ns);
+            let waits = piece.after_ns > 0 && (count > 0 || !is_due);
             if waits {
                 break;
             }
@@ -107,10 +109,10 @@ impl Talk for Http1 {
             }
             if sent.starts_at < self.written {
                 released(&mut sent.request);
-                latest_ns.get_or_insert(sent.request.released_ns);
+                latest_ns.get_or_insert(sent.request.released_plan_ns);
             }
         }
-        self.released_ns = latest_ns.unwrap_or(self.released_ns);
+        self.released_plan_ns = latest_ns.unwrap_or(self.released_plan_ns);
         while let Some(piece) = self.out.front_mut() {
             if written < piece.bytes.len() {
                 piece.bytes.advance(written);
@@ -121,13 +123,16 @@ impl Talk for Http1 {
         }
     }
 
-    fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
+    fn dues(&self, now: Moment) -> Dues {
         if let Some(socket) = &self.socket {
-            return socket.conversation.next_due_ns(now_ns);
+            return socket.conversation.dues(now);
         }
-        let after_ns = self.out.front()?.after_ns;
-        let due_ns = self.released_ns.saturating_add(after_ns);
-        (after_ns > 0 && due_ns > now_ns).then_some(due_ns)
+        let after_ns = self.out.front().map_or(0, |piece| piece.after_ns);
+        let due_ns = self.released_plan_ns.saturating_add(after_ns);
+        Dues {
+            plan_ns: (after_ns > 0 && due_ns > now.plan_ns).then_some(due_ns),
+            run_ns: None,
+        }
     }
 
     fn receive(
@@ -190,8 +195,8 @@ impl Talk for Http1 {
         None
     }
 
-    fn settle(&mut self, now_ns: u64, settled: &mut Vec<Settled>) {
-        let is_over = |socket: &mut Box<Socket>| socket.conversation.is_over(now_ns);
+    fn settle(&mut self, now: Moment, settled: &mut Vec<Settled>) {
+        let is_over = |socket: &mut Box<Socket>| socket.conversation.is_over(now);
         settled.extend(self.socket.take_if(is_over).map(|socket| socket.settled()));
     }
 
@@ -218,10 +223,10 @@ impl Talk for Http1 {
         self.in_flight.len() + usize::from(self.socket.is_some())
     }
 
-    fn has(&self, position: u32) -> bool {
+    fn request(&self, position: u32) -> Option<&InFlight> {
         let sent = self.in_flight.iter().map(|sent| &sent.request);
         let mut requests = sent.chain(self.socket.as_ref().map(|socket| &socket.request));
-        requests.any(|request| request.release.position == position)
+        requests.find(|request| request.release.position == position)
     }
 
     fn cancel(&mut self, _: u32) -> Option<InFlight> {
@@ -259,10 +264,10 @@ impl Talk for Http1 {
     }
 }
 
-/// Whether a piece may go out now, of the request that began to be written at
-/// `released_ns`: all before the piece are written.
-fn is_due(piece: &Piece, released_ns: u64, now_ns: u64) -> bool {
-    piece.after_ns == 0 || released_ns.saturating_add(piece.after_ns) <= now_ns
+/// Whether a piece may go out now, of the request that began to be written when the plan
+/// was at `released_ns`: all before the piece are written.
+fn is_due(piece: &Piece, released_ns: u64, plan_ns: u64) -> bool {
+    piece.after_ns == 0 || released_ns.saturating_add(piece.after_ns) <= plan_ns
 }
 
 #[cfg(test)]
@@ -293,12 +298,27 @@ mod tests {
         talk.push(request, Wire::Http1(pieces.into_iter().collect()));
     }
 
-    /// What is written at this time, when the socket takes everything.
-    fn written(talk: &mut Http1, now_ns: u64) -> String {
+    fn at(plan_ns: u64) -> Moment {
+        Moment {
+            clock_ns: 7,
+            run_ns: 7,
+            plan_ns,
+        }
+    }
+
+    fn next_due_ns(talk: &Http1, plan_ns: u64) -> Option<u64> {
+        let dues = talk.dues(at(plan_ns));
+        assert_eq!(dues.run_ns, None);
+        dues.plan_ns
+    }
+
+    /// What is written when the plan is so far, and the socket takes everything.
+    fn written(talk: &mut Http1, plan_ns: u64) -> String {
+        let now = at(plan_ns);
         let mut all = Vec::new();
         loop {
             let mut slices = [IoSlice::new(&[]); 2];
-            let count = talk.slices(now_ns, &mut slices);
+            let count = talk.slices(now, &mut slices);
             if count == 0 {
                 return String::from_utf8_lossy(&all).into_owned();
             }
@@ -306,7 +326,9 @@ mod tests {
                 .iter()
                 .flat_map(|slice| slice.to_vec())
                 .collect();
-            talk.advance(bytes.len(), &mut |request| request.released_ns = now_ns);
+            talk.advance(bytes.len(), &mut |request| {
+                request.released_plan_ns = plan_ns;
+            });
             all.extend(bytes);
         }
     }
@@ -327,14 +349,14 @@ mod tests {
         );
         push(&mut talk, 1, [piece("next ", 0), piece("last", 10)]);
         assert_eq!(written(&mut talk, 1000), "head ");
-        assert_eq!(talk.next_due_ns(1000), Some(1050));
+        assert_eq!(next_due_ns(&talk, 1000), Some(1050));
         assert_eq!(written(&mut talk, 1049), "");
         assert_eq!(written(&mut talk, 1060), "one ");
-        assert_eq!(talk.next_due_ns(1060), Some(1080));
+        assert_eq!(next_due_ns(&talk, 1060), Some(1080));
         // The second request's pieces count from its own begin.
         assert_eq!(written(&mut talk, 1100), "two next ");
-        assert_eq!(talk.next_due_ns(1100), Some(1110));
+        assert_eq!(next_due_ns(&talk, 1100), Some(1110));
         assert_eq!(written(&mut talk, 1110), "last");
-        assert_eq!(talk.next_due_ns(1110), None);
+        assert_eq!(next_due_ns(&talk, 1110), None);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::capture::CaptureLimits;
 use super::super::connection::Fate;
 use super::super::http2::{Client, Event};
+use super::super::tempo::{Dues, Moment};
 use super::super::wire::Wire;
 use super::{InFlight, Released, Settled, Settlement, Stranded, Talk};
 
@@ -86,8 +87,8 @@ impl Talk for Http2 {
         }
     }
 
-    fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize {
-        self.client.slices(now_ns, slices)
+    fn slices<'a>(&'a mut self, now: Moment, slices: &mut [IoSlice<'a>]) -> usize {
+        self.client.slices(now.plan_ns, slices)
     }
 
     fn advance(&mut self, written: usize, released: Released<'_>) {
@@ -98,13 +99,16 @@ impl Talk for Http2 {
             self.unreleased.pop_front();
             if let Some(request) = self.in_flight.get_mut(&tag) {
                 released(request);
-                self.client.released(tag, request.released_ns);
+                self.client.released(tag, request.released_plan_ns);
             }
         }
     }
 
-    fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
-        self.client.next_due_ns(now_ns)
+    fn dues(&self, now: Moment) -> Dues {
+        Dues {
+            plan_ns: self.client.next_due_ns(now.plan_ns),
+            run_ns: None,
+        }
     }
 
     fn receive(&mut self, input: &[u8], now_ns: u64, settled: &mut Vec<Settled>) -> Option<Fate> {
@@ -122,8 +126,8 @@ impl Talk for Http2 {
         self.in_flight.len()
     }
 
-    fn has(&self, position: u32) -> bool {
-        self.in_flight.contains_key(&position)
+    fn request(&self, position: u32) -> Option<&InFlight> {
+        self.in_flight.get(&position)
     }
 
     fn cancel(&mut self, position: u32) -> Option<InFlight> {

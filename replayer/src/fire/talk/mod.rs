@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::connection::Fate;
 use super::response::RawAnswer;
 use super::schedule::Release;
+use super::tempo::{Dues, Moment};
 use super::websocket::Script;
 use super::wire::Wire;
 
@@ -28,6 +29,10 @@ pub(crate) struct InFlight {
     /// Clock times; 0 while it has not happened.
     pub(crate) released_ns: u64,
     pub(crate) first_byte_ns: u64,
+    /// How far the plan was when it was released.
+    pub(crate) released_plan_ns: u64,
+    /// How long it says something after that, in the plan's time.
+    pub(crate) lasts_ns: u64,
     /// It waited for the twin to take one more stream.
     pub(crate) has_waited: bool,
     /// How often it was sent again because the twin had not processed it.
@@ -51,6 +56,8 @@ impl InFlight {
             origin_ns,
             released_ns: 0,
             first_byte_ns: 0,
+            released_plan_ns: 0,
+            lasts_ns: 0,
             has_waited: false,
             times_unprocessed: 0,
             script: None,
@@ -93,28 +100,27 @@ pub(crate) type Released<'a> = &'a mut dyn FnMut(&mut InFlight);
 ///
 /// [`push`](Talk::push) requests; write what [`slices`](Talk::slices) gives and say
 /// so by [`advance`](Talk::advance), after each `push`, after each `receive` and at
-/// [`next_due_ns`](Talk::next_due_ns).
+/// its [`dues`](Talk::dues).
 pub(crate) trait Talk: fmt::Debug {
     /// Lines up a request.
     fn push(&mut self, request: InFlight, wire: Wire);
 
-    /// Puts what is to be written at clock time `now_ns` into `slices`, and says
-    /// into how many of them.
-    fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize;
+    /// Puts what is to be written by this moment into `slices`, and says into how many
+    /// of them.
+    fn slices<'a>(&'a mut self, now: Moment, slices: &mut [IoSlice<'a>]) -> usize;
 
     /// So many bytes of the slices were written.
     fn advance(&mut self, written: usize, released: Released<'_>);
 
-    /// The first clock time after `now_ns` at which more is to be written, where it is
-    /// known.
-    fn next_due_ns(&self, now_ns: u64) -> Option<u64>;
+    /// When after this moment more is to be written, where it is known.
+    fn dues(&self, now: Moment) -> Dues;
 
-    /// Takes bytes of the twin. Requests that this settles go to `settled`; a fate
+    /// Takes bytes of the twin at this clock time. Requests that this settles go to `settled`; a fate
     /// is that of the connection.
     fn receive(&mut self, input: &[u8], now_ns: u64, settled: &mut Vec<Settled>) -> Option<Fate>;
 
-    /// Settles what is over by this clock time, with everything written.
-    fn settle(&mut self, _now_ns: u64, _settled: &mut Vec<Settled>) {}
+    /// Settles what is over by this moment, with everything written.
+    fn settle(&mut self, _now: Moment, _settled: &mut Vec<Settled>) {}
 
     /// The twin ended its side.
     fn end(&mut self, settled: &mut Vec<Settled>) -> Fate;
@@ -122,8 +128,8 @@ pub(crate) trait Talk: fmt::Debug {
     /// Requests in flight.
     fn in_flight(&self) -> usize;
 
-    /// True when the request at this position is one of them.
-    fn has(&self, position: u32) -> bool;
+    /// The request at this position, if it is one of them.
+    fn request(&self, position: u32) -> Option<&InFlight>;
 
     /// Gives up one request alone, where the others can go on.
     fn cancel(&mut self, position: u32) -> Option<InFlight>;

@@ -24,7 +24,7 @@ impl Socket {
         answer: Box<RawAnswer>,
         script: Arc<Script>,
     ) -> Socket {
-        let (sent_ns, answered_ns) = (request.released_ns, request.first_byte_ns);
+        let (sent_ns, answered_ns) = (request.released_plan_ns, request.first_byte_ns);
         let fields = &answer.head.fields;
         Socket {
             conversation: Conversation::new(setting, script, fields, sent_ns, answered_ns),

@@ -29,21 +29,39 @@ use super::schedule::{Release, Schedule};
 use super::slots::{Key, Slots};
 use super::source::Loaded;
 use super::talk::{InFlight, Settled};
+use super::tempo::{Dues, Moment, Tempo};
 use super::values::{CarriedValues, ValueStore};
+use super::wakes::Wakes;
 use super::websocket::Script;
 use super::wire::{Edit, Wire, WireError, assemble};
+use traffic::later_deadline;
 
-/// One instant, on the clock and in run time.
+/// One instant, and how time runs in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
     pub(crate) clock_ns: u64,
     /// Run time is clock time minus this; it grows while the run pauses.
     pub(crate) origin_ns: u64,
+    pub(crate) tempo: Tempo,
+    pub(crate) is_paused: bool,
 }
 
 impl Now {
     pub(crate) fn run_ns(self) -> u64 {
         self.clock_ns.saturating_sub(self.origin_ns)
+    }
+
+    pub(crate) fn moment(self) -> Moment {
+        Moment {
+            clock_ns: self.clock_ns,
+            run_ns: self.run_ns(),
+            plan_ns: self.tempo.plan_ns(self.run_ns()),
+        }
+    }
+
+    /// The clock time of a moment of run time, if the run does not pause until then.
+    pub(crate) fn clock_ns_at(self, run_ns: u64) -> u64 {
+        run_ns.saturating_add(self.origin_ns)
     }
 }
 
@@ -74,8 +92,7 @@ pub(crate) struct TwinSide<'a> {
     in_flight: usize,
     answer_deadlines: BinaryHeap<Reverse<(u64, Key, u32)>>,
     connect_deadlines: VecDeque<(u64, Key)>,
-    /// Clock times at which connections have something to write.
-    write_times: BinaryHeap<Reverse<(u64, Key)>>,
+    wakes: Wakes,
     unread: Vec<Key>,
     buffer: Vec<u8>,
     settled: Vec<Settled>,
@@ -109,7 +126,7 @@ impl<'a> TwinSide<'a> {
             in_flight: 0,
             answer_deadlines: BinaryHeap::new(),
             connect_deadlines: VecDeque::new(),
-            write_times: BinaryHeap::new(),
+            wakes: Wakes::default(),
             unread: Vec::new(),
             buffer: vec![0; 64 * 1024],
             settled: Vec::new(),
@@ -246,7 +263,11 @@ impl<'a> TwinSide<'a> {
 
         let method = loaded.recorded.head.method.clone();
         let mut request = InFlight::new(release, method, now.origin_ns);
-        request.script = script;
+        request.lasts_ns = wire.span_ns();
+        if let Some(script) = script {
+            request.lasts_ns += script.lasts_ns;
+            request.script = Some(script);
+        }
         if is_safe(&request.method) {
             request.again = Some(wire.clone());
         }
@@ -262,13 +283,19 @@ impl<'a> TwinSide<'a> {
         self.write_due(now);
         while let Some(&Reverse((deadline, key, position))) = self.answer_deadlines.peek() {
             let connection = self.connections.get_mut(key);
-            let is_pending = connection.is_some_and(|connection| connection.has(position));
-            if is_pending && deadline > now.clock_ns {
+            let request = connection.and_then(|connection| connection.request(position));
+            let Some(request) = request else {
+                self.answer_deadlines.pop();
+                continue;
+            };
+            if deadline > now.clock_ns {
                 break;
             }
+            let later = later_deadline(self.common.options, request, now);
             self.answer_deadlines.pop();
-            if is_pending {
-                self.give_up_one(key, position, now);
+            match later {
+                Some(later) => self.answer_deadlines.push(Reverse((later, key, position))),
+                None => self.give_up_one(key, position, now),
             }
         }
         while let Some(&(deadline, key)) = self.connect_deadlines.front() {
@@ -288,11 +315,10 @@ impl<'a> TwinSide<'a> {
 
     /// Writes what is due by now.
     fn write_due(&mut self, now: Now) {
-        while let Some(&Reverse((due_ns, key))) = self.write_times.peek() {
-            if due_ns > now.clock_ns {
-                return;
+        while let Some(key) = self.wakes.pop(now.moment()) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.wakes = Dues::default();
             }
-            self.write_times.pop();
             self.write(key, now);
             self.settle_due(key, now);
         }
@@ -300,7 +326,7 @@ impl<'a> TwinSide<'a> {
 
     /// The clock time at which [`handle_timeout`](Self::handle_timeout) may have
     /// something to do.
-    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+    pub(crate) fn poll_timeout(&self, now: Now) -> Option<u64> {
         let answer = self
             .answer_deadlines
             .peek()
@@ -309,7 +335,7 @@ impl<'a> TwinSide<'a> {
             .connect_deadlines
             .front()
             .map(|&(deadline, _)| deadline);
-        let write = self.write_times.peek().map(|&Reverse((due_ns, _))| due_ns);
+        let write = self.wakes.next_clock_ns(now);
         [answer, connect, write].into_iter().flatten().min()
     }
 

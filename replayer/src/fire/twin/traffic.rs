@@ -112,8 +112,9 @@ impl TwinSide<'_> {
     /// Sends a request over a connection that [`connection_for`](Self::connection_for) gave.
     pub(super) fn send(&mut self, key: Key, request: InFlight, wire: Wire, now: Now) {
         // A body with pauses takes its time, and so does what is said after it.
-        let sent_ns = now.clock_ns.saturating_add(wire.span_ns());
-        let deadline = sent_ns.saturating_add(self.lasts_ns(&request));
+        let lasts_ns = now.tempo.in_run(request.lasts_ns);
+        let said_ns = now.clock_ns.saturating_add(lasts_ns);
+        let deadline = said_ns.saturating_add(patience_ns(self.common.options, &request));
         let position = request.release.position;
         self.answer_deadlines
             .push(Reverse((deadline, key, position)));
@@ -123,19 +124,6 @@ impl TwinSide<'_> {
                 self.write(key, now);
             }
         }
-    }
-
-    /// How long a request may take: a WebSocket as long as it was recorded, and as its
-    /// last line and its end may wait.
-    fn lasts_ns(&self, request: &InFlight) -> u64 {
-        let options = self.common.options;
-        let limit = nanos(options.response_timeout);
-        let script = request.script.as_ref();
-        let spoken = script.map_or(0, |script| {
-            let waits = nanos(options.wait).saturating_mul(2);
-            script.lasts_ns.saturating_add(waits)
-        });
-        limit.saturating_add(spoken)
     }
 
     /// Ends a connection. What is in flight on it has its outcome, or goes out
@@ -307,22 +295,21 @@ impl TwinSide<'_> {
         let clock = self.common.clock;
         let release_error = &mut self.release_error;
         let stream_waits = &mut self.summary.stream_waits;
-        let (fate, sent) = connection.write(now.clock_ns, &mut |request| {
+        let moment = now.moment();
+        let (fate, sent) = connection.write(moment, &mut |request| {
             *stream_waits += u64::from(std::mem::take(&mut request.has_waited));
             if request.released_ns == 0 {
                 request.released_ns = clock.now_ns();
+                request.released_plan_ns = moment.plan_ns;
                 let ready_ns = request.release.ready_ns.saturating_add(request.origin_ns);
                 release_error.saturating_record(request.released_ns.saturating_sub(ready_ns));
             }
         });
         self.summary.sent_bytes += sent;
         // What is due already waits for the socket, which tells.
-        if let Some(due_ns) = connection.next_due_ns(now.clock_ns)
-            && connection.wakes_at_ns != due_ns
-        {
-            connection.wakes_at_ns = due_ns;
-            self.write_times.push(Reverse((due_ns, key)));
-        }
+        let dues = connection.dues(moment);
+        let before = std::mem::replace(&mut connection.wakes, dues);
+        self.wakes.push(before, dues, key);
         if !matches!(fate, Fate::Open) {
             // The twin may have answered before it closed.
             self.read_only(key, true, now);
@@ -347,7 +334,7 @@ impl TwinSide<'_> {
             return;
         };
         let mut settled = std::mem::take(&mut self.settled);
-        connection.settle(now.clock_ns, &mut settled);
+        connection.settle(now.moment(), &mut settled);
         if settled.is_empty() {
             self.settled = settled;
         } else {
@@ -413,6 +400,37 @@ impl TwinSide<'_> {
         }
         Some(connection)
     }
+}
+
+/// How long a request may take after all of it was said: over a WebSocket also as long as its
+/// last line and its end may wait.
+fn patience_ns(options: &Options, request: &InFlight) -> u64 {
+    let limit = nanos(options.response_timeout);
+    match request.script {
+        Some(_) => limit.saturating_add(nanos(options.wait).saturating_mul(2)),
+        None => limit,
+    }
+}
+
+/// The deadline of a request that says something until later than was thought when it was
+/// sent, since the run went slower or paused; `None` where there is none.
+pub(super) fn later_deadline(options: &Options, request: &InFlight, now: Now) -> Option<u64> {
+    if request.lasts_ns == 0 {
+        return None;
+    }
+    let patience_ns = patience_ns(options, request);
+    let plan_ns = now.moment().plan_ns;
+    let begun_ns = match request.released_ns {
+        0 => plan_ns,
+        _ => request.released_plan_ns,
+    };
+    let said_ns = begun_ns.saturating_add(request.lasts_ns);
+    if now.is_paused && said_ns > plan_ns {
+        return Some(now.clock_ns.saturating_add(patience_ns));
+    }
+    let said_ns = now.clock_ns_at(now.tempo.run_ns(said_ns));
+    let deadline = said_ns.saturating_add(patience_ns);
+    (deadline > now.clock_ns).then_some(deadline)
 }
 
 /// What this side lacks is a limit of the run; all else is the twin's.

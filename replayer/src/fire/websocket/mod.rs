@@ -23,6 +23,7 @@ use twintap_stream::Field;
 use twintap_stream::websocket::{Inflater, deflate};
 
 use super::capture::{Capture, CaptureLimits, Held, RawBody};
+use super::tempo::{Dues, Moment};
 
 pub use handshake::fresh_key;
 pub(crate) use handshake::{client_deflate, is_opened};
@@ -74,12 +75,16 @@ pub(crate) struct Ended {
 pub(crate) struct Conversation {
     setting: Setting,
     script: Arc<Script>,
-    /// When the request's first byte went out, and when the answer's came.
-    sent_ns: u64,
+    /// How far the plan was when the request's first byte went out.
+    sent_plan_ns: u64,
+    /// When the answer's came, by the clock.
     answered_ns: u64,
     next: usize,
-    /// When the last line went out.
-    spoke_ns: u64,
+    /// When lines from `next` on became due, in run time.
+    reached_ns: VecDeque<u64>,
+    /// When the last line went out, and when the recorded end of it all came, in run time.
+    spoke_ns: Option<u64>,
+    ended_ns: Option<u64>,
     out: VecDeque<Bytes>,
     reader: FrameReader,
     writer: FrameWriter,
@@ -101,12 +106,13 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// One that the twin's head with these fields opened; all times are the clock's.
+    /// One that the twin's head with these fields opened: the request went out when the plan
+    /// was at `sent_plan_ns`, and the answer came at clock time `answered_ns`.
     pub(crate) fn new(
         setting: Setting,
         script: Arc<Script>,
         answer: &[Field],
-        sent_ns: u64,
+        sent_plan_ns: u64,
         answered_ns: u64,
     ) -> Conversation {
         let agreed = deflate(answer);
@@ -119,10 +125,12 @@ impl Conversation {
         wanted.dedup();
         Conversation {
             script,
-            sent_ns,
+            sent_plan_ns,
             answered_ns,
             next: 0,
-            spoke_ns: answered_ns,
+            reached_ns: VecDeque::new(),
+            spoke_ns: None,
+            ended_ns: None,
             out: VecDeque::new(),
             reader: FrameReader::new(inflater, setting.limits.max_body_bytes()),
             writer: FrameWriter::new(client_deflate(answer, agreed)),
@@ -142,7 +150,7 @@ impl Conversation {
         }
     }
 
-    /// Takes bytes of the twin.
+    /// Takes bytes of the twin at this clock time.
     ///
     /// # Errors
     /// [`BadFrame`]: no server may send that.
@@ -165,7 +173,7 @@ impl Conversation {
             Piece::Close { .. } => {
                 self.has_heard_close = true;
                 // What is not said by now has nobody to hear it.
-                self.next = self.script.lines.len();
+                self.fall_silent();
                 if !self.has_sent_close {
                     self.say(heard.piece, heard.payload.get(..2).unwrap_or_default(), &[]);
                 }
@@ -223,21 +231,33 @@ impl Conversation {
         }
     }
 
+    /// Notes when lines, and the recorded end, have become due.
+    fn reach(&mut self, now: Moment) {
+        while let Some(line) = self.script.lines.get(self.next + self.reached_ns.len())
+            && self.due_ns(line) <= now.plan_ns
+        {
+            self.reached_ns.push_back(now.run_ns);
+        }
+        if self.recorded_end_ns() <= now.plan_ns {
+            self.ended_ns.get_or_insert(now.run_ns);
+        }
+    }
+
     /// Says what is due by now.
-    fn speak(&mut self, now_ns: u64) {
+    fn speak(&mut self, now: Moment) {
+        self.reach(now);
         let script = Arc::clone(&self.script);
-        while let Some(line) = script.lines.get(self.next) {
-            let due_ns = self.due_ns(line);
+        while let Some(line) = script.lines.get(self.next)
+            && let Some(&reached_ns) = self.reached_ns.front()
+        {
             let has_expired = self.heard < line.had;
-            let from_ns = match has_expired {
-                true => due_ns.saturating_add(self.setting.wait_ns),
-                false => due_ns,
-            };
-            if self.has_sent_close || from_ns > now_ns {
+            let is_patient = reached_ns.saturating_add(self.setting.wait_ns) > now.run_ns;
+            if self.has_sent_close || has_expired && is_patient {
                 return;
             }
             self.next += 1;
-            self.spoke_ns = now_ns;
+            self.reached_ns.pop_front();
+            self.spoke_ns = Some(now.run_ns);
             self.wait_expired |= has_expired;
             let values = &self.values;
             let (payload, fragments, missing) = line.spoken(|path| values.get(path).cloned());
@@ -249,22 +269,31 @@ impl Conversation {
     fn say(&mut self, piece: Piece, payload: &[u8], fragments: &[usize]) {
         if matches!(piece, Piece::Close { .. }) {
             self.has_sent_close = true;
-            self.next = self.script.lines.len();
+            self.fall_silent();
         }
         let frames = self.writer.write(piece, payload, fragments);
         self.out.push_back(frames);
     }
 
-    fn due_ns(&self, line: &Line) -> u64 {
-        // Nothing can be said before the twin agreed.
-        let due_ns = self.sent_ns.saturating_add(line.after_ns);
-        due_ns.max(self.answered_ns)
+    fn fall_silent(&mut self) {
+        self.next = self.script.lines.len();
+        self.reached_ns.clear();
     }
 
-    /// Puts what is to be written at clock time `now_ns` into `slices`, and says into how
-    /// many of them.
-    pub(crate) fn slices<'a>(&'a mut self, now_ns: u64, slices: &mut [IoSlice<'a>]) -> usize {
-        self.speak(now_ns);
+    /// When a line is due, in the plan's time.
+    fn due_ns(&self, line: &Line) -> u64 {
+        self.sent_plan_ns.saturating_add(line.after_ns)
+    }
+
+    /// When it was over in the recording, in the plan's time.
+    fn recorded_end_ns(&self) -> u64 {
+        self.sent_plan_ns.saturating_add(self.script.lasts_ns)
+    }
+
+    /// Puts what is to be written by this moment into `slices`, and says into how many of
+    /// them.
+    pub(crate) fn slices<'a>(&'a mut self, now: Moment, slices: &mut [IoSlice<'a>]) -> usize {
+        self.speak(now);
         let mut count = 0;
         for (slice, frames) in slices.iter_mut().zip(&self.out) {
             *slice = IoSlice::new(frames);
@@ -284,40 +313,47 @@ impl Conversation {
         }
     }
 
-    /// The first clock time after `now_ns` at which there is something to say, or nothing
-    /// more to wait for.
-    pub(crate) fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
-        let due_ns = match self.script.lines.get(self.next) {
-            Some(line) => {
-                let due_ns = self.due_ns(line);
-                match self.heard < line.had {
-                    true => due_ns.saturating_add(self.setting.wait_ns),
-                    false => due_ns,
-                }
-            }
-            None => self.end_ns(),
+    /// When after this moment there is something to say, or nothing more to wait for.
+    pub(crate) fn dues(&self, now: Moment) -> Dues {
+        let lines = &self.script.lines;
+        let run_ns = match self.reached_ns.front() {
+            Some(reached_ns) => Some(reached_ns.saturating_add(self.setting.wait_ns)),
+            None if self.next >= lines.len() => self.end_ns(),
+            None => None,
         };
-        (due_ns > now_ns).then_some(due_ns)
+        let to_come = lines.get(self.next + self.reached_ns.len());
+        let plan_ns = match to_come {
+            Some(line) => self.due_ns(line),
+            None => self.recorded_end_ns(),
+        };
+        Dues {
+            plan_ns: (plan_ns > now.plan_ns).then_some(plan_ns),
+            run_ns: run_ns.filter(|run_ns| *run_ns > now.run_ns),
+        }
     }
 
-    /// When it is over at the latest, once everything is said.
-    fn end_ns(&self) -> u64 {
-        let recorded_ns = self.sent_ns.saturating_add(self.script.lasts_ns);
-        if !self.has_sent_close && self.heard >= self.script.answers {
-            return recorded_ns;
+    /// When it is over at the latest, once everything is said, in run time; not known before
+    /// the recorded end has come.
+    fn end_ns(&self) -> Option<u64> {
+        let wait_ns = self.setting.wait_ns;
+        if self.has_sent_close {
+            let from_ns = self.spoke_ns.or(self.ended_ns);
+            return from_ns.map(|from_ns| from_ns.saturating_add(wait_ns));
         }
-        let from_ns = match self.has_sent_close {
-            true => self.spoke_ns,
-            false => recorded_ns.max(self.spoke_ns),
-        };
-        from_ns.saturating_add(self.setting.wait_ns)
+        let ended_ns = self.ended_ns?;
+        if self.heard >= self.script.answers {
+            return Some(ended_ns);
+        }
+        let from_ns = self.spoke_ns.map_or(ended_ns, |spoke| spoke.max(ended_ns));
+        Some(from_ns.saturating_add(wait_ns))
     }
 
     /// True when nothing more is waited for.
-    pub(crate) fn is_over(&self, now_ns: u64) -> bool {
+    pub(crate) fn is_over(&self, now: Moment) -> bool {
         let is_silent = self.out.is_empty() && self.next >= self.script.lines.len();
         let is_closed = self.has_sent_close && self.has_heard_close;
-        is_silent && (is_closed || self.end_ns() <= now_ns)
+        let has_ended = || self.end_ns().is_some_and(|end_ns| end_ns <= now.run_ns);
+        is_silent && (is_closed || has_ended())
     }
 
     /// True when the twin may not stop here: a message has begun.

@@ -56,10 +56,29 @@ fn frame(first: u8, payload: &str) -> Vec<u8> {
     frame
 }
 
+/// A moment at the recorded speed, without pauses.
+fn at(now_ns: u64) -> Moment {
+    Moment {
+        clock_ns: now_ns,
+        run_ns: now_ns,
+        plan_ns: now_ns,
+    }
+}
+
+/// When there is something to do next, in the plan's and in run time.
+fn dues(conversation: &Conversation, now_ns: u64) -> (Option<u64>, Option<u64>) {
+    let dues = conversation.dues(at(now_ns));
+    (dues.plan_ns, dues.run_ns)
+}
+
 /// What is written at this time, as frames of a server.
 fn written(conversation: &mut Conversation, now_ns: u64) -> Vec<u8> {
+    written_at(conversation, at(now_ns))
+}
+
+fn written_at(conversation: &mut Conversation, now: Moment) -> Vec<u8> {
     let mut slices = [IoSlice::new(&[]); 8];
-    let count = conversation.slices(now_ns, &mut slices);
+    let count = conversation.slices(now, &mut slices);
     let bytes: Vec<u8> = slices[..count]
         .iter()
         .flat_map(|slice| slice.to_vec())
@@ -95,16 +114,16 @@ fn pieces(conversation: Conversation) -> Vec<Piece> {
 fn lines_go_out_when_they_are_due_and_the_twin_has_spoken() {
     let said = vec![text("one", 100), text("two", 300)];
     let mut conversation = begin(script(said, &[text("reply", 200)]));
-    assert_eq!(conversation.next_due_ns(50), Some(100));
+    assert_eq!(dues(&conversation, 50), (Some(100), None));
     assert_eq!(written(&mut conversation, 99), b"");
     assert_eq!(written(&mut conversation, 100), frame(0x81, "one"));
     assert_eq!(written(&mut conversation, 350), b"", "the twin is late");
-    assert_eq!(conversation.next_due_ns(350), Some(300 + WAIT_NS));
+    assert_eq!(dues(&conversation, 350), (None, Some(350 + WAIT_NS)));
     conversation
         .receive(&frame(0x81, "reply"), 400)
         .expect("a sound frame");
     assert_eq!(written(&mut conversation, 400), frame(0x81, "two"));
-    assert!(conversation.is_over(400));
+    assert!(conversation.is_over(at(400)));
     let ended = conversation.finish();
     assert!(!ended.wait_expired);
     assert_eq!(ended.timeline.marks[0].after_ns, 390);
@@ -114,16 +133,47 @@ fn lines_go_out_when_they_are_due_and_the_twin_has_spoken() {
 fn a_wait_for_the_twin_ends_by_itself() {
     let said = vec![text("late", 300)];
     let mut conversation = begin(script(said, &[text("reply", 200)]));
+    assert_eq!(written(&mut conversation, 300), b"");
     assert_eq!(written(&mut conversation, 300 + WAIT_NS - 1), b"");
-    assert_eq!(
-        written(&mut conversation, 300 + WAIT_NS),
-        frame(0x81, "late")
-    );
+    let late = frame(0x81, "late");
+    assert_eq!(written(&mut conversation, 300 + WAIT_NS), late);
     assert!(
-        !conversation.is_over(300 + WAIT_NS),
+        !conversation.is_over(at(300 + WAIT_NS)),
         "the reply is still waited for"
     );
-    assert!(conversation.is_over(300 + 2 * WAIT_NS));
+    let (_, run_ns) = dues(&conversation, 300 + WAIT_NS);
+    assert_eq!(run_ns, Some(300 + 2 * WAIT_NS));
+    assert!(conversation.is_over(at(300 + 2 * WAIT_NS)));
+    assert!(conversation.finish().wait_expired);
+}
+
+#[test]
+fn lines_follow_the_plan_and_waits_run_time() {
+    let said = vec![text("one", 100), text("two", 300), text("three", 320)];
+    let heard = [text("reply", 150)];
+    let mut conversation = begin(script(said, &heard));
+    let moment = |run_ns, plan_ns| Moment {
+        clock_ns: 50_000 + run_ns,
+        run_ns,
+        plan_ns,
+    };
+    // The run pauses: the clock goes on alone.
+    let paused = Moment {
+        clock_ns: 90_000,
+        ..moment(90, 90)
+    };
+    assert_eq!(written_at(&mut conversation, paused), b"");
+    // It goes ten times slower, and then is at a later place at once.
+    assert_eq!(written_at(&mut conversation, moment(180, 99)), b"");
+    let one = frame(0x81, "one");
+    assert_eq!(written_at(&mut conversation, moment(190, 100)), one);
+    assert_eq!(written_at(&mut conversation, moment(200, 5000)), b"");
+    // What was passed over waits for the twin no longer than anything, all together.
+    let dues = conversation.dues(moment(200, 5000));
+    assert_eq!((dues.plan_ns, dues.run_ns), (None, Some(200 + WAIT_NS)));
+    let rest = [frame(0x81, "two"), frame(0x81, "three")].concat();
+    let late = moment(200 + WAIT_NS, 5000);
+    assert_eq!(written_at(&mut conversation, late), rest);
     assert!(conversation.finish().wait_expired);
 }
 
@@ -167,7 +217,7 @@ fn pings_are_answered_and_a_close_is() {
     conversation.receive(&sent, 20).expect("sound frames");
     let expected = [&frame(0x8a, "beat")[..], &[0x88, 2, 3, 0xe8]].concat();
     assert_eq!(written(&mut conversation, 20), expected);
-    assert!(conversation.is_over(20));
+    assert!(conversation.is_over(at(20)));
     let close = Piece::Close { code: Some(1000) };
     // Pings and pongs are no part of what is compared.
     assert_eq!(pieces(conversation), [close]);
@@ -196,12 +246,12 @@ fn after_its_own_close_the_client_waits_for_the_twins() {
     let close = message(Piece::Close { code: Some(1000) }, "\u{3}x", 100);
     let mut conversation = begin(script(vec![close], &[]));
     assert_eq!(written(&mut conversation, 100), frame(0x88, "\u{3}x"));
-    assert!(!conversation.is_over(100));
-    assert_eq!(conversation.next_due_ns(100), Some(100 + WAIT_NS));
+    assert!(!conversation.is_over(at(100)));
+    assert_eq!(dues(&conversation, 100), (None, Some(100 + WAIT_NS)));
     conversation
         .receive(&[0x88, 0], 120)
         .expect("a sound frame");
-    assert!(conversation.is_over(120));
+    assert!(conversation.is_over(at(120)));
     assert_eq!(pieces(conversation), [Piece::Close { code: None }]);
 }
 
