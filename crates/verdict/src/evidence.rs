@@ -173,7 +173,10 @@ fn excerpt(side: &Side<'_>, difference: &Difference, at: &str) -> Excerpt {
     let place = difference.place.as_str();
     let text = if place == STATUS {
         of_answer(answer).text
-    } else if let Some(name) = place.strip_prefix("header.") {
+    } else if let Some(name) = place
+        .strip_prefix("header.")
+        .or_else(|| place.strip_prefix("trailer."))
+    {
         head_around(answer, name)
     } else if place.starts_with("set-cookie.") {
         head_around(answer, "set-cookie")

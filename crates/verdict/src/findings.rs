@@ -56,6 +56,7 @@ fn harm(finding: &Finding) -> u8 {
         Kind::HeaderChanged => 8,
         Kind::BodyAdded => 9,
         Kind::HeaderAdded => 10,
+        Kind::TrailerMoved => 11,
     }
 }
 
@@ -213,6 +214,10 @@ fn claim(finding: &Finding) -> String {
         Kind::HeaderMissing => format!("lacks {} ({change})", field(location)),
         Kind::HeaderChanged => format!("has another value in {} ({change})", field(location)),
         Kind::HeaderAdded => format!("has {} more ({change})", field(location)),
+        Kind::TrailerMoved => format!(
+            "sends {} with the head, not after the body",
+            field(location)
+        ),
         Kind::Latency => finding.latency.map_or_else(String::new, |shift| {
             format!(
                 "is slower by {:.1} ms at the median ({:.1} → {:.1} ms)",
@@ -225,6 +230,7 @@ fn claim(finding: &Finding) -> String {
 fn field(location: &str) -> String {
     match location.split_once('.') {
         Some(("header", name)) => format!("the header field {name}"),
+        Some(("trailer", name)) => format!("the trailer {name}"),
         Some(("set-cookie", name)) => format!("the cookie {name}"),
         _ => location.to_owned(),
     }

@@ -18,16 +18,18 @@ pub enum Kind {
     BodyType,
     /// A value in the body is another one.
     BodyChanged,
-    /// A header field is gone.
+    /// A header or trailer field is gone.
     HeaderMissing,
-    /// A header field has another value.
+    /// A header or trailer field has another value.
     HeaderChanged,
     /// The candidate answers later.
     Latency,
     /// The body has a part more.
     BodyAdded,
-    /// There is a header field more.
+    /// There is a header or trailer field more.
     HeaderAdded,
+    /// A trailer field stands in the head, before the body.
+    TrailerMoved,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Kind::Latency => "latency",
             Kind::BodyAdded => "body_added",
             Kind::HeaderAdded => "header_added",
+            Kind::TrailerMoved => "trailer_moved",
         }
     }
 

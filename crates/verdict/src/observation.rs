@@ -94,8 +94,10 @@ pub enum Outcome {
 /// An answer, scrubbed.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The head.
+    /// The head, and after its own fields the trailers.
     pub head: Scrubbed<ResponseHead>,
+    /// How many of the last fields are trailers.
+    pub trailers: usize,
     /// The body.
     pub body: Body,
     /// The leaves of head and body.

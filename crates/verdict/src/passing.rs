@@ -298,7 +298,11 @@ impl Passing<'_> {
         if difference.kind == Kind::Status {
             return produced.next().is_some();
         }
-        let place = difference.place.as_str();
+        // Leaves of trailers are called as those of the head.
+        let place = match difference.place.strip_prefix("trailer.") {
+            Some(name) => &format!("header.{name}"),
+            None => difference.place.as_str(),
+        };
         let of_header = place.strip_prefix("header.").unwrap_or(place);
         let of_body = format!("json.{}", difference.at_left);
         produced.any(|path| {

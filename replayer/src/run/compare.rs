@@ -146,13 +146,12 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
     }
 
-    /// A twin's answer, scrubbed as production's was. Its trailers are compared as the
-    /// head's last fields: to a client it is all one whether gRPC's status comes with
-    /// the head or after the body.
+    /// A twin's answer, scrubbed as production's was.
     fn answer(&self, raw: RawAnswer, request: Option<&RequestHead>) -> (Answer, Held) {
         let unknown = empty_head();
         let request = request.unwrap_or(&unknown);
         let mut head = raw.head;
+        let trailers = raw.trailers.len();
         head.fields.extend(raw.trailers);
         self.inputs.rewrite.mend_answer(&mut head, &mut []);
         if let (Framing::Socket, RawBody::Whole(body)) = (raw.framing, &raw.body) {
@@ -175,6 +174,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         });
         let answer = Answer {
             head,
+            trailers,
             body,
             leaves: note.leaves,
         };
@@ -193,6 +193,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         let (body, leaves) = scrubber.scrub_messages(request, messages);
         Answer {
             head,
+            trailers: 0,
             body: Body::Whole(body),
             leaves: note.leaves.into_iter().chain(leaves).collect(),
         }
@@ -275,6 +276,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         );
         Some(Answer {
             head: stored_part(&head),
+            trailers: response.trailers.len(),
             body,
             leaves,
         })

@@ -1,4 +1,4 @@
-//! Header fields.
+//! Header fields and trailers.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,82 @@ use crate::roles::text_hash;
 /// Fields of one name, with their positions in the head.
 type Fields<'a> = BTreeMap<String, Vec<(u32, &'a Field)>>;
 
-fn by_name<'a>(side: &Side<'a>) -> Fields<'a> {
-    let mut fields = Fields::new();
-    for (index, field) in (0..).zip(&side.answer.head.fields) {
+/// The fields of an answer, by where they stand.
+#[derive(Default)]
+struct Sections<'a> {
+    head: Fields<'a>,
+    trailers: Fields<'a>,
+}
+
+fn sections<'a>(side: &Side<'a>) -> Sections<'a> {
+    let fields = &side.answer.head.fields;
+    let first_trailer = fields.len().saturating_sub(side.answer.trailers);
+    let mut sections = Sections::default();
+    for (place, field) in fields.iter().enumerate() {
         let name = String::from_utf8_lossy(&field.name).to_ascii_lowercase();
-        fields.entry(name).or_default().push((index, field));
+        let section = match place >= first_trailer && !is_grpc_status(&name) {
+            true => &mut sections.trailers,
+            false => &mut sections.head,
+        };
+        // A head is far shorter than 4 GiB.
+        let index = u32::try_from(place).unwrap_or(u32::MAX);
+        section.entry(name).or_default().push((index, field));
     }
-    fields
+    sections
+}
+
+/// To a client of gRPC it is all one whether the status comes with the head, where there is
+/// no body, or after the body (gRPC over HTTP/2, responses).
+fn is_grpc_status(name: &str) -> bool {
+    matches!(
+        name,
+        "grpc-status" | "grpc-message" | "grpc-status-details-bin"
+    )
 }
 
 impl Comparison<'_> {
-    /// Compares the header fields by name, whatever their case; repeated ones in order.
+    /// Compares the header fields and the trailers by name, whatever their case; repeated
+    /// ones in order.
     pub(super) fn heads(&mut self) {
-        let left = by_name(self.left);
-        let mut right = by_name(self.right);
+        let mut left = sections(self.left);
+        let mut right = sections(self.right);
         let seen = match self.witness {
-            Witness::Seen(side) => by_name(side),
-            Witness::NotNeeded | Witness::Unseen => Fields::new(),
+            Witness::Seen(side) => sections(side),
+            Witness::NotNeeded | Witness::Unseen => Sections::default(),
         };
-        for (name, left_values) in &left {
+        let is_moved = |name: &str| {
+            !right.trailers.contains_key(name)
+                && right.head.contains_key(name)
+                && !left.head.contains_key(name)
+        };
+        let moved: Vec<String> = left
+            .trailers
+            .keys()
+            .filter(|name| is_moved(name))
+            .cloned()
+            .collect();
+        for name in moved {
+            left.trailers.remove(&name);
+            right.head.remove(&name);
+            if !self.options.ignores_header(&name) {
+                let pair = (text_hash("trailer"), text_hash("header"));
+                let note = "trailer → header".to_owned();
+                let place = format!("trailer.{name}");
+                self.push_at(&place, Kind::TrailerMoved, true, None, pair, note);
+            }
+        }
+        self.fields("header", &left.head, right.head, &seen.head);
+        self.fields("trailer", &left.trailers, right.trailers, &seen.trailers);
+    }
+
+    fn fields(
+        &mut self,
+        section: &str,
+        left: &Fields<'_>,
+        mut right: Fields<'_>,
+        seen: &Fields<'_>,
+    ) {
+        for (name, left_values) in left {
             let right_values = right.remove(name);
             if self.options.ignores_header(name) {
                 continue;
@@ -39,7 +96,7 @@ impl Comparison<'_> {
                 self.cookies(left_values, right_values.as_deref().unwrap_or_default());
                 continue;
             }
-            let place = format!("header.{name}");
+            let place = format!("{section}.{name}");
             match right_values {
                 None => self.push_presence(&place, Kind::HeaderMissing, left_values[0].1),
                 Some(right_values) => {
@@ -55,7 +112,8 @@ impl Comparison<'_> {
             if name == "set-cookie" {
                 self.cookies(&[], &values);
             } else {
-                self.push_presence(&format!("header.{name}"), Kind::HeaderAdded, values[0].1);
+                let place = format!("{section}.{name}");
+                self.push_presence(&place, Kind::HeaderAdded, values[0].1);
             }
         }
     }

@@ -71,6 +71,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::HeaderMissing => "header: missing",
         Kind::HeaderChanged => "header: value",
         Kind::HeaderAdded => "header: added",
+        Kind::TrailerMoved => "trailer: moved",
         Kind::Latency => "latency",
     }
 }

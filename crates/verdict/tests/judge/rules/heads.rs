@@ -76,3 +76,55 @@ fn a_cookie_keeps_its_attributes_but_not_its_value() {
         expect!["GET /a header_missing set-cookie.sid x1\n"],
     );
 }
+
+#[test]
+fn trailers_are_compared_as_trailers() {
+    let agreed = ok(json!({}))
+        .with("Vary", "accept")
+        .with_trailer("x-checksum", "aa")
+        .with_trailer("x-rows", "3");
+    let same = ok(json!({}))
+        .with("Vary", "accept")
+        .with_trailer("X-Rows", "3")
+        .with_trailer("X-Checksum", "aa");
+    check(&one_in_many(&agreed, same), expect![""]);
+    let gone = ok(json!({}))
+        .with("Vary", "accept")
+        .with_trailer("x-rows", "3");
+    check(
+        &one_in_many(&agreed, gone),
+        expect!["GET /a header_missing trailer.x-checksum x1\n"],
+    );
+    let changed = ok(json!({}))
+        .with("Vary", "accept")
+        .with_trailer("x-checksum", "aa")
+        .with_trailer("x-rows", "4");
+    check(
+        &one_in_many(&agreed, changed),
+        expect!["GET /a header_changed trailer.x-rows x1\n"],
+    );
+    let moved = ok(json!({}))
+        .with("Vary", "accept")
+        .with("x-checksum", "aa")
+        .with_trailer("x-rows", "3");
+    let calls = one_in_many(&agreed, moved);
+    check(
+        &calls,
+        expect!["GET /a trailer_moved trailer.x-checksum x1\n"],
+    );
+    let summary = &judge(&calls).findings[0].summary;
+    let expected = "sends the trailer x-checksum with the head, not after the body";
+    assert!(summary.contains(expected), "{summary}");
+}
+
+#[test]
+fn the_status_of_grpc_may_stand_in_either_place() {
+    let agreed = ok(json!({})).with_trailer("grpc-status", "0");
+    let in_head = ok(json!({})).with("grpc-status", "0");
+    check(&one_in_many(&agreed, in_head), expect![""]);
+    let other = ok(json!({})).with("grpc-status", "5");
+    check(
+        &one_in_many(&agreed, other),
+        expect!["GET /a header_changed header.grpc-status x1\n"],
+    );
+}

@@ -38,6 +38,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    trailers: usize,
     pub leaves: Vec<Leaf>,
     pub latency_ms: f64,
     /// In place of an answer.
@@ -66,6 +67,7 @@ impl Reply {
             status,
             headers: vec![("Content-Type".to_owned(), media_type.to_owned())],
             body,
+            trailers: 0,
             leaves: Vec::new(),
             latency_ms: 5.0,
             error: None,
@@ -84,6 +86,12 @@ impl Reply {
     pub fn with(mut self, name: &str, value: &str) -> Reply {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// A trailer, after all header fields.
+    pub fn with_trailer(mut self, name: &str, value: &str) -> Reply {
+        self.trailers += 1;
+        self.with(name, value)
     }
 
     /// A header field whose value ends in a leaf.
@@ -141,6 +149,7 @@ impl Reply {
         };
         Answer {
             head: scrubbed(&head),
+            trailers: self.trailers,
             body: Body::Whole(scrubbed_bytes(&self.body)),
             leaves: self.leaves.clone(),
         }
