@@ -102,9 +102,13 @@ impl Script {
     }
 
     /// Notes that the span at `start` of the recorded body is a value that the twin's own
-    /// messages have at `path`; it lies in a line after them.
+    /// messages have at `path`; it lies in a line after them. Whoever says a value had the
+    /// message that gave it, however soon that was.
     pub fn add_use(&mut self, start: u64, len: usize, encoding: Encoding, path: &str) {
+        let answers = self.answers;
         if let Some((line, start)) = self.line_at(start, len) {
+            let given = super::number(path).map_or(0, |number| number + 1);
+            line.had = line.had.max(given.min(answers));
             line.uses.push(Use {
                 start,
                 len,

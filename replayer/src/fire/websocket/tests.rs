@@ -190,6 +190,19 @@ fn a_value_of_the_twin_takes_the_place_of_the_recorded() {
 }
 
 #[test]
+fn a_line_waits_for_the_message_that_gives_its_value() {
+    // Said so soon after it that nothing else proves that the client had it.
+    let heard = [text("x", 299), text("y", 299)];
+    let mut script = Script::new(vec![text("use old-token", 300)], &heard, 100, 1.0);
+    script.add_use(4, 9, Encoding::Plain, "json./1/token");
+    let mut conversation = begin(script);
+    assert_eq!(written(&mut conversation, 300), b"");
+    let given = [frame(0x81, "x"), frame(0x81, "token=new")].concat();
+    conversation.receive(&given, 350).expect("sound frames");
+    assert_eq!(written(&mut conversation, 350), frame(0x81, "use new"));
+}
+
+#[test]
 fn a_value_that_never_comes_is_counted() {
     let mut script = script(vec![text("use old-token now", 300)], &[text("x", 100)]);
     script.add_use(4, 9, Encoding::Plain, "json./0/token");
