@@ -40,8 +40,7 @@ impl Chat {
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = made.fetch_add(1, Ordering::Relaxed);
-                let token = format!("{name}{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                tokio::spawn(serve(stream, token, fault));
+                tokio::spawn(serve(stream, token(name, number), fault));
             }
         });
         Chat {
@@ -56,30 +55,57 @@ async fn serve(stream: Socket, token: String, fault: u64) {
     let Ok(mut socket) = accept_async(stream).await else {
         return;
     };
-    let mut sum = 0;
+    let mut room = Room::new(token, fault);
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else {
             continue;
         };
-        let asked: Value = serde_json::from_str(&text).unwrap_or_default();
-        let is_known = asked["token"] == token.as_str();
-        let answers = match asked["do"].as_str() {
-            Some("login") => vec![json!({"token": token, "hello": asked["name"]})],
-            _ if !is_known => vec![json!({"error": "who"})],
-            Some("add") => {
-                sum += asked["number"].as_u64().unwrap_or(0);
-                vec![json!({"sum": sum + fault})]
-            }
-            Some("news") => (1..=3).map(|number| json!({"news": number})).collect(),
-            _ => vec![json!({"error": "what"})],
-        };
-        for answer in answers {
+        for answer in room.answers(text.as_bytes()) {
             let sent = socket.send(Message::text(answer.to_string())).await;
             if sent.is_err() {
                 return;
             }
         }
     }
+}
+
+/// What the service knows of one client.
+pub struct Room {
+    token: String,
+    fault: u64,
+    sum: u64,
+}
+
+impl Room {
+    /// Where nothing was said yet.
+    pub fn new(token: String, fault: u64) -> Room {
+        Room {
+            token,
+            fault,
+            sum: 0,
+        }
+    }
+
+    /// What the service says to a message.
+    pub fn answers(&mut self, text: &[u8]) -> Vec<Value> {
+        let asked: Value = serde_json::from_slice(text).unwrap_or_default();
+        let is_known = asked["token"] == self.token.as_str();
+        match asked["do"].as_str() {
+            Some("login") => vec![json!({"token": self.token, "hello": asked["name"]})],
+            _ if !is_known => vec![json!({"error": "who"})],
+            Some("add") => {
+                self.sum += asked["number"].as_u64().unwrap_or(0);
+                vec![json!({"sum": self.sum + self.fault})]
+            }
+            Some("news") => (1..=3).map(|number| json!({"news": number})).collect(),
+            _ => vec![json!({"error": "what"})],
+        }
+    }
+}
+
+/// A token that bears `name`, and is another for each number.
+pub fn token(name: &str, number: u64) -> String {
+    format!("{name}{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// A client's connection through a tap.
@@ -151,14 +177,15 @@ async fn heard(client: &mut Client) -> Value {
 }
 
 /// Stands between one client and the service, and notes what passes.
-struct Tap {
-    address: SocketAddr,
+pub struct Tap {
+    /// Where clients connect.
+    pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Segment>>>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Tap {
-    fn start(service: SocketAddr, flow: u64, begin: Instant) -> Tap {
+    pub fn start(service: SocketAddr, flow: u64, begin: Instant) -> Tap {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Segment>>> = Arc::default();
@@ -187,7 +214,8 @@ impl Tap {
         }
     }
 
-    fn end(self) -> Vec<Segment> {
+    /// What passed, once both sides have ended.
+    pub fn end(self) -> Vec<Segment> {
         self.thread.join().expect("a tap that ends");
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }

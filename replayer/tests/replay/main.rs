@@ -16,6 +16,7 @@ mod recording;
 mod run;
 mod script;
 mod services;
+mod squeezed;
 mod steer;
 mod streams;
 mod tls;

@@ -14,6 +14,7 @@ use crate::recording::store;
 use crate::run::run;
 use crate::twins::{Reply, TwinServer};
 
+/// How many clients there are, and exchanges that a verdict needs.
 const CLIENTS: u64 = 6;
 
 /// What a run at a candidate and a sound baseline came to: the report and run.json.
@@ -28,7 +29,7 @@ fn replayed(candidate: SocketAddr) -> (Report, serde_json::Value) {
     (report, record)
 }
 
-fn run_file(directory: &Path, [candidate, baseline]: [SocketAddr; 2]) -> RunFile {
+pub fn run_file(directory: &Path, [candidate, baseline]: [SocketAddr; 2]) -> RunFile {
     let text = format!(
         "version: 1\narchive: archive\npolicy: allow-all\noutput: results\ntargets:\n  \
          candidate:\n    address: {candidate}\n  baseline:\n    address: {baseline}\n\
