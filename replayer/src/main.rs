@@ -3,7 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use twintap_replayer::cli::{self, Cli};
+
+/// Answers are allocated by the thread that fires and freed by the one that compares,
+/// which the usual allocators make each other wait for.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -33,5 +33,5 @@ pub use options::Options;
 pub use reader::{Reader, Verified};
 pub use recovery::Recovery;
 pub use storage::{LocalDisk, Storage, StorageFile};
-pub use stored::{BlockRef, StoredBody, StoredExchange};
+pub use stored::{BlockRef, StoredBody, StoredExchange, StoredRequest};
 pub use writer::{Archive, Retention};

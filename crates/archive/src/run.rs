@@ -6,7 +6,7 @@ use twintap_stream::{ExchangeId, Timestamp};
 
 use crate::error::DamageCause;
 use crate::format::from_cbor;
-use crate::stored::StoredExchange;
+use crate::stored::{StoredExchange, StoredRequest};
 
 const PREFIX_BYTES: usize = 16;
 const ENTRY_BYTES: usize = 8;
@@ -137,16 +137,29 @@ impl Run {
         u32::from_le_bytes(self.array(PREFIX_BYTES + index * ENTRY_BYTES))
     }
 
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     /// The exchange at `index`, which is below `len()`.
     pub fn get(&self, index: usize) -> Result<StoredExchange, DamageCause> {
+        from_cbor(self.record(index)?)
+    }
+
+    /// The request of the exchange at `index`, which is below `len()`.
+    pub fn request(&self, index: usize) -> Result<StoredRequest, DamageCause> {
+        StoredRequest::decode(self.record(index)?)
+    }
+
+    fn record(&self, index: usize) -> Result<&[u8], DamageCause> {
         let start = self.offset(index);
         let end = if index + 1 < self.count {
             self.offset(index + 1)
         } else {
             self.payload.len()
         };
-        let record = self.payload.get(start..end).ok_or(DamageCause::Length)?;
-        from_cbor(record)
+        self.payload.get(start..end).ok_or(DamageCause::Length)
     }
 
     fn offset(&self, index: usize) -> usize {

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use twintap_scrub::{ExchangeRecord, Scrubbed};
-use twintap_stream::{Exchange, ExchangeId};
+use twintap_scrub::{ExchangeRecord, Scrubbed, Timeline};
+use twintap_stream::{Exchange, ExchangeId, Message, RequestHead};
+
+use crate::error::DamageCause;
+use crate::format::Cursor;
 
 /// An exchange with its notes and its bodies.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,6 +30,75 @@ impl StoredExchange {
     /// Its id.
     pub fn id(&self) -> &ExchangeId {
         &self.record.exchange.id
+    }
+}
+
+/// The request of a stored exchange: all that a twin is sent, unless it is a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRequest {
+    /// The exchange's id.
+    pub id: ExchangeId,
+    /// The request.
+    pub request: Message<RequestHead>,
+    /// When the pieces of its body were sent.
+    pub timeline: Timeline,
+    /// Its body.
+    pub body: StoredBody,
+}
+
+impl StoredRequest {
+    /// Decodes it from the record of a [`StoredExchange`].
+    pub(crate) fn decode(record: &[u8]) -> Result<StoredRequest, DamageCause> {
+        let (mut id, mut request, mut body) = (None, None, None);
+        let mut timeline = Timeline::default();
+        let mut cursor = Cursor::new(record);
+        cursor.map(|key, cursor| match key {
+            b"record" => cursor.map(|key, cursor| match key {
+                b"exchange" => cursor.map(|key, cursor| {
+                    match key {
+                        b"id" => id = Some(cursor.decode()?),
+                        b"request" => request = Some(cursor.decode()?),
+                        _ => cursor.skip()?,
+                    }
+                    Ok(())
+                }),
+                b"request" => cursor.map(|key, cursor| {
+                    match key {
+                        b"timeline" => timeline = cursor.decode()?,
+                        _ => cursor.skip()?,
+                    }
+                    Ok(())
+                }),
+                _ => cursor.skip(),
+            }),
+            b"request" => {
+                body = Some(cursor.decode()?);
+                Ok(())
+            }
+            _ => cursor.skip(),
+        })?;
+        if !cursor.is_at_end() {
+            return Err(DamageCause::Length);
+        }
+        let missing = || DamageCause::Content("a record without a request".to_owned());
+        Ok(StoredRequest {
+            id: id.ok_or_else(missing)?,
+            request: request.ok_or_else(missing)?,
+            timeline,
+            body: body.ok_or_else(missing)?,
+        })
+    }
+}
+
+impl From<StoredExchange> for StoredRequest {
+    fn from(stored: StoredExchange) -> StoredRequest {
+        let record = stored.record.into_inner();
+        StoredRequest {
+            id: record.exchange.id,
+            request: record.exchange.request,
+            timeline: record.request.timeline,
+            body: stored.request_body,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{body, check_sample, checkpoint, id, read_all, received, record, scrubbed, store};
+use twintap_archive::reader::key_of;
 use twintap_archive::{Archive, Error, Options, Reader, StoredBody};
 use twintap_stream::Timestamp;
 
@@ -67,6 +68,35 @@ fn an_exchange_is_found_by_its_id_in_sealed_and_open_parts() {
         assert_eq!(*found.expect("it was stored").record, record(number));
     }
     assert!(reader.get(&id(95)).expect("nothing is damaged").is_none());
+}
+
+#[test]
+fn the_request_alone_is_that_of_the_exchange() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (mut archive, _) = Archive::open(directory.path(), small_parts()).expect("a new archive");
+    for number in 0..95 {
+        store(&mut archive, number, (number % 4) as usize * 300).expect("there is room");
+        if number % 10 == 4 {
+            archive
+                .commit(checkpoint(number + 1))
+                .expect("there is room");
+        }
+    }
+    let reader = Reader::open(directory.path()).expect("it is an archive");
+    let mut number = 0;
+    for block in reader.blocks() {
+        let (block, first) = block.expect("nothing is damaged");
+        assert_eq!(first, 0);
+        for place in 0..block.len() {
+            assert_eq!(block.key(place), key_of(&id(number)));
+            let request = block.request(place).expect("nothing is damaged");
+            let exchange = block.get(place).expect("nothing is damaged");
+            assert_eq!(exchange.id(), &id(number));
+            assert_eq!(request, exchange.into());
+            number += 1;
+        }
+    }
+    assert_eq!(number, 95);
 }
 
 #[test]

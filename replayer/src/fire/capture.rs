@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use twintap_scrub::LinkTag;
 
 /// A body as far as it was kept, raw.
@@ -107,7 +107,7 @@ const HEAD_BYTES: usize = 1024;
 /// Collects one body after another.
 pub struct Capture {
     limits: Arc<CaptureLimits>,
-    body: BytesMut,
+    body: Vec<u8>,
     bytes: u64,
     is_digest: bool,
     digest: Option<Box<dyn BodyDigest>>,
@@ -123,7 +123,7 @@ impl Capture {
                 bytes: 0,
             },
             limits,
-            body: BytesMut::new(),
+            body: Vec::new(),
             bytes: 0,
             is_digest: false,
             digest: None,
@@ -137,6 +137,10 @@ impl Capture {
             let others = self.limits.held_bytes.load(Ordering::Relaxed);
             let is_large = self.bytes > self.limits.max_body_bytes as u64;
             if !is_large && others + piece.len() <= self.limits.max_held_bytes {
+                if self.body.is_empty() {
+                    // Mostly all of it comes at once.
+                    self.body.reserve_exact(piece.len());
+                }
                 self.body.extend_from_slice(piece);
                 self.held.set(self.body.len());
                 return;
@@ -163,7 +167,7 @@ impl Capture {
                 tag: self.digest.take().and_then(BodyDigest::finish),
             }
         } else {
-            RawBody::Whole(self.body.split().freeze())
+            RawBody::Whole(Bytes::from(std::mem::take(&mut self.body)))
         };
         let next = Held {
             limits: Arc::clone(&self.limits),

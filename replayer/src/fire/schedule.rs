@@ -176,7 +176,10 @@ impl Schedule {
         state.left = state.left.saturating_sub(1);
         state.stage[place] = Stage::Settled;
         state.note_thinkers(place, now_ns);
-        let later = state.later.remove(&(place as u32));
+        let later = match state.later.is_empty() {
+            true => None,
+            false => state.later.remove(&(place as u32)),
+        };
         self.meet(position, now_ns, |edge| !(has_values && edge.wants_values));
         for waiter in later.into_iter().flatten() {
             self.meet_one(waiter, now_ns);
@@ -322,7 +325,11 @@ enum Next {
 impl State {
     /// In a closed loop the request is due only when its user goes on.
     fn go_on(&mut self, place: usize) -> Next {
-        let Some(goes_on_ns) = self.goes_on_ns.remove(&(place as u32)) else {
+        let goes_on_ns = match self.goes_on_ns.is_empty() {
+            true => None,
+            false => self.goes_on_ns.remove(&(place as u32)),
+        };
+        let Some(goes_on_ns) = goes_on_ns else {
             return Next::Ready(self.release(place, false));
         };
         let due_ns = &mut self.due_ns[place];

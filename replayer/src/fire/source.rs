@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use bytes::Bytes;
 use twintap_plan::PlannedRequest;
 
 use super::batches::{Requests, ahead};
@@ -23,12 +24,20 @@ pub trait RequestSource: Send {
 /// A request made ready as far as can be before its values are known.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) recorded: Recorded,
-    /// For each twin the edits that do not depend on its answers.
-    pub(crate) edits: [Vec<Edit>; 2],
-    /// For each twin the bytes, where no values are awaited.
-    pub(crate) wires: Option<[Result<Wire, WireError>; 2]>,
+    pub(crate) method: Bytes,
+    pub(crate) wire: Unsent,
+    /// Bytes that it takes in memory, about.
     pub(crate) held_bytes: usize,
+}
+
+/// A request before a twin's values are in it.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// No values are awaited: for each twin the bytes, and whether they differ from
+    /// what was recorded.
+    Final([(Result<Wire, WireError>, bool); 2]),
+    /// With the edits, for each twin, that do not depend on its answers.
+    Open(Box<Recorded>, [Vec<Edit>; 2]),
 }
 
 /// What the loader sends on: the requests that are not skipped, in order.
@@ -120,20 +129,23 @@ fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) 
         }
         edits
     });
-    let wires = request.bindings.is_empty().then(|| {
+    let (method, held_bytes) = (recorded.head.method.clone(), recorded.held_bytes());
+    // What is said over a WebSocket follows the bytes.
+    let wire = if request.bindings.is_empty() && recorded.script.is_none() {
         let first = assemble(&recorded, &edits[0]);
         let second = if edits[0] == edits[1] {
             first.clone()
         } else {
             assemble(&recorded, &edits[1])
         };
-        [first, second]
-    });
-    let held_bytes = recorded.held_bytes();
+        let [is_first_mended, is_second_mended] = edits.map(|edits| !edits.is_empty());
+        Unsent::Final([(first, is_first_mended), (second, is_second_mended)])
+    } else {
+        Unsent::Open(Box::new(recorded), edits)
+    };
     Loaded {
-        recorded,
-        edits,
-        wires,
+        method,
+        wire,
         held_bytes,
     }
 }

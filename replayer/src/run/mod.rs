@@ -37,6 +37,7 @@ use compare::Comparison;
 use prepare::Prepared;
 use records::PlanRecords;
 use renew::Renewal;
+use shelf::Shelf;
 use source::ArchiveSource;
 use targets::Addresses;
 
@@ -127,10 +128,12 @@ pub fn execute(
     };
     let limits = &file.settings.limits;
     let started = now();
+    let copies = file.settings.scale.get();
+    let shelf = || Shelf::new(&prepared.reader, limits.read_ahead_bytes, copies);
     let mut source = ArchiveSource::new(
         &prepared.plan,
         &prepared.reader,
-        limits.read_ahead_bytes,
+        shelf(),
         limits.request_body_bytes,
         options.plan_speed,
         Renewal::new(file, &prepared, started)?,
@@ -143,7 +146,7 @@ pub fn execute(
             max_body_bytes: limits.body_bytes,
             warm_up_ns: u64::try_from(file.settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
         },
-        PlanRecords::new(&prepared.plan, &prepared.reader, limits.read_ahead_bytes),
+        PlanRecords::new(&prepared.plan, &prepared.reader, shelf()),
         Judge::new(file.settings.verdict.clone()),
         &mut tick,
     );

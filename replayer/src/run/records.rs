@@ -66,8 +66,8 @@ pub struct PlanRecords<'a> {
 }
 
 impl<'a> PlanRecords<'a> {
-    /// Holds about `held_bytes` of exchanges that are read and not needed yet.
-    pub fn new(plan: &'a Plan, reader: &'a Reader, held_bytes: usize) -> PlanRecords<'a> {
+    /// Takes exchanges off `shelf`.
+    pub fn new(plan: &'a Plan, reader: &'a Reader, shelf: Shelf<'a>) -> PlanRecords<'a> {
         let names = plan.sessions.iter();
         let mut awaited = vec![false; plan.requests.len()];
         for position in plan.requests.iter().flat_map(dependencies) {
@@ -77,7 +77,7 @@ impl<'a> PlanRecords<'a> {
             awaited,
             plan,
             reader,
-            shelf: Shelf::new(reader, held_bytes),
+            shelf,
             names: names
                 .map(|session| Arc::from(session.id.as_str()))
                 .collect(),

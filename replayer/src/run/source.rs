@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use twintap_archive::{Reader, StoredExchange};
+use twintap_archive::reader::Block;
+use twintap_archive::{Reader, StoredBody, StoredExchange, StoredRequest};
 use twintap_plan::{Plan, Within};
-use twintap_scrub::split_messages;
-use twintap_stream::RequestHead;
-use twintap_stream::message::MessageState;
+use twintap_scrub::{Timeline, split_messages};
+use twintap_stream::message::{Framing, MessageState};
+use twintap_stream::{ExchangeId, Message, RequestHead};
 
 use super::renew::Renewal;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, Wanted};
 use crate::fire::websocket::{Script, fresh_key};
 use crate::fire::{Recorded, RequestSource};
 
@@ -28,12 +29,12 @@ pub struct ArchiveSource<'a> {
 const ROUND_TRIP_NS: u64 = 1_000_000;
 
 impl<'a> ArchiveSource<'a> {
-    /// Request bodies of more than `max_body_bytes` are not fired. What is said over
+    /// Takes requests off `shelf`. Request bodies of more than `max_body_bytes` are not fired. What is said over
     /// WebSockets goes by `speed`, as the plan does.
     pub fn new(
         plan: &'a Plan,
         reader: &'a Reader,
-        held_bytes: usize,
+        shelf: Shelf<'a>,
         max_body_bytes: u64,
         speed: f64,
         renewal: Renewal,
@@ -41,7 +42,7 @@ impl<'a> ArchiveSource<'a> {
         ArchiveSource {
             plan,
             reader,
-            shelf: Shelf::new(reader, held_bytes),
+            shelf,
             max_body_bytes,
             speed,
             renewal,
@@ -51,24 +52,71 @@ impl<'a> ArchiveSource<'a> {
 
 impl RequestSource for ArchiveSource<'_> {
     fn load(&mut self, position: u32) -> Result<Recorded, String> {
-        let stored = self
-            .shelf
-            .take(&self.plan.requests[position as usize].exchange)?;
-        let within = &self.plan.requests[position as usize].within;
-        let mut recorded = recorded(
-            &stored,
-            self.reader,
-            self.max_body_bytes,
-            within,
-            self.speed,
-        )?;
+        let planned = &self.plan.requests[position as usize];
+        let (reader, limit) = (self.reader, self.max_body_bytes);
+        if !self.renewal.needs_leaves() {
+            return match self.shelf.take(&planned.exchange)? {
+                Sent::Request(request) => {
+                    let StoredRequest {
+                        request,
+                        timeline,
+                        body,
+                        ..
+                    } = request;
+                    let mut sent = sent(request, timeline, &body, reader, limit)?;
+                    sent.edits = self.renewal.edits(position, &[], &sent.head, &sent.body);
+                    Ok(sent)
+                }
+                Sent::Conversation(stored) => {
+                    recorded(&stored, reader, limit, &planned.within, self.speed)
+                }
+            };
+        }
+        let stored: StoredExchange = self.shelf.take(&planned.exchange)?;
+        let mut recorded = recorded(&stored, reader, limit, &planned.within, self.speed)?;
         // What is said over a WebSocket is written as it was.
         if recorded.script.is_none() {
+            let leaves = &stored.record.request.leaves;
             recorded.edits = self
                 .renewal
-                .edits(position, &stored, &recorded.head, &recorded.body);
+                .edits(position, leaves, &recorded.head, &recorded.body);
         }
         Ok(recorded)
+    }
+}
+
+/// As much of an exchange as is needed to send its request.
+enum Sent {
+    Request(StoredRequest),
+    /// When the client of a WebSocket speaks goes by what it heard.
+    Conversation(Box<StoredExchange>),
+}
+
+impl Wanted for Sent {
+    fn decode(block: &Block, place: usize) -> twintap_archive::Result<Sent> {
+        let request = block.request(place)?;
+        Ok(if request.request.framing == Framing::Socket {
+            Sent::Conversation(Box::new(block.get(place)?))
+        } else {
+            Sent::Request(request)
+        })
+    }
+
+    fn id(&self) -> &ExchangeId {
+        match self {
+            Sent::Request(request) => &request.id,
+            Sent::Conversation(stored) => stored.id(),
+        }
+    }
+}
+
+impl From<StoredExchange> for Sent {
+    fn from(stored: StoredExchange) -> Sent {
+        if stored.exchange().is_conversation() {
+            Sent::Conversation(Box::new(stored))
+        } else {
+            Sent::Request(stored.into())
+        }
     }
 }
 
@@ -84,28 +132,45 @@ pub fn recorded(
     within: &[Within],
     speed: f64,
 ) -> Result<Recorded, String> {
-    let request = &stored.exchange().request;
-    let mut head = match &request.head {
-        Some(head) if request.state == MessageState::Complete => head.clone(),
+    let (exchange, note) = (stored.exchange(), &stored.record.request);
+    let mut recorded = sent(
+        exchange.request.clone(),
+        note.timeline.clone(),
+        &stored.request_body,
+        reader,
+        max_body_bytes,
+    )?;
+    if exchange.is_conversation() {
+        let key = renew_key(&mut recorded.head);
+        let script = script(stored, &recorded.body, within, speed);
+        recorded.script = Some(Arc::new(Script { key, ..script }));
+    }
+    Ok(recorded)
+}
+
+/// A request with its body, without what follows it.
+fn sent(
+    request: Message<RequestHead>,
+    timeline: Timeline,
+    body: &StoredBody,
+    reader: &Reader,
+    max_body_bytes: u64,
+) -> Result<Recorded, String> {
+    let head = match request.head {
+        Some(head) if request.state == MessageState::Complete => head,
         _ => return Err("the request was not seen whole".to_owned()),
     };
     let body = reader
-        .read_body(&stored.request_body, max_body_bytes)
+        .read_body(body, max_body_bytes)
         .map_err(|error| error.to_string())?;
-    let script = stored.exchange().is_conversation().then(|| {
-        let key = renew_key(&mut head);
-        let script = script(stored, &body, within, speed);
-        Arc::new(Script { key, ..script })
-    });
-    let timeline = stored.record.request.timeline.clone();
     Ok(Recorded {
         head,
         framing: request.framing,
         chunks: timeline.chunk_sizes(body.len() as u64),
         timeline,
-        script,
+        script: None,
         body,
-        trailers: request.trailers.clone(),
+        trailers: request.trailers,
         edits: Vec::new(),
     })
 }

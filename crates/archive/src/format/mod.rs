@@ -1,6 +1,7 @@
 //! The bytes of the format, as `docs/archive-format.md` lays them out.
 
 mod block;
+mod cursor;
 mod footer;
 mod header;
 mod name;
@@ -9,6 +10,7 @@ pub(crate) use block::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, Codec, FLAG_FULL, MAX_PLAIN_BYTES,
     Place, unpack,
 };
+pub(crate) use cursor::Cursor;
 pub(crate) use footer::{FOOTER_BYTES, Footer};
 pub use header::{ArchiveId, Identity};
 pub(crate) use header::{HEADER_BYTES, HeaderFault, MAJOR, MINOR, PartHeader};

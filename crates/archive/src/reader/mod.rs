@@ -18,10 +18,12 @@ use crate::storage::{LocalDisk, Storage};
 use crate::stored::{StoredBody, StoredExchange};
 use crate::writer::Retention;
 
+mod blocks;
 mod body;
 mod exchanges;
 mod verify;
 
+pub use blocks::{Block, Blocks, key_of};
 pub use body::BodyChunks;
 pub use exchanges::Exchanges;
 pub use verify::Verified;
@@ -170,6 +172,12 @@ impl Reader {
     /// unpacked.
     pub fn exchanges_from(&self, skip: u64) -> Exchanges<'_> {
         Exchanges::new(self, skip)
+    }
+
+    /// All exchanges in the order in which they were stored, block by block: for whoever
+    /// does not need all of each.
+    pub fn blocks(&self) -> Blocks<'_> {
+        Blocks::new(self, 0)
     }
 
     /// The exchange with this id, `None` when it is not there.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
+use smallvec::{SmallVec, smallvec};
 use twintap_plan::{Carried, Pace, SkipReason};
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
@@ -345,7 +346,8 @@ impl<'a> Engine<'a> {
             }
         });
         let position_ns = is_firing.then_some(now_ns + POSITION_EVERY_NS);
-        let mut deadlines = vec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
+        let mut deadlines: SmallVec<[Option<u64>; 9]> =
+            smallvec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
         for twin in 0..2 {
             deadlines.push(self.twins[twin].poll_timeout(now));
             if is_firing {

@@ -8,7 +8,7 @@ use super::Garbage;
 
 /// One past the end of the line that begins at 0, if it is there.
 pub(super) fn line_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let found = bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
+    let found = memchr::memchr(b'\n', bytes.get(from..)?)?;
     Some(from + found + 1)
 }
 
@@ -127,7 +127,7 @@ pub(super) fn parse_head(block: &Bytes) -> Result<ResponseHead, Garbage> {
         while matches!(block.get(end), Some(b' ' | b'\t')) {
             end = line_end(block, end).ok_or(Garbage::FieldLine)?;
         }
-        head.fields.push(parse_field(&block.slice(at..end))?);
+        head.fields.push(parse_field(block, at, end)?);
         at = end;
     }
 }
@@ -163,40 +163,41 @@ fn parse_status_line(line: &Bytes) -> Result<ResponseHead, Garbage> {
     })
 }
 
-pub(super) fn parse_field(line: &Bytes) -> Result<Field, Garbage> {
-    let colon = line
-        .iter()
-        .position(|&byte| byte == b':')
-        .ok_or(Garbage::FieldLine)?;
-    let name = line.slice(..colon);
-    if name.is_empty() || name.iter().any(|byte| byte.is_ascii_whitespace()) {
+/// Parses the line of a field, which `block` has at `start..end`.
+pub(super) fn parse_field(block: &Bytes, start: usize, end: usize) -> Result<Field, Garbage> {
+    let line = &block[start..end];
+    let part = |from: usize, to: usize| block.slice(start + from..start + to);
+    let colon = memchr::memchr(b':', line).ok_or(Garbage::FieldLine)?;
+    let name = &line[..colon];
+    if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
         return Err(Garbage::FieldLine);
     }
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let rest = &line[colon + 1..];
-    let start = rest
+    let value_start = rest
         .iter()
         .position(|byte| !is_space(byte))
         .map_or(line.len(), |start| colon + 1 + start);
-    let end = line
+    let value_end = line
         .iter()
         .rposition(|byte| !is_space(byte))
-        .map_or(start, |last| (last + 1).max(start));
+        .map_or(value_start, |last| (last + 1).max(value_start));
     // An empty value leaves all white space after the colon to the line's end.
-    let start = if start == line.len() {
+    let value_start = if value_start == line.len() {
         colon + 1
     } else {
-        start
+        value_start
     };
-    let end = end.max(start);
-    let spelling = Spelling {
-        before_value: line.slice(colon..start),
-        after_value: line.slice(end..),
-    };
-    let usual = spelling.before_value.as_ref() == b": " && spelling.after_value.as_ref() == b"\r\n";
+    let value_end = value_end.max(value_start);
+    let usual = line[colon..value_start] == *b": " && line[value_end..] == *b"\r\n";
     Ok(Field {
-        name,
-        value: line.slice(start..end),
-        spelling: (!usual).then(|| Box::new(spelling)),
+        name: part(0, colon),
+        value: part(value_start, value_end),
+        spelling: (!usual).then(|| {
+            Box::new(Spelling {
+                before_value: part(colon, value_start),
+                after_value: part(value_end, line.len()),
+            })
+        }),
     })
 }

@@ -145,10 +145,9 @@ impl ResponseReader {
         loop {
             match self.state {
                 State::Head => {
-                    let Some(end) = self.gather(input, head_end)? else {
+                    let Some(block) = self.head_block(input)? else {
                         return Ok(None);
                     };
-                    let block = self.held.split_to(end).freeze();
                     let head = parse_head(&block)?;
                     if (100..200).contains(&head.status) && head.status != 101 {
                         self.interim += 1;
@@ -208,7 +207,7 @@ impl ResponseReader {
                     if self.trailer_bytes > MAX_HEAD_BYTES {
                         return Err(Garbage::TooLong);
                     }
-                    self.trailers.push(parse_field(&line)?);
+                    self.trailers.push(parse_field(&line, 0, line.len())?);
                 }
                 State::UntilClose => {
                     self.take(input, u64::MAX);
@@ -226,6 +225,22 @@ impl ResponseReader {
             State::UntilClose => AtEnd::Whole(self.finish()),
             _ => AtEnd::Cut("in the body"),
         }
+    }
+
+    /// The bytes of a head, once they are all there.
+    fn head_block(&mut self, input: &mut &[u8]) -> Result<Option<Bytes>, Garbage> {
+        // Mostly a head comes whole, and nothing has to be gathered.
+        if self.held.is_empty()
+            && let Some(end) = head_end(input, 0)
+            && end <= MAX_HEAD_BYTES
+        {
+            let (block, rest) = input.split_at(end);
+            *input = rest;
+            self.begun = true;
+            return Ok(Some(Bytes::copy_from_slice(block)));
+        }
+        let end = self.gather(input, head_end)?;
+        Ok(end.map(|end| self.held.split_to(end).freeze()))
     }
 
     /// Gathers bytes until `find` sees an end in them, which is given.

@@ -27,7 +27,7 @@ use super::outcome::{RawOutcome, RawResult, skip_word};
 use super::poll::{Clock, EventFlags, Registry};
 use super::schedule::{Release, Schedule};
 use super::slots::{Key, Slots};
-use super::source::Loaded;
+use super::source::{Loaded, Unsent};
 use super::talk::{InFlight, Settled};
 use super::tempo::{Dues, Moment, Tempo};
 use super::values::{CarriedValues, ValueStore};
@@ -261,7 +261,7 @@ impl<'a> TwinSide<'a> {
         self.lateness.saturating_record(late_ns);
         self.summary.wait_expired += u64::from(release.wait_expired);
 
-        let method = loaded.recorded.head.method.clone();
+        let method = loaded.method.clone();
         let mut request = InFlight::new(release, method, now.origin_ns);
         request.lasts_ns = wire.span_ns();
         if let Some(script) = script {
@@ -349,20 +349,22 @@ impl<'a> TwinSide<'a> {
     /// The bytes with this twin's values in them, if they can be written.
     fn wire(&mut self, batch: &Batch<'_>, position: u32, loaded: &Loaded) -> Option<Wire> {
         let twin = index(self.twin);
-        if let Some(wires) = &loaded.wires {
-            let wire = wires[twin].as_ref().ok().cloned()?;
-            self.summary.mended += u64::from(!loaded.edits[twin].is_empty());
-            return Some(wire);
-        }
-        let bound = self.values.edits(batch, position, &loaded.recorded);
-        let (mut edits, missing) = bound.ok()?;
+        let (recorded, own_edits) = match &loaded.wire {
+            Unsent::Final(wires) => {
+                let (wire, is_mended) = &wires[twin];
+                self.summary.mended += u64::from(wire.is_ok() && *is_mended);
+                return wire.as_ref().ok().cloned();
+            }
+            Unsent::Open(recorded, edits) => (recorded, &edits[twin]),
+        };
+        let (mut edits, missing) = self.values.edits(batch, position, recorded).ok()?;
         let bound = edits.len();
-        for edit in &loaded.edits[twin] {
+        for edit in own_edits {
             if !edits[..bound].iter().any(|value| value.meets(edit)) {
                 edits.push(edit.clone());
             }
         }
-        let wire = assemble(&loaded.recorded, &edits).ok()?;
+        let wire = assemble(recorded, &edits).ok()?;
         self.summary.mended += u64::from(!edits.is_empty());
         let mut bindings = batch.request(position).bindings.iter();
         for binding in &missing {
@@ -386,10 +388,13 @@ impl<'a> TwinSide<'a> {
         position: u32,
         loaded: &Loaded,
     ) -> Result<Option<Arc<Script>>, WireError> {
-        let Some(script) = &loaded.recorded.script else {
+        let Unsent::Open(recorded, _) = &loaded.wire else {
             return Ok(None);
         };
-        let (edits, _) = self.values.edits(batch, position, &loaded.recorded)?;
+        let Some(script) = &recorded.script else {
+            return Ok(None);
+        };
+        let (edits, _) = self.values.edits(batch, position, recorded)?;
         let is_said = |edit: &&Edit| edit.part == Part::Body;
         if !edits.iter().any(|edit| is_said(&edit)) {
             return Ok(Some(Arc::clone(script)));

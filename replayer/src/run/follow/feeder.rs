@@ -15,9 +15,8 @@ use twintap_stream::{ExchangeId, Timestamp};
 
 use super::super::file::RunFile;
 use super::super::prepare::Checks;
-use super::super::shelf::size;
 use super::super::{now, targets};
-use super::stock::{Stock, Stocked};
+use super::stock::{Stock, Stocked, size};
 use super::tail::Tail;
 use crate::fire::{Following, PlanFeed, RunControl, Steering};
 

@@ -178,3 +178,19 @@ impl Records for StockRecords {
         }
     }
 }
+
+/// Roughly the memory that it takes.
+pub fn size(stored: &StoredExchange) -> usize {
+    let body = |body: &StoredBody| match body {
+        StoredBody::Empty => 0,
+        StoredBody::Inline(bytes) => bytes.len(),
+        StoredBody::Blocks { refs, .. } => refs.len() * 32,
+    };
+    let record = &stored.record;
+    let leaves = record.request.leaves.len() + record.response.leaves.len();
+    let request = record.exchange.request.head.as_ref();
+    let response = record.exchange.response.head.as_ref();
+    let fields =
+        request.map_or(0, |head| head.fields.len()) + response.map_or(0, |head| head.fields.len());
+    1024 + leaves * 96 + fields * 160 + body(&stored.request_body) + body(&stored.response_body)
+}

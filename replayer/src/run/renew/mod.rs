@@ -9,7 +9,6 @@ mod tokens;
 use anyhow::Result;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use twintap_archive::StoredExchange;
 use twintap_scrub::{Action, Leaf, Part, decode, encode, split_path};
 use twintap_stream::{RequestHead, Timestamp};
 
@@ -54,21 +53,25 @@ impl Renewal {
         })
     }
 
-    /// The edits of the request at `position`; where one would meet a bound value,
+    /// Whether [`edits`](Self::edits) looks at leaves.
+    pub fn needs_leaves(&self) -> bool {
+        self.times == RequestTimes::Shift || !self.signers.is_empty()
+    }
+
+    /// The edits of the request at `position` with these `leaves`; where one would meet a bound value,
     /// that goes first.
     pub fn edits(
         &self,
         position: u32,
-        stored: &StoredExchange,
+        leaves: &[Leaf],
         head: &RequestHead,
         body: &Bytes,
     ) -> Vec<Edit> {
         let mut edits = self.copies.edits(position, head, body);
-        if self.times == RequestTimes::Keep && self.signers.is_empty() {
+        if !self.needs_leaves() {
             return edits;
         }
-        let leaves = stored.record.request.leaves.iter();
-        let whole = leaves.filter(|leaf| split_path(&leaf.path).is_none());
+        let whole = leaves.iter().filter(|leaf| split_path(&leaf.path).is_none());
         for edit in whole.filter_map(|leaf| self.edit(leaf, head, body)) {
             if !edits.iter().any(|other| other.meets(&edit)) {
                 edits.push(edit);
