@@ -21,6 +21,7 @@ mod link;
 pub mod options;
 pub mod outcome;
 pub mod poll;
+mod priority;
 pub mod response;
 pub mod rewrite;
 pub mod schedule;
@@ -44,7 +45,7 @@ use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 
 use thiserror::Error;
-use twintap_plan::Plan;
+use twintap_plan::{Pace, Plan};
 
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
 pub use feed::{Fodder, PlanFeed};
@@ -165,13 +166,19 @@ fn fire_all<'a>(
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let read_ahead = &read_ahead;
         let loader = spawn("load").spawn_scoped(scope, move || {
+            // What is not read in time is late, and reading takes little.
+            priority::go_ahead();
             source::read_ahead(batches, source, options, read_ahead, &loaded);
             ledger::thread_cpu_ns()
         });
         let loader = loader.map_err(FireError::SetUp)?;
         let registry = registry.clone();
         let firing = spawn("fire").spawn_scoped(scope, move || {
-            raise_priority();
+            match options.pace {
+                Pace::Recorded | Pace::Closed => priority::go_first(),
+                // What is always busy must leave room for those whose answers it wants.
+                Pace::Asap => priority::go_ahead(),
+            }
             let poll = Poll::new(registry, clock, nanos(options.max_spin));
             let twins = TWINS.map(|twin| TwinSide::new(common, twin));
             let engine = Engine::new(common, poll, twins, loads, read_ahead, values, tell);
@@ -204,14 +211,4 @@ fn raise_file_limit() {
     limit.current = limit.maximum;
     // Where it can't be raised, requests beyond it are refused and counted.
     let _ = setrlimit(Resource::Nofile, limit);
-}
-
-/// The calling thread goes before the twins where they share a machine: it needs
-/// little, but a twin that its request wakes must not run in its place while the
-/// next one is due.
-fn raise_priority() {
-    const NICE: i32 = -10;
-    // Without the right to it, release errors are larger, and reported so.
-    let thread = rustix::thread::gettid();
-    let _ = rustix::process::setpriority_process(Some(thread), NICE);
 }

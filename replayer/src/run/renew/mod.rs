@@ -71,7 +71,9 @@ impl Renewal {
         if !self.needs_leaves() {
             return edits;
         }
-        let whole = leaves.iter().filter(|leaf| split_path(&leaf.path).is_none());
+        let whole = leaves
+            .iter()
+            .filter(|leaf| split_path(&leaf.path).is_none());
         for edit in whole.filter_map(|leaf| self.edit(leaf, head, body)) {
             if !edits.iter().any(|other| other.meets(&edit)) {
                 edits.push(edit);
