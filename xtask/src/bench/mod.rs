@@ -47,6 +47,8 @@ enum Name {
     ReplayCost,
     /// Of a replay: from ready to first byte written, beside a spinning thread.
     ReplayRelease,
+    /// Of a replay: what planning costs from 1,000 sessions to 1,000,000.
+    ReplayScale,
 }
 
 /// Measures and prints.
@@ -65,6 +67,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         }
         Name::ReplayCost => replay::cost(shell, effort)?,
         Name::ReplayRelease => replay::release(shell, effort)?,
+        Name::ReplayScale => replay::scale(shell, effort)?,
     };
     line::print(&lines, options.format)
 }

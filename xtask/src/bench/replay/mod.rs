@@ -4,7 +4,9 @@
 //! server on the same machine. Peers and ours take turns; medians count.
 
 mod cost;
+mod process;
 mod release;
+mod scale;
 mod server;
 mod spinner;
 mod twintap;
@@ -32,4 +34,9 @@ pub fn cost(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
 /// From ready to first byte written, beside a thread that only spins.
 pub fn release(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
     release::run(&Twintap::build(shell)?, effort)
+}
+
+/// What a plan costs as sessions grow.
+pub fn scale(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
+    scale::run(shell, &Twintap::build(shell)?, effort)
 }

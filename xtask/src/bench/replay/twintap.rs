@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -64,6 +64,36 @@ impl Twintap {
         Ok(archive)
     }
 
+    /// Starts to replay an archive. What it prints is lost.
+    pub fn start(
+        &self,
+        archive: &Path,
+        twins: [SocketAddr; 2],
+        settings: RunSettings,
+    ) -> Result<Child> {
+        self.command(archive, twins, settings)?
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("running twintap replay")
+    }
+
+    fn command(
+        &self,
+        archive: &Path,
+        twins: [SocketAddr; 2],
+        settings: RunSettings,
+    ) -> Result<Command> {
+        let run_file = self.folder.join("run.yaml");
+        fs::write(&run_file, run_file_text(archive, twins, settings.lines))?;
+        let mut command = match settings.core {
+            Some(core) => on_core(core, &self.program.display().to_string()),
+            None => Command::new(&self.program),
+        };
+        command.arg("replay").arg(&run_file).stdin(Stdio::null());
+        Ok(command)
+    }
+
     /// Replays an archive and gives what `run.json` says of firing. Each request must have been
     /// answered by both twins.
     pub fn replay(
@@ -72,16 +102,8 @@ impl Twintap {
         twins: [SocketAddr; 2],
         settings: RunSettings,
     ) -> Result<Value> {
-        let run_file = self.folder.join("run.yaml");
-        fs::write(&run_file, run_file_text(archive, twins, settings.lines))?;
-        let mut command = match settings.core {
-            Some(core) => on_core(core, &self.program.display().to_string()),
-            None => Command::new(&self.program),
-        };
-        let output = command
-            .arg("replay")
-            .arg(&run_file)
-            .stdin(Stdio::null())
+        let output = self
+            .command(archive, twins, settings)?
             .output()
             .context("running twintap replay")?;
         // 0 and 1 are verdicts.
