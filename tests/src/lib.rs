@@ -3,6 +3,7 @@
 //!
 //! Everything is torn down on drop, whatever a test did.
 
+pub mod arrivals;
 pub mod binaries;
 pub mod cgroup;
 pub mod corpus;

@@ -130,7 +130,7 @@ impl Said {
                     token(session)
                 ),
             ),
-            1 if session % 20 == 0 => (
+            1 if session.is_multiple_of(20) => (
                 "PUT",
                 format!("/api/products/{product}"),
                 r#"{"stock":100,"note":"counted anew"}"#.to_owned(),

@@ -49,6 +49,8 @@ enum Name {
     ReplayRelease,
     /// Of a replay: what planning costs from 1,000 sessions to 1,000,000.
     ReplayScale,
+    /// Of a replay: when requests of a real capture arrive, beside when they were recorded.
+    ReplayTiming,
 }
 
 /// Measures and prints.
@@ -68,6 +70,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         Name::ReplayCost => replay::cost(shell, effort)?,
         Name::ReplayRelease => replay::release(shell, effort)?,
         Name::ReplayScale => replay::scale(shell, effort)?,
+        Name::ReplayTiming => replay::timing(shell, effort)?,
     };
     line::print(&lines, options.format)
 }

@@ -9,6 +9,7 @@ mod release;
 mod scale;
 mod server;
 mod spinner;
+mod timing;
 mod twintap;
 
 use anyhow::Result;
@@ -39,4 +40,9 @@ pub fn release(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
 /// What a plan costs as sessions grow.
 pub fn scale(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
     scale::run(shell, &Twintap::build(shell)?, effort)
+}
+
+/// When requests of a real capture arrive, beside when they were recorded.
+pub fn timing(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
+    timing::run(&Twintap::build(shell)?, effort)
 }

@@ -53,7 +53,7 @@ const FIGURES: [Figure; 4] = [
     (
         "time for a session, from start to first request",
         "us",
-        true,
+        false,
         |turn, sessions| turn.wall_s * 1e6 / sessions,
     ),
     (

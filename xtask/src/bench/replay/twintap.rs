@@ -44,6 +44,11 @@ impl Twintap {
         })
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Generates a capture and imports it; gives the archive.
     pub fn import(&self, name: &str, traffic: Paced) -> Result<PathBuf> {
         let file = self.folder.join(format!("{name}.pcap"));
