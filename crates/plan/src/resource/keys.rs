@@ -15,20 +15,21 @@
 use std::sync::Arc;
 
 use twintap_scrub::{ExchangeRecord, Leaf, LinkTag, Part};
+use twintap_stream::grpc::Status;
 
 use super::calls::{self, Call};
 use super::trail::{Member, Trail, digest, member_key};
 use super::words::{is_list, is_plural, of_id, singular};
-use super::{Kind, Mode, Touch};
+use super::{Kind, Mode, Touch, grpc};
 use crate::collect::{Interner, Span};
 use crate::options::path_of;
 
 /// Most ids taken from a request's query and body.
-const MOST_GIVEN: usize = 16;
+pub(super) const MOST_GIVEN: usize = 16;
 /// Most ids taken from an answer.
-const MOST_SHOWN: usize = 32;
+pub(super) const MOST_SHOWN: usize = 32;
 /// Most characters of an id.
-const MOST_CHARS: u32 = 256;
+pub(super) const MOST_CHARS: u32 = 256;
 
 /// What was derived of all exchanges.
 #[derive(Debug, Default)]
@@ -44,7 +45,9 @@ impl Derivation {
     pub fn add(&mut self, record: &ExchangeRecord) -> Span {
         let start = self.touches.len();
         if let Some(view) = View::of(record) {
-            if view.is_graphql() {
+            if view.is_grpc {
+                self.grpc(&view);
+            } else if view.is_graphql() {
                 self.graphql(&view);
             } else {
                 self.rest(&view);
@@ -234,7 +237,14 @@ impl Derivation {
         }
     }
 
-    fn id(&mut self, view: &View<'_>, noun: &str, tag: LinkTag, mode: Mode, parent: Option<u64>) {
+    pub(super) fn id(
+        &mut self,
+        view: &View<'_>,
+        noun: &str,
+        tag: LinkTag,
+        mode: Mode,
+        parent: Option<u64>,
+    ) {
         let key = member_key(view.port, noun, tag.0, None);
         let name = format!("{noun}/*");
         self.push(key, parent, mode, Kind::Member, &name, false);
@@ -246,7 +256,7 @@ impl Derivation {
         self.push(member.key, parent, mode, Kind::Member, &name, false);
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         key: u64,
         parent: Option<u64>,
@@ -278,15 +288,18 @@ fn strength(mode: Mode) -> u8 {
 }
 
 /// What matters of an exchange.
-struct View<'a> {
-    record: &'a ExchangeRecord,
+pub(super) struct View<'a> {
+    pub(super) record: &'a ExchangeRecord,
     method: &'a [u8],
+    /// The path, without its query.
+    pub(super) path: &'a [u8],
+    is_grpc: bool,
     port: u16,
     trail: Trail,
     safe: bool,
     /// The service did what it was asked.
-    succeeded: bool,
-    /// It refused (4xx).
+    pub(super) succeeded: bool,
+    /// It refused (4xx; of gRPC any status but 0).
     refused: bool,
 }
 
@@ -298,10 +311,25 @@ impl<'a> View<'a> {
         let status = exchange.response.head.as_ref().map(|head| head.status);
         let port = exchange.endpoints.server.port();
         let leaves = &record.request.leaves;
-        let path = String::from_utf8_lossy(without_query(path_of(&head.target)));
+        let path_bytes = without_query(path_of(&head.target));
+        let path = String::from_utf8_lossy(path_bytes);
+        let is_grpc = grpc::is_call(head);
+        let (succeeded, refused) = match (is_grpc, &exchange.response.head) {
+            (true, Some(head)) => {
+                let status = Status::of(&head.fields, &exchange.response.trailers);
+                let code = status.and_then(|status| status.code);
+                (code == Some(0), code.is_some_and(|code| code != 0))
+            }
+            _ => (
+                status.is_some_and(|status| (200..400).contains(&status)),
+                status.is_some_and(|status| (400..500).contains(&status)),
+            ),
+        };
         Some(View {
             record,
             method,
+            path: path_bytes,
+            is_grpc,
             port,
             trail: Trail::of(port, &path, |index| {
                 let is_it = |leaf: &&Leaf| {
@@ -310,13 +338,13 @@ impl<'a> View<'a> {
                 leaves.iter().find(is_it).map(|leaf| leaf.tag)
             }),
             safe: matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE"),
-            succeeded: status.is_some_and(|status| (200..400).contains(&status)),
-            refused: status.is_some_and(|status| (400..500).contains(&status)),
+            succeeded,
+            refused,
         })
     }
 
     /// What a touch is that would be `mode` if it succeeded.
-    fn mode(&self, mode: Mode) -> Mode {
+    pub(super) fn mode(&self, mode: Mode) -> Mode {
         if self.safe || self.refused {
             Mode::Read
         } else {
@@ -324,7 +352,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn path_key(&self, path: &str) -> u64 {
+    pub(super) fn path_key(&self, path: &str) -> u64 {
         digest(&(self.port, "path", path))
     }
 

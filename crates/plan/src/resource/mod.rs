@@ -7,11 +7,13 @@
 //! answers that differ there are told apart as races.
 //!
 //! `keys` derives from one exchange alone which resources it touches and how, by the
-//! rules of REST (`trail` reads paths), of GraphQL (`calls`), and of names (`words`).
+//! rules of REST (`trail` reads paths), of GraphQL and gRPC (`calls`, `grpc`), and of
+//! names (`words`).
 //! `share` tells from the whole capture which resources several sessions share, and
 //! `order` goes through the exchanges in time and says what waits for what.
 
 mod calls;
+mod grpc;
 mod keys;
 mod order;
 mod share;

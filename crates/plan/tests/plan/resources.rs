@@ -387,3 +387,54 @@ fn the_order_can_be_that_of_sessions_or_none() {
         );
     }
 }
+
+/// A call of gRPC: each line has its method and leaves, those of the answer behind the time.
+#[track_caller]
+fn check_grpc(lines: &[&str], expected: Expect) {
+    const TYPE: &str = "header.content-type=application/grpc";
+    let lines = lines.iter().map(|line| {
+        let (request, response) = line.split_once("->").expect("an answer");
+        format!("{request} {TYPE} -> {response}\n")
+    });
+    check(&lines.collect::<String>(), expected);
+}
+
+#[test]
+fn methods_of_grpc_read_and_write_by_their_verbs() {
+    check_grpc(
+        &[
+            "0 f1 !http2 POST /shop.Orders/CreateOrder grpc.0>proto./2=pen -> 2 header.grpc-status=0 grpc.0>proto./1=17",
+            "5 f2 !http2 POST /shop.Orders/UpdateOrder grpc.0>proto./1/1=17 -> 7 header.grpc-status=0",
+            "10 f3 !http2 POST /shop.Orders/GetOrder grpc.0>proto./1=17 -> 12 header.grpc-status=0",
+            "10 f4 !http2 POST /shop.Orders/GetOrder grpc.0>proto./1=18 -> 12 header.grpc-status=0",
+            "20 f5 !http2 POST /shop.Orders/CancelOrder grpc.0>proto./1=17 -> 22 header.grpc-status=0",
+            "30 f6 !http2 POST /shop.Orders/ListOrders grpc.0>proto./1=9 -> 32 header.grpc-status=0 grpc.0>proto./1/1=17 grpc.0>proto./1/1#1=18",
+        ],
+        expect![[r#"
+            0 f1.0
+            1 f2.0 after 0(resource)
+            2 f3.0 after 1(resource)
+            3 f4.0
+            4 f5.0 after 2(resource)
+            5 f6.0 after 4(resource)
+        "#]],
+    );
+}
+
+#[test]
+fn what_grpc_refused_has_read_and_unknown_verbs_touch_nothing() {
+    check_grpc(
+        &[
+            "0 f1 !http2 POST /shop.Orders/CancelOrder grpc.0>proto./1=17 -> 2 header.grpc-status=9",
+            "5 f2 !http2 POST /shop.Orders/GetOrder grpc.0>proto./1=17 -> 7 header.grpc-status=0",
+            "10 f3 !http2 POST /shop.Orders/Ponder grpc.0>proto./1=17 -> 12 header.grpc-status=0",
+            "20 f4 !http2 POST /shop.Orders/GetOrder grpc.0>proto./1=17 -> 22 header.grpc-status=0",
+        ],
+        expect![[r#"
+            0 f1.0
+            1 f2.0
+            2 f3.0
+            3 f4.0
+        "#]],
+    );
+}
