@@ -30,6 +30,7 @@ pub mod follow;
 pub mod load;
 pub mod model;
 pub mod options;
+pub mod rounds;
 pub mod routes;
 pub mod rules;
 pub mod summary;
@@ -43,6 +44,7 @@ pub use model::{
 };
 pub use options::{EntryRule, Filter, FilterProtocol, OrderRule, PlanOptions, UnboundRule};
 pub use planner::Planner;
+pub use rounds::{RoundPlace, RoundPlaces, Rounds, Turn};
 pub use routes::{Route, RouteTo};
 pub use rules::{BindingRule, Place, RuleAction};
 pub use summary::PlanSummary;

@@ -248,7 +248,7 @@ fn spread_evenly(plan: &mut Plan, load: &Load) {
     }
 }
 
-fn divided(ns: u64, speed: f64) -> u64 {
+pub(crate) fn divided(ns: u64, speed: f64) -> u64 {
     if speed == 1.0 {
         ns
     } else {
@@ -259,7 +259,7 @@ fn divided(ns: u64, speed: f64) -> u64 {
 
 /// When a moment comes while the rate rises linearly for `ramp_ns`: in that span half
 /// as much of the plan goes by, as the square of the time.
-fn ramped(ns: u64, ramp_ns: u64) -> u64 {
+pub(crate) fn ramped(ns: u64, ramp_ns: u64) -> u64 {
     let half_ns = ramp_ns / 2;
     if ns >= half_ns {
         return ns.saturating_add(half_ns);
@@ -367,7 +367,7 @@ fn in_order_of_due(plan: Plan) -> Plan {
 }
 
 /// Changes every reference to another request.
-fn refer(request: &mut PlannedRequest, new: impl Fn(u32) -> u32) {
+pub(crate) fn refer(request: &mut PlannedRequest, new: impl Fn(u32) -> u32) {
     for wait in &mut request.waits {
         wait.request = new(wait.request);
     }
@@ -376,6 +376,9 @@ fn refer(request: &mut PlannedRequest, new: impl Fn(u32) -> u32) {
     }
     for binding in &mut request.bindings {
         binding.producer = new(binding.producer);
+    }
+    for write in &mut request.follows {
+        *write = new(*write);
     }
     if let Some(think) = &mut request.think {
         think.after = new(think.after);

@@ -118,12 +118,16 @@ pub(crate) fn mend(fields: &[Field], outcome: &BodyOutcome) -> Option<Vec<Field>
         (BodyFate::Scrubbed, Some(body)) => body.len(),
         _ => return None,
     };
+    // Of several lengths the first counts; one that contradicts it goes on doing so.
+    let mut lengths = fields.iter().filter(|field| field.is("content-length"));
+    let old = lengths.next().map(|field| field.value.clone());
     let mended = fields
         .iter()
         .filter(|field| !(outcome.is_decoded && field.is("content-encoding")))
         .map(|field| {
             let mut field = field.clone();
-            if field.is("content-length") && is_framing(&field) {
+            let is_old = Some(&field.value) == old.as_ref();
+            if field.is("content-length") && is_old && is_framing(&field) {
                 field.value = Bytes::from(new_bytes.to_string());
             }
             field

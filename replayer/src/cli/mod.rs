@@ -3,6 +3,7 @@
 mod certs;
 mod ctl;
 mod exchanges;
+mod foreground;
 mod import;
 mod logging;
 mod output;

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 use twintap_plan::{FilterProtocol, Pace};
 
+use crate::fire::WireForm;
 use crate::run::RunFile;
-use crate::run::file::{FilterSettings, Rate, Settings, Times};
+use crate::run::file::{FilterSettings, Rate, Repeats, Settings, Times};
 use crate::run::values::{Instant, Span, Speed};
 
 /// What the command line says of a run, in place of its file.
@@ -26,9 +27,13 @@ pub struct Overrides {
     /// How often each session is there.
     #[arg(long, value_name = "N", value_parser = times)]
     scale: Option<Times>,
-    /// How often the whole is gone through.
-    #[arg(long = "loop", value_name = "N", value_parser = times)]
-    rounds: Option<Times>,
+    /// In which form requests of HTTP/1 go out: byte for byte, or what is irregular made
+    /// regular.
+    #[arg(long, value_enum)]
+    wire: Option<WireFlag>,
+    /// How often the whole is gone through: a number, or `forever`, until the run is stopped.
+    #[arg(long = "loop", value_name = "N")]
+    rounds: Option<Repeats>,
     /// Fires the first span, and does not judge it.
     #[arg(long, value_name = "SPAN")]
     warm_up: Option<Span>,
@@ -56,6 +61,12 @@ enum PaceFlag {
     Recorded,
     Asap,
     Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WireFlag {
+    Exact,
+    Clean,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +99,11 @@ impl Overrides {
                 PaceFlag::Closed => Pace::Closed,
             };
         }
+        let form = |wire| match wire {
+            WireFlag::Exact => WireForm::Exact,
+            WireFlag::Clean => WireForm::Clean,
+        };
+        set(&mut settings.wire, self.wire.map(form));
         set(&mut settings.scale, self.scale);
         set(&mut settings.rounds, self.rounds);
         set(&mut settings.warm_up, self.warm_up);
@@ -144,8 +160,10 @@ impl Overrides {
         add("rate", self.rate.map(|rate| rate.0.to_string()));
         let pace = self.pace.and_then(|pace| pace.to_possible_value());
         add("pace", pace.map(|pace| pace.get_name().to_owned()));
+        let wire = self.wire.and_then(|wire| wire.to_possible_value());
+        add("wire", wire.map(|wire| wire.get_name().to_owned()));
         add("scale", self.scale.map(|scale| scale.get().to_string()));
-        add("loop", self.rounds.map(|rounds| rounds.get().to_string()));
+        add("loop", self.rounds.map(|rounds| rounds.to_string()));
         add("warm-up", self.warm_up.map(|span| span.to_string()));
         add("ramp", self.ramp.map(|span| span.to_string()));
         add("from", self.from.map(|instant| instant.to_string()));
@@ -273,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_flag_changes_its_key_and_can_be_given_again() {
-        let line = "--rate 5 --pace recorded --scale 3 --loop 2 --warm-up 30s --ramp 1m \
+        let line = "--rate 5 --pace recorded --scale 3 --loop 2 --wire clean --warm-up 30s --ramp 1m \
             --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z --filter method=GET \
             --filter method=HEAD --filter session=s-1 --filter protocol=grpc --in-flight 9";
         let overrides = parse(line).expect("sound flags");
@@ -281,7 +299,9 @@ mod tests {
         overrides.apply(&mut file).expect("no contradiction");
         let settings = &file.settings;
         assert_eq!((settings.speed, settings.rate), (None, Some(Rate(5.0))));
-        assert_eq!((settings.scale.get(), settings.rounds.get()), (3, 2));
+        assert_eq!(settings.scale.get(), 3);
+        assert_eq!(settings.rounds.to_string(), "2");
+        assert_eq!(settings.wire, WireForm::Clean);
         assert_eq!(settings.warm_up.0.as_secs(), 30);
         assert_eq!(settings.ramp.0.as_secs(), 60);
         assert_eq!(settings.limits.in_flight, Some(9));

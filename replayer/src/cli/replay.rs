@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use twintap_verdict::{Verdict, text};
 
+use super::foreground::{ControlArgs, Foreground};
 use super::overrides::Overrides;
 use super::progress::{Event, Place, View, print_event};
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
@@ -20,13 +21,17 @@ use crate::run::{RunFile, dry_run, execute};
     twintap replay run.yaml --from 2026-01-31T12:00:00Z --to 2026-01-31T12:05:00Z\n  \
     twintap replay run.yaml --rate 500 --scale 3 --ramp 60s --warm-up 30s\n  \
     twintap replay run.yaml --pace asap --in-flight 32 --loop 10\n  \
-    twintap replay run.yaml --pace closed --filter session=s-0123456789ab\n\n\
+    twintap replay run.yaml --pace closed --filter session=s-0123456789ab\n  \
+    twintap replay run.yaml --control 127.0.0.1:7311\n\n\
+    SIGINT and SIGTERM stop the run, which then reports what it saw; a second one ends it at once.\n\
     Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 error. The run file is described in docs/run-file.md.")]
 pub struct Args {
     /// The run file.
     run_file: PathBuf,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    control: ControlArgs,
     /// Print the plan and fire nothing.
     #[arg(long)]
     dry_run: bool,
@@ -57,19 +62,15 @@ pub fn run(args: &Args) -> Result<u8> {
         }
         return Ok(EXIT_PASS);
     }
-    if file.settings.follow.is_some() {
-        bail!(
-            "{}: a run with `follow` ends when it is stopped, so that a daemon carries it out: `twintap ctl create`",
-            args.run_file.display()
-        );
-    }
     let control = RunControl::new().context("making the run")?;
+    let foreground = Foreground::start(&file, &control, &args.control)?;
     let mut view = View::new(match args.format {
         Format::Text | Format::Json => Place::People,
         Format::Jsonl => Place::Programs,
     });
     let report = execute(&file, &control, &mut |progress| view.show(&progress));
     view.finish();
+    foreground.end(&report);
     let report = report?;
     match args.format {
         Format::Text => print!("{}", text(&report)),

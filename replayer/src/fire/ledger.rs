@@ -85,8 +85,8 @@ pub struct TwinSummary {
     /// Requests fired with a recorded value where the twin gave none of its own, and
     /// those that use the answers to them.
     pub fired_unbound: u64,
-    /// Requests in which a value of the twin or a rewriting took the place of recorded
-    /// bytes. All others went out as they were recorded.
+    /// Requests in which a value of the twin, a rewriting or the clean form took the place
+    /// of recorded bytes. All others went out as they were recorded.
     pub mended: u64,
     /// The values that it did not give: the request's leaf and the answer's, with how
     /// often. There are at most 1,000; others count under `others`.

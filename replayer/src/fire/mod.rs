@@ -9,6 +9,7 @@
 
 mod batches;
 pub mod capture;
+mod clean;
 mod connection;
 pub mod control;
 mod engine;
@@ -47,6 +48,7 @@ use std::thread;
 use thiserror::Error;
 use twintap_plan::{Pace, Plan};
 
+pub use clean::WireForm;
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
 pub use feed::{Fodder, PlanFeed};
 pub use lateness::LatenessCounts;

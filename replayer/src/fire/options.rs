@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use twintap_plan::Pace;
 
 use super::capture::DigestMaker;
+use super::clean::WireForm;
 use super::link::tls::Tls;
 use super::rewrite::Rewrite;
 use super::websocket::Extract;
@@ -62,6 +63,8 @@ pub struct Options {
     pub services: Vec<[Target; 2]>,
     /// What is changed in every request.
     pub rewrite: Rewrite,
+    /// In which form requests of HTTP/1 go out.
+    pub wire: WireForm,
     /// Which bodies are sent with their recorded pauses.
     pub bodies: BodyPace,
     /// When the plan's requests are due.
@@ -70,6 +73,8 @@ pub struct Options {
     pub plan_speed: f64,
     /// Run time before the plan's time begins.
     pub lead: Duration,
+    /// Where the plan grows: no flow goes on in a later batch.
+    pub flows_end: bool,
     /// What becomes of the schedule while a twin is down.
     pub when_down: WhenDown,
     /// Requests that use values of one that was passed over are skipped as
@@ -126,10 +131,12 @@ impl Options {
             targets: [candidate, baseline],
             services: Vec::new(),
             rewrite: Rewrite::default(),
+            wire: WireForm::default(),
             bodies: BodyPace::default(),
             pace: Pace::Recorded,
             plan_speed: 1.0,
             lead: Duration::ZERO,
+            flows_end: false,
             when_down: WhenDown::default(),
             skip_unbound: true,
             wait: Duration::from_secs(5),

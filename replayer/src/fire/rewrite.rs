@@ -177,6 +177,7 @@ mod tests {
             timeline: Default::default(),
             script: None,
             trailers: Vec::new(),
+            omitted: Vec::new(),
             edits: Vec::new(),
         };
         let twin = Target::plain(([127, 0, 0, 1], 8080).into(), "twin:8080".to_owned());

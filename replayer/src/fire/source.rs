@@ -8,6 +8,7 @@ use bytes::Bytes;
 use twintap_plan::PlannedRequest;
 
 use super::batches::{Requests, ahead};
+use super::clean::{WireForm, clean};
 use super::options::Options;
 use super::wire::{Edit, Recorded, Wire, WireError, assemble};
 
@@ -26,6 +27,8 @@ pub trait RequestSource: Send {
 pub(crate) struct Loaded {
     pub(crate) method: Bytes,
     pub(crate) wire: Unsent,
+    /// It goes out in another form than it was recorded in.
+    pub(crate) is_cleaned: bool,
     /// Bytes that it takes in memory, about.
     pub(crate) held_bytes: usize,
 }
@@ -119,6 +122,7 @@ fn read_batch(
 
 fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) -> Loaded {
     recorded.pace(options.bodies, options.plan_speed);
+    let is_cleaned = options.wire == WireForm::Clean && clean(&mut recorded);
     let edits = [0, 1].map(|twin| {
         let target = options.target(twin, request.service);
         let mut edits = options.rewrite.edits(&recorded.head, target);
@@ -146,6 +150,7 @@ fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) 
     Loaded {
         method,
         wire,
+        is_cleaned,
         held_bytes,
     }
 }

@@ -36,6 +36,8 @@ pub struct Recorded {
     pub script: Option<Arc<Script>>,
     /// Trailer fields of a chunked body.
     pub trailers: Vec<Field>,
+    /// Fields of the head that do not go out, by their place.
+    pub omitted: Vec<u32>,
     /// What is to be changed whatever the twin answers.
     pub edits: Vec<Edit>,
 }
@@ -115,9 +117,6 @@ pub enum WireError {
     /// made from another archive.
     #[error("a value's place does not fit the recorded request")]
     Edit,
-    /// The body's length changes where Content-Length stands several times.
-    #[error("a body of new length under an irregular Content-Length")]
-    Framing,
     /// A value is none of its gRPC field's: no number where one stands, or no message
     /// where a whole one does.
     #[error("a value that its gRPC message can't have")]
@@ -205,11 +204,16 @@ impl Sections {
 /// Writes `recorded` with `edits`, in any order.
 pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> {
     let body = splice(&recorded.body, Part::Body, edits)?;
-    let mends_length = matches!(recorded.framing, Framing::Length | Framing::Frames)
-        && !lengths_are(&recorded.head, body.len());
+    let said = match recorded.framing {
+        Framing::Length | Framing::Frames => said_length(&recorded.head),
+        _ => None,
+    };
+    let wrong_length = said.filter(|&said| said != body.len());
+    let is_edited = wrong_length.is_some() || !recorded.omitted.is_empty();
     let edited;
-    let head = if mends_length || edits.iter().any(|edit| edit.part != Part::Body) {
-        edited = edit_head(recorded, edits, mends_length.then_some(body.len()))?;
+    let head = if is_edited || edits.iter().any(|edit| edit.part != Part::Body) {
+        let lengths = wrong_length.map(|said| (said, body.len()));
+        edited = edit_head(recorded, edits, lengths)?;
         &edited
     } else {
         &recorded.head
@@ -269,19 +273,42 @@ fn sections(recorded: &Recorded, head: &RequestHead, body: Pieces) -> Sections {
     }
 }
 
-/// Whether every Content-Length says so.
-fn lengths_are(head: &RequestHead, length: usize) -> bool {
-    let said = |field: &Field| std::str::from_utf8(&field.value).ok()?.parse().ok();
-    head.fields
+/// The body's length as the head says it: of several lengths the first counts.
+fn said_length(head: &RequestHead) -> Option<usize> {
+    let mut lengths = head
+        .fields
         .iter()
-        .filter(|field| field.is("content-length"))
-        .all(|field| said(field) == Some(length))
+        .filter(|field| field.is("content-length"));
+    length(lengths.next()?.value.split(|&byte| byte == b',').next()?)
+}
+
+/// A length as it may be written (RFC 9110, section 8.6).
+fn length(text: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// Writes the new length wherever the old one stands; another one that contradicts it
+/// goes on doing so.
+fn mend_lengths(head: &mut RequestHead, old: usize, new: usize) {
+    let fields = head.fields.iter_mut();
+    for field in fields.filter(|field| field.is("content-length")) {
+        let parts = field.value.split(|&byte| byte == b',');
+        let parts: Vec<Vec<u8>> = parts
+            .map(|part| match length(part) == Some(old) {
+                true => new.to_string().into_bytes(),
+                false => part.to_vec(),
+            })
+            .collect();
+        field.value = Bytes::from(parts.join(&b','));
+    }
 }
 
 fn edit_head(
     recorded: &Recorded,
     edits: &[Edit],
-    length: Option<usize>,
+    lengths: Option<(usize, usize)>,
 ) -> Result<RequestHead, WireError> {
     let mut head = recorded.head.clone();
     head.target = splice(&head.target, Part::Target, edits)?;
@@ -295,16 +322,14 @@ fn edit_head(
     if edits.iter().any(is_beyond) {
         return Err(WireError::Edit);
     }
-    if let Some(length) = length {
-        let mut lengths = head
-            .fields
-            .iter_mut()
-            .filter(|field| field.is("content-length"));
-        match (lengths.next(), lengths.next()) {
-            (Some(field), None) => field.value = Bytes::from(length.to_string()),
-            _ => return Err(WireError::Framing),
-        }
+    if let Some((old, new)) = lengths {
+        mend_lengths(&mut head, old, new);
     }
+    let mut index = 0;
+    head.fields.retain(|_| {
+        index += 1;
+        !recorded.omitted.contains(&(index - 1))
+    });
     Ok(head)
 }
 
@@ -443,6 +468,7 @@ mod tests {
             timeline: Default::default(),
             script: None,
             trailers: Vec::new(),
+            omitted: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -602,15 +628,27 @@ mod tests {
         for edits in cases {
             assert_eq!(assemble(&request, &edits).map(|_| ()), Err(WireError::Edit));
         }
-        let twice = recorded(
-            Framing::Length,
-            &[("Content-Length", "5"), ("Content-Length", "5")],
-            "hello",
-        );
-        let grows = [edit(Part::Body, 0, 0, "x")];
-        assert_eq!(
-            assemble(&twice, &grows).map(|_| ()),
-            Err(WireError::Framing)
-        );
+    }
+
+    #[test]
+    fn lengths_that_stand_several_times_grow_together_and_contradictions_stay() {
+        for (lengths, expected) in [
+            (["5", "5"], ["6", "6"]),
+            (["5", "7"], ["6", "7"]),
+            (["5, 5", "005"], ["6,6", "6"]),
+        ] {
+            let fields = |lengths: [&'static str; 2]| lengths.map(|it| ("Content-Length", it));
+            let request = recorded(Framing::Length, &fields(lengths), "hello");
+            let line = |length: &str| format!("Content-Length: {length}\r\n");
+            let start = "POST /orders/17?q=a%20b HTTP/1.1\r\n";
+            let of = |lengths: [&str; 2]| lengths.map(line).concat();
+            check(&request, &[], &format!("{start}{}\r\nhello", of(lengths)));
+            let grows = [edit(Part::Body, 0, 0, "x")];
+            check(
+                &request,
+                &grows,
+                &format!("{start}{}\r\nxhello", of(expected)),
+            );
+        }
     }
 }

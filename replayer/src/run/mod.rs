@@ -7,10 +7,11 @@ mod facts;
 pub mod file;
 mod follow;
 mod hooks;
-mod judges;
+mod periods;
 mod prepare;
 mod records;
 pub mod renew;
+mod rounds;
 mod shelf;
 mod source;
 mod targets;
@@ -110,6 +111,9 @@ pub fn execute(
 ) -> Result<Report> {
     if file.settings.follow.is_some() {
         return follow::execute(file, control, progress);
+    }
+    if file.settings.is_endless() {
+        return rounds::execute(file, control, progress);
     }
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
@@ -223,6 +227,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
     Options {
         services: addresses.services,
         rewrite: file.rewrite(),
+        wire: file.settings.wire,
         bodies: file.settings.bodies,
         skip_unbound: file.settings.unbound == UnboundRule::Skip,
         wait: timeouts.wait.0,

@@ -69,12 +69,8 @@ impl<'a> PlanRecords<'a> {
     /// Takes exchanges off `shelf`.
     pub fn new(plan: &'a Plan, reader: &'a Reader, shelf: Shelf<'a>) -> PlanRecords<'a> {
         let names = plan.sessions.iter();
-        let mut awaited = vec![false; plan.requests.len()];
-        for position in plan.requests.iter().flat_map(dependencies) {
-            awaited[position as usize] = true;
-        }
         PlanRecords {
-            awaited,
+            awaited: awaited(plan),
             plan,
             reader,
             shelf,
@@ -111,6 +107,15 @@ impl Records for PlanRecords<'_> {
     fn body(&self, _position: u32, body: &StoredBody, limit: u64) -> Option<Bytes> {
         self.reader.read_body(body, limit).ok()
     }
+}
+
+/// For each request of a plan, whether another depends on it.
+pub fn awaited(plan: &Plan) -> Vec<bool> {
+    let mut awaited = vec![false; plan.requests.len()];
+    for position in plan.requests.iter().flat_map(dependencies) {
+        awaited[position as usize] = true;
+    }
+    awaited
 }
 
 /// What a request depends on: those whose values it uses, and writes of what it

@@ -1,6 +1,7 @@
 //! The archive's requests, for firing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use twintap_archive::reader::Block;
@@ -10,7 +11,7 @@ use twintap_scrub::{Timeline, split_messages};
 use twintap_stream::message::{Framing, MessageState};
 use twintap_stream::{ExchangeId, Message, RequestHead};
 
-use super::renew::Renewal;
+use super::renew::{Renewal, Repeat};
 use super::shelf::{Shelf, Wanted};
 use crate::fire::websocket::{Script, fresh_key};
 use crate::fire::{Recorded, RequestSource};
@@ -54,6 +55,11 @@ impl RequestSource for ArchiveSource<'_> {
     fn load(&mut self, position: u32) -> Result<Recorded, String> {
         let planned = &self.plan.requests[position as usize];
         let (reader, limit) = (self.reader, self.max_body_bytes);
+        let repeat = Repeat {
+            position,
+            copy: planned.copy,
+            later: Duration::ZERO,
+        };
         if !self.renewal.needs_leaves() {
             return match self.shelf.take(&planned.exchange)? {
                 Sent::Request(request) => {
@@ -64,7 +70,7 @@ impl RequestSource for ArchiveSource<'_> {
                         ..
                     } = request;
                     let mut sent = sent(request, timeline, &body, reader, limit)?;
-                    sent.edits = self.renewal.edits(position, &[], &sent.head, &sent.body);
+                    sent.edits = self.renewal.edits(repeat, &[], &sent.head, &sent.body);
                     Ok(sent)
                 }
                 Sent::Conversation(stored) => {
@@ -79,7 +85,7 @@ impl RequestSource for ArchiveSource<'_> {
             let leaves = &stored.record.request.leaves;
             recorded.edits = self
                 .renewal
-                .edits(position, leaves, &recorded.head, &recorded.body);
+                .edits(repeat, leaves, &recorded.head, &recorded.body);
         }
         Ok(recorded)
     }
@@ -171,6 +177,7 @@ fn sent(
         script: None,
         body,
         trailers: request.trailers,
+        omitted: Vec::new(),
         edits: Vec::new(),
     })
 }

@@ -28,14 +28,15 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Answers `twintap ctl`.
 #[derive(Clone, Debug)]
 pub struct ControlService {
-    keeper: KeeperHandle,
+    /// Who has captures, in a daemon.
+    keeper: Option<KeeperHandle>,
     runs: Arc<Runs>,
     archive: PathBuf,
 }
 
 impl ControlService {
     /// A service over these.
-    pub fn new(keeper: KeeperHandle, runs: Arc<Runs>, archive: PathBuf) -> ControlService {
+    pub fn new(keeper: Option<KeeperHandle>, runs: Arc<Runs>, archive: PathBuf) -> ControlService {
         ControlService {
             keeper,
             runs,
@@ -137,7 +138,12 @@ impl Control for ControlService {
         &self,
         _request: Request<ListCapturesRequest>,
     ) -> Result<Response<ListCapturesResponse>, Status> {
-        let overview = self.keeper.overview().await;
+        let Some(keeper) = &self.keeper else {
+            return Err(Status::failed_precondition(
+                "a run in the foreground captures nothing; a daemon does: `twintap serve`",
+            ));
+        };
+        let overview = keeper.overview().await;
         let captures = overview.captures.into_iter().map(|capture| Capture {
             node: capture.state.node.to_string(),
             boot: capture.state.boot,

@@ -1,6 +1,7 @@
 //! The daemon: ingest, control, metrics, and an orderly end.
 
 mod control;
+mod foreground;
 mod metrics;
 mod runs;
 mod tls;
@@ -25,6 +26,7 @@ use twintap_stream::Limits;
 use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
 
+pub use foreground::{ControlConfig, serve_control};
 pub use runs::{Runs, state_word};
 pub use tls::Tls;
 
@@ -61,12 +63,7 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    if config.tls.is_none() && !config.listen.ip().is_loopback() {
-        bail!(
-            "--listen {} is no loopback address, so --tls-cert, --tls-key and --tls-client-ca are needed (`twintap certs` makes a set)",
-            config.listen
-        );
-    }
+    check_listen("--listen", config.listen, config.tls.as_ref())?;
     let keeper = Keeper::start(
         KeeperOptions {
             archive: config.archive.clone(),
@@ -107,7 +104,7 @@ pub async fn serve(
     let ingest = IngestServer::new(IngestService::new(keeper.clone()))
         .max_decoding_message_size(MAX_BATCH_BYTES as usize + 64 * 1024);
     let control = ControlServer::new(control::ControlService::new(
-        keeper.clone(),
+        Some(keeper.clone()),
         runs.clone(),
         config.archive.clone(),
     ));
@@ -148,5 +145,16 @@ pub async fn serve(
     }
     outcome.context("serving")?;
     info!("drained");
+    Ok(())
+}
+
+/// Whoever reaches a daemon may steer it, so that off this machine it asks for
+/// certificates.
+fn check_listen(flag: &str, listen: SocketAddr, tls: Option<&Tls>) -> Result<()> {
+    if tls.is_none() && !listen.ip().is_loopback() {
+        bail!(
+            "{flag} {listen} is no loopback address, so --tls-cert, --tls-key and --tls-client-ca are needed (`twintap certs` makes a set)"
+        );
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The daemon's runs: created, started, steered, watched.
+//! The daemon's runs, or the one in the foreground: created, started, steered, watched.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,9 +18,15 @@ use crate::run::{RunFile, check, execute};
 /// All runs since the daemon started.
 #[derive(Debug)]
 pub struct Runs {
+    /// Where more can be made; nowhere beside a run in the foreground.
+    place: Option<Place>,
+    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Place {
     directory: PathBuf,
     archive: PathBuf,
-    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
 }
 
 #[derive(Debug)]
@@ -49,49 +55,43 @@ impl Runs {
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("making the directory {}", directory.display()))?;
         Ok(Runs {
-            directory,
-            archive,
+            place: Some(Place { directory, archive }),
             entries: Mutex::new(BTreeMap::new()),
         })
     }
 
+    /// A run that somebody else carries out, and [ends](Self::ended).
+    pub fn of_one(file: RunFile, control: RunControl) -> Runs {
+        let entry = Entry::new("r-1".to_owned(), file, control, RunState::Running);
+        Runs {
+            place: None,
+            entries: Mutex::new([(1, Arc::new(entry))].into()),
+        }
+    }
+
+    /// The run that somebody else carried out came to this.
+    pub fn ended(&self, outcome: &Result<Report>) {
+        for entry in lock(&self.entries).values() {
+            entry.ended(outcome);
+        }
+    }
+
     /// Reads the run file and keeps the run until it is started. Blocks while files are read.
     pub fn create(&self, text: &str) -> Result<Run> {
+        let Some(place) = &self.place else {
+            bail!("a run in the foreground has no others beside it; a daemon has: `twintap serve`");
+        };
         let mut entries = lock(&self.entries);
         let number = entries.keys().next_back().map_or(1, |last| last + 1);
         let id = format!("r-{number}");
-        let directory = self.free_directory(&id)?;
-        let file = RunFile::for_daemon(text, &self.archive, &directory)?;
+        let directory = place.free_directory(&id)?;
+        let file = RunFile::for_daemon(text, &place.archive, &directory)?;
         check(&file)?;
-        let entry = Arc::new(Entry {
-            id,
-            created: SystemTime::now(),
-            file,
-            control: RunControl::new().context("making a run")?,
-            state: Mutex::new(State {
-                state: RunState::Created,
-                verdict: String::new(),
-                error: String::new(),
-                report_path: String::new(),
-                task: None,
-            }),
-            changes: watch::Sender::new(()),
-        });
+        let control = RunControl::new().context("making a run")?;
+        let entry = Arc::new(Entry::new(id, file, control, RunState::Created));
         let run = entry.run();
         entries.insert(number, entry);
         Ok(run)
-    }
-
-    /// Reports of earlier daemons are never overwritten.
-    fn free_directory(&self, id: &str) -> Result<PathBuf> {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let directory = self.directory.join(format!("{}-{id}", since.as_secs()));
-        if directory.exists() {
-            bail!("{} exists already", directory.display());
-        }
-        Ok(directory)
     }
 
     /// Starts a run that was created.
@@ -226,18 +226,53 @@ impl Runs {
     }
 }
 
+impl Place {
+    /// Reports of earlier daemons are never overwritten.
+    fn free_directory(&self, id: &str) -> Result<PathBuf> {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let directory = self.directory.join(format!("{}-{id}", since.as_secs()));
+        if directory.exists() {
+            bail!("{} exists already", directory.display());
+        }
+        Ok(directory)
+    }
+}
+
 impl Entry {
+    fn new(id: String, file: RunFile, control: RunControl, state: RunState) -> Entry {
+        Entry {
+            id,
+            created: SystemTime::now(),
+            file,
+            control,
+            state: Mutex::new(State {
+                state,
+                verdict: String::new(),
+                error: String::new(),
+                report_path: String::new(),
+                task: None,
+            }),
+            changes: watch::Sender::new(()),
+        }
+    }
+
     fn execute(&self) {
         let outcome = execute(&self.file, &self.control, &mut |_| {});
+        self.ended(&outcome);
+    }
+
+    fn ended(&self, outcome: &Result<Report>) {
         let mut state = lock(&self.state);
         match outcome {
             Ok(done) => {
-                info!(run = self.id, verdict = verdict_word(&done), "run ended");
+                info!(run = self.id, verdict = verdict_word(done), "run ended");
                 state.state = match self.control.steering() {
                     crate::fire::Steering::Stop => RunState::Stopped,
                     crate::fire::Steering::Go | crate::fire::Steering::Pause => RunState::Finished,
                 };
-                state.verdict = verdict_word(&done);
+                state.verdict = verdict_word(done);
                 state.report_path = self.file.report_path().display().to_string();
             }
             Err(why) => {

@@ -1,7 +1,9 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
 mod chat;
+mod control;
 mod correlation;
+mod endless;
 mod events;
 mod exact;
 mod failing;

@@ -296,6 +296,7 @@ pub fn recorded(method: &str, target: &str, fields: &[(&str, &str)], body: &str)
         timeline: Default::default(),
         script: None,
         trailers: Vec::new(),
+        omitted: Vec::new(),
         edits: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ mod load;
 mod properties;
 mod reasons;
 mod resources;
+mod rounds;
 mod routes;
 mod schedule;
 mod sessions;

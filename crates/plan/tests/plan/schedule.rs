@@ -310,7 +310,7 @@ fn a_summary_adds_up() {
             },
             entry: 4,
             internal: 0,
-                routes: {},
+            routes: {},
             sessions: {
                 Cookie: 2,
                 Flow: 1,

@@ -90,7 +90,10 @@ impl<'a> Engine<'a> {
         let now_ns = self.common.clock.now_ns();
         if self.sweep_ns <= now_ns {
             self.sweep_ns = now_ns + SWEEP_EVERY_NS;
-            let before_ns = now_ns.saturating_sub(KEEP_IDLE_NS);
+            let before_ns = match self.common.goes_on() {
+                true => now_ns.saturating_sub(KEEP_IDLE_NS),
+                false => u64::MAX,
+            };
             for flow in 0..self.flows.len() {
                 if self.twins.iter().all(|twin| twin.is_idle(flow, before_ns)) {
                     for twin in &mut self.twins {

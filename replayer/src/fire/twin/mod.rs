@@ -70,11 +70,18 @@ impl Now {
 pub(crate) struct Common<'a> {
     pub(crate) options: &'a Options,
     pub(crate) control: &'a RunControl,
-    /// The plan grows: a flow may go on after its last request so far.
+    /// The plan grows.
     pub(crate) grows: bool,
     pub(crate) capture: &'a Arc<CaptureLimits>,
     pub(crate) registry: &'a Registry,
     pub(crate) clock: Clock,
+}
+
+impl Common<'_> {
+    /// Whether a flow may go on after its last request so far.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.grows && !self.options.flows_end
+    }
 }
 
 pub(crate) struct TwinSide<'a> {
@@ -352,7 +359,7 @@ impl<'a> TwinSide<'a> {
         let (recorded, own_edits) = match &loaded.wire {
             Unsent::Final(wires) => {
                 let (wire, is_mended) = &wires[twin];
-                self.summary.mended += u64::from(wire.is_ok() && *is_mended);
+                self.summary.mended += u64::from(wire.is_ok() && (loaded.is_cleaned || *is_mended));
                 return wire.as_ref().ok().cloned();
             }
             Unsent::Open(recorded, edits) => (recorded, &edits[twin]),
@@ -365,7 +372,7 @@ impl<'a> TwinSide<'a> {
             }
         }
         let wire = assemble(recorded, &edits).ok()?;
-        self.summary.mended += u64::from(!edits.is_empty());
+        self.summary.mended += u64::from(loaded.is_cleaned || !edits.is_empty());
         let mut bindings = batch.request(position).bindings.iter();
         for binding in &missing {
             let named = format!("{} <- {}", binding.path, binding.producer_path);

@@ -181,7 +181,7 @@ impl TwinSide<'_> {
         state.left = state.left.saturating_sub(1);
         state.used_ns = now.clock_ns;
         if state.left == 0
-            && !self.common.grows
+            && !self.common.goes_on()
             && let Some(key) = state.connection
             && let Some(connection) = self.connections.get_mut(key)
             && connection.in_flight() == 0

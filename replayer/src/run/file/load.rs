@@ -1,9 +1,12 @@
 //! How much a run file asks of the twins, and how fast.
 
+use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use twintap_plan::{Load, Pace};
 
 use super::Settings;
@@ -63,7 +66,93 @@ impl From<Times> for u64 {
     }
 }
 
+/// How often the whole is gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// So often.
+    Times(Times),
+    /// Until the run is stopped.
+    Forever,
+}
+
+/// The word for without end.
+const FOREVER: &str = "forever";
+
+impl Default for Repeats {
+    fn default() -> Repeats {
+        Repeats::Times(Times::default())
+    }
+}
+
+impl FromStr for Repeats {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Repeats, String> {
+        if text == FOREVER {
+            return Ok(Repeats::Forever);
+        }
+        let times: u64 = text
+            .parse()
+            .map_err(|_| format!("{text:?} is no number of times, and not `{FOREVER}`"))?;
+        times.try_into().map(Repeats::Times)
+    }
+}
+
+/// As it is written in a run file.
+impl fmt::Display for Repeats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Repeats::Times(times) => times.get().fmt(f),
+            Repeats::Forever => FOREVER.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Repeats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Repeats::Times(times) => times.serialize(serializer),
+            Repeats::Forever => FOREVER.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Repeats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Repeats, D::Error> {
+        deserializer.deserialize_any(RepeatsVisitor)
+    }
+}
+
+struct RepeatsVisitor;
+
+impl Visitor<'_> for RepeatsVisitor {
+    type Value = Repeats;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number of times, or `{FOREVER}`")
+    }
+
+    fn visit_u64<E: Error>(self, times: u64) -> Result<Repeats, E> {
+        Times::try_from(times)
+            .map(Repeats::Times)
+            .map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, times: i64) -> Result<Repeats, E> {
+        self.visit_u64(u64::try_from(times).unwrap_or(0))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Repeats, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 impl Settings {
+    /// Whether it is gone through until the run is stopped.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.rounds == Repeats::Forever
+    }
+
     /// Requests in flight at one twin, where nothing is said: nobody has so many users,
     /// but a twin that is asked for all at once would have.
     pub(crate) fn max_in_flight(&self) -> usize {
@@ -73,7 +162,8 @@ impl Settings {
         })
     }
 
-    /// What is made of the plan; `key` decides how far copies are apart.
+    /// What is made of the plan; `key` decides how far copies are apart. Without end it is
+    /// that of one round, and the ramp is that of them all.
     pub(crate) fn load(&self, key: [u8; 32]) -> Load {
         let ns = |span: super::Span| u64::try_from(span.0.as_nanos()).unwrap_or(u64::MAX);
         Load {
@@ -81,8 +171,11 @@ impl Settings {
             rate: self.rate.map(|rate| rate.0),
             pace: self.pace,
             copies: self.scale.get(),
-            rounds: self.rounds.get(),
-            ramp_ns: ns(self.ramp),
+            rounds: match self.rounds {
+                Repeats::Times(times) => times.get(),
+                Repeats::Forever => 1,
+            },
+            ramp_ns: if self.is_endless() { 0 } else { ns(self.ramp) },
             key,
         }
     }
@@ -94,7 +187,7 @@ impl Settings {
             ("rate", self.rate.is_some()),
             ("pace", self.pace != Pace::Recorded),
             ("scale", self.scale != Times::default()),
-            ("loop", self.rounds != Times::default()),
+            ("loop", self.rounds != Repeats::default()),
             ("ramp", !self.ramp.0.is_zero()),
             ("warm_up", !self.warm_up.0.is_zero()),
         ];
@@ -107,6 +200,9 @@ impl Settings {
     pub(super) fn check_load(&self) -> Result<()> {
         if let (Some(_), Some(key)) = (&self.follow, self.load_key()) {
             bail!("`{key}` goes with no `follow`: what is captured now comes as it comes");
+        }
+        if self.report_every.is_some() && !self.is_endless() {
+            bail!("`report_every` goes with `loop: forever` alone: other runs have one report");
         }
         if self.speed.is_some() && self.rate.is_some() {
             bail!("`speed` and `rate` both say how fast the run is; keep one of them");

@@ -18,13 +18,13 @@ use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, Pace, PlanOptions,
 
 pub use follow::FollowSettings;
 pub use limits::{Limits, Timeouts};
-pub use load::{Rate, Times};
+pub use load::{Rate, Repeats, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use routes::{RouteSettings, ServiceSettings};
 pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
 
-use crate::fire::BodyPace;
 use crate::fire::rewrite::Rewrite;
+use crate::fire::{BodyPace, WireForm};
 use crate::keys;
 use crate::run::renew::{RequestTimes, Signer, TokenSettings};
 use crate::run::values::{Span, Speed, Version};
@@ -91,6 +91,9 @@ pub struct Settings {
     /// What is changed in each request.
     #[serde(default)]
     pub rewrite: RewriteSettings,
+    /// In which form requests of HTTP/1 go out.
+    #[serde(default)]
+    pub wire: WireForm,
     /// Which bodies are sent with their recorded pauses.
     #[serde(default)]
     pub bodies: BodyPace,
@@ -108,7 +111,10 @@ pub struct Settings {
     pub scale: Times,
     /// How often the whole is gone through.
     #[serde(default, rename = "loop")]
-    pub rounds: Times,
+    pub rounds: Repeats,
+    /// Without end: how long a period is, which is judged as a run of its own.
+    #[serde(default)]
+    pub report_every: Option<Span>,
     /// The first span of the run, which is fired and not judged.
     #[serde(default)]
     pub warm_up: Span,

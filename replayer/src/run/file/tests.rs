@@ -65,6 +65,10 @@ fn errors_name_line_and_key_and_what_would_be_right() {
     check_error("rate: -1\n", &["line 6", "rate must be above 0"]);
     check_error("scale: 0\n", &["line 6", "1 or more"]);
     check_error("loop: 0\n", &["line 6", "1 or more"]);
+    check_error("loop: -1\n", &["line 6", "1 or more"]);
+    check_error("loop: often\n", &["line 6", "`forever`"]);
+    check_error("report_every: 1h\n", &["report_every", "`loop: forever`"]);
+    check_error("loop: forever\nfollow: {}\n", &["`loop`", "follow"]);
     check_error("pace: fast\n", &["line 6", "recorded", "asap", "closed"]);
     check_error(
         "timeouts: {wait: 5}\n",

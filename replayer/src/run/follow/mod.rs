@@ -1,9 +1,7 @@
 //! A run without end: what is stored while it runs is planned and fired, window by
 //! window, until it is stopped.
 
-mod answers;
 mod feeder;
-mod periods;
 mod probe;
 mod stock;
 mod tail;
@@ -19,14 +17,15 @@ use twintap_verdict::Report;
 
 use super::compare::{self, Comparison};
 use super::file::RunFile;
+use super::periods::Periods;
 use super::prepare::{Checks, plan_options};
 use super::targets::{self, Captured};
 use super::{Phase, Progress, facts, hooks, now, options, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
 use crate::keys;
 use feeder::Feeder;
-use periods::Periods;
 use probe::Probe;
+pub use stock::size;
 use stock::{Stock, StockRecords, StockSource};
 use tail::Tail;
 
@@ -86,7 +85,12 @@ pub fn execute(
             warm_up_ns: 0,
         },
         StockRecords::new(stock),
-        Periods::new(file, &scrubber, &settings),
+        Periods::new(
+            file,
+            &scrubber,
+            settings.report_every.0,
+            settings.memory_bytes,
+        ),
         &mut tick,
     );
     let (fired, fed) = thread::scope(|scope| {

@@ -12,30 +12,31 @@ use crate::fire::wire::Edit;
 /// The places of created values in requests of copies.
 pub struct Copies {
     key: [u8; 32],
-    /// By position: the number of the copy, and the place.
-    places: HashMap<u32, Vec<(u32, CreatedPlace)>>,
+    /// By position in the plan.
+    places: HashMap<u32, Vec<CreatedPlace>>,
 }
 
 impl Copies {
-    /// Those of a plan; the first of the copies has the recorded values.
-    pub fn new(plan: &Plan, key: [u8; 32]) -> Copies {
-        let mut places: HashMap<u32, Vec<(u32, CreatedPlace)>> = HashMap::new();
+    /// Those of a plan, which may be gone through again. The first of the copies has the
+    /// recorded values.
+    pub fn new(plan: &Plan, key: [u8; 32], is_again: bool) -> Copies {
+        let mut places: HashMap<u32, Vec<CreatedPlace>> = HashMap::new();
         for place in plan.created.iter().flat_map(|created| &created.places) {
             let copy = plan.requests[place.request as usize].copy;
-            if copy > 0 {
+            if copy > 0 || is_again {
                 let known = places.entry(place.request).or_default();
-                known.push((copy, place.clone()));
+                known.push(place.clone());
             }
         }
         Copies { key, places }
     }
 
-    /// The edits of the request at `position`.
-    pub fn edits(&self, position: u32, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
-        let places = self.places.get(&position).into_iter().flatten();
+    /// The edits of the request at `position` in this copy.
+    pub fn edits(&self, position: u32, copy: u32, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
+        let places = self.places.get(&position).filter(|_| copy > 0);
         let mut edits: Vec<Edit> = Vec::new();
-        for (copy, place) in places {
-            if let Some(new) = self.edit(*copy, place, head, body)
+        for place in places.into_iter().flatten() {
+            if let Some(new) = self.edit(copy, place, head, body)
                 && !edits.iter().any(|old| old.meets(&new))
             {
                 edits.push(new);

@@ -6,6 +6,8 @@ mod copies;
 mod times;
 mod tokens;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,17 @@ pub enum RequestTimes {
     Shift,
 }
 
+/// A request of the plan, each time that it is fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// Its position in the plan.
+    pub position: u32,
+    /// Which copy of its session it belongs to; the first has the recorded values.
+    pub copy: u32,
+    /// How much later than the first time.
+    pub later: Duration,
+}
+
 /// Makes the changes.
 pub struct Renewal {
     times: RequestTimes,
@@ -49,7 +62,11 @@ impl Renewal {
             times: file.settings.times,
             shift: Shift::new(prepared.plan.capture_start, t0),
             signers: file.signers()?,
-            copies: Copies::new(&prepared.plan, copies_key(&prepared.scrubber)),
+            copies: Copies::new(
+                &prepared.plan,
+                copies_key(&prepared.scrubber),
+                file.settings.is_endless(),
+            ),
         })
     }
 
@@ -58,23 +75,24 @@ impl Renewal {
         self.times == RequestTimes::Shift || !self.signers.is_empty()
     }
 
-    /// The edits of the request at `position` with these `leaves`; where one would meet a bound value,
+    /// The edits of a request with these `leaves`; where one would meet a bound value,
     /// that goes first.
     pub fn edits(
         &self,
-        position: u32,
+        repeat: Repeat,
         leaves: &[Leaf],
         head: &RequestHead,
         body: &Bytes,
     ) -> Vec<Edit> {
-        let mut edits = self.copies.edits(position, head, body);
+        let mut edits = self.copies.edits(repeat.position, repeat.copy, head, body);
         if !self.needs_leaves() {
             return edits;
         }
         let whole = leaves
             .iter()
             .filter(|leaf| split_path(&leaf.path).is_none());
-        for edit in whole.filter_map(|leaf| self.edit(leaf, head, body)) {
+        let shift = self.shift.later(repeat.later);
+        for edit in whole.filter_map(|leaf| self.edit(leaf, head, body, shift)) {
             if !edits.iter().any(|other| other.meets(&edit)) {
                 edits.push(edit);
             }
@@ -82,7 +100,7 @@ impl Renewal {
         edits
     }
 
-    fn edit(&self, leaf: &Leaf, head: &RequestHead, body: &Bytes) -> Option<Edit> {
+    fn edit(&self, leaf: &Leaf, head: &RequestHead, body: &Bytes, shift: Shift) -> Option<Edit> {
         let (part, field) = match leaf.part {
             Part::Target => (&head.target, None),
             Part::Field(index) => {
@@ -100,10 +118,10 @@ impl Renewal {
             signers.find(|signer| field.is(&signer.header))
         });
         let new = match signer {
-            Some(signer) => signer.sign(text, self.shift)?,
+            Some(signer) => signer.sign(text, shift)?,
             // A pseudonym of a time is a time of nothing.
             None if self.times == RequestTimes::Shift && leaf.action == Action::Allowed => {
-                self.shift.text(text, &leaf.path)?
+                shift.text(text, &leaf.path)?
             }
             None => return None,
         };

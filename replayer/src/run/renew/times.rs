@@ -1,5 +1,7 @@
 //! Times in requests, moved from when they were recorded to when they are replayed.
 
+use std::time::Duration;
+
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, ToSpan as _};
 use twintap_stream::Timestamp;
@@ -22,6 +24,15 @@ impl Shift {
         Shift {
             seconds: seconds(t0) - seconds(capture_start),
             capture_s: seconds(capture_start),
+        }
+    }
+
+    /// By as much more.
+    pub fn later(self, by: Duration) -> Shift {
+        let more = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+        Shift {
+            seconds: self.seconds.saturating_add(more),
+            ..self
         }
     }
 

@@ -1,8 +1,12 @@
 //! What a run without end comes to: reports by periods, and the answers that values
 //! are taken from later.
 
+mod answers;
+mod judges;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tracing::{error, info};
@@ -12,33 +16,40 @@ use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Observation, Twin};
 
-use super::super::compare::{Case, RawAnswerKept};
-use super::super::file::{FollowSettings, RunFile};
-use super::super::judges::Judges;
-use super::super::{facts, now, write};
-use super::answers::Answers;
+use super::compare::{Case, RawAnswerKept};
+use super::file::RunFile;
+use super::{facts, now, write};
 use crate::fire::FireSummary;
 use crate::fire::response::RawAnswer;
+use answers::Answers;
+use judges::Judges;
 
 /// Judges by periods, and writes a report at the end of each.
 pub struct Periods<'a> {
     file: &'a RunFile,
     scrubber: &'a Scrubber,
     judges: Judges,
-    answers: Answers,
+    /// Where later windows may use values of earlier ones.
+    answers: Option<Answers>,
     /// When the period under way began.
     began: Timestamp,
     number: u64,
 }
 
 impl<'a> Periods<'a> {
-    /// The first period begins now.
-    pub fn new(file: &'a RunFile, scrubber: &'a Scrubber, settings: &FollowSettings) -> Self {
+    /// The first period begins now, and each lasts `every`. About `memory_bytes` of answers
+    /// are kept, if any.
+    pub fn new(
+        file: &'a RunFile,
+        scrubber: &'a Scrubber,
+        every: Duration,
+        memory_bytes: usize,
+    ) -> Self {
         Periods {
             file,
             scrubber,
-            judges: Judges::new(file.settings.verdict.clone(), settings.report_every.0),
-            answers: Answers::new(settings.memory_bytes),
+            judges: Judges::new(file.settings.verdict.clone(), every),
+            answers: (memory_bytes > 0).then(|| Answers::new(memory_bytes)),
             began: now(),
             number: 0,
         }
@@ -97,7 +108,9 @@ impl Case for Periods<'_> {
     }
 
     fn answered(&mut self, position: u32, twin: Twin, answer: &RawAnswer) {
-        self.answers.keep(position, twin, answer);
+        if let Some(answers) = &mut self.answers {
+            answers.keep(position, twin, answer);
+        }
     }
 
     fn appended(&mut self, window: &Arc<Window>) {
@@ -106,7 +119,7 @@ impl Case for Periods<'_> {
     }
 
     fn answer(&mut self, position: u32, twin: Twin) -> Option<&RawAnswerKept> {
-        self.answers.get(position, twin)
+        self.answers.as_mut()?.get(position, twin)
     }
 
     fn tick(&mut self) {

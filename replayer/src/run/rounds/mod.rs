@@ -1,0 +1,116 @@
+//! A run that goes through its recording again and again, until it is stopped.
+
+mod feeder;
+mod records;
+mod shelf;
+mod source;
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use twintap_plan::Rounds;
+use twintap_verdict::Report;
+
+use super::compare::{self, Comparison};
+use super::file::RunFile;
+use super::periods::Periods;
+use super::prepare::Prepared;
+use super::renew::Renewal;
+use super::{Phase, Progress, facts, hooks, now, options, targets, write_results};
+use crate::fire::{Options, PlanFeed, RunControl, follow};
+use feeder::Feeder;
+use records::RoundRecords;
+use shelf::RoundShelf;
+use source::RoundSource;
+
+/// How long a period is where nothing is said.
+const REPORT_EVERY: Duration = Duration::from_secs(3600);
+
+/// As [`execute`](super::execute), for a run file with `loop: forever`: it ends when it is
+/// stopped.
+///
+/// # Errors
+/// As [`execute`](super::execute); and when nothing would ever be fired.
+pub fn execute(
+    file: &RunFile,
+    control: &RunControl,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    let settings = &file.settings;
+    let mut tell = |phase| progress(Progress::of(phase, control));
+    tell(Phase::Planning);
+    let prepared = Prepared::new(file)?;
+    let plan = &prepared.plan;
+    if plan.requests.iter().all(|request| request.skip.is_some()) {
+        bail!(
+            "`loop: forever` needs a request to fire: of the {} in the archive {} none is; \
+             --dry-run says why",
+            plan.requests.len(),
+            file.archive.display()
+        );
+    }
+    let addresses = targets::check(file, &prepared.captured)?;
+    std::fs::create_dir_all(&file.output)
+        .with_context(|| format!("making the directory {}", file.output.display()))?;
+    tell(Phase::Preparing);
+    hooks::prepare(file, &prepared.captured, control)?;
+
+    tell(Phase::Firing);
+    let options = Options {
+        pace: settings.pace,
+        plan_speed: plan.speed,
+        flows_end: true,
+        ..options(file, addresses, &prepared.scrubber)
+    };
+    let limits = &settings.limits;
+    let started = now();
+    let ramp_ns = u64::try_from(settings.ramp.0.as_nanos()).unwrap_or(u64::MAX);
+    let rounds = Rounds::new(plan, settings.pace, ramp_ns);
+    let renewal = Renewal::new(file, &prepared, started)?;
+    let copies = settings.scale.get();
+    let shelf = || RoundShelf::new(&prepared, limits.read_ahead_bytes, copies);
+    let mut source = RoundSource::new(&prepared, &rounds, shelf(), settings, renewal);
+    let mut tick = || tell(Phase::Firing);
+    let every = settings.report_every.map_or(REPORT_EVERY, |every| every.0);
+    let mut comparison = Comparison::new(
+        compare::Inputs {
+            scrubber: &prepared.scrubber,
+            rewrite: &options.rewrite,
+            max_body_bytes: limits.body_bytes,
+            warm_up_ns: u64::try_from(settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
+        },
+        RoundRecords::new(&prepared, &rounds, shelf()),
+        // No value crosses from one round to another.
+        Periods::new(file, &prepared.scrubber, every, 0),
+        &mut tick,
+    );
+    let (feed, fodder) = PlanFeed::new(control);
+    let feeder = Feeder::new(rounds.clone(), plan.speed, feed, control);
+    let (fired, summary) = thread::scope(|scope| {
+        let feeding = scope.spawn(|| feeder.run());
+        let fired = follow(fodder, &mut source, &mut comparison, &options, control);
+        // Where it could not be set up, nobody else ends the feeding.
+        control.stop();
+        let summary = feeding.join();
+        Ok::<_, anyhow::Error>((
+            fired?,
+            summary.map_err(|_| anyhow!("a thread of the run failed"))?,
+        ))
+    })?;
+    let ended = now();
+
+    let unreadable = comparison.unreadable();
+    let (judge, began) = comparison.into_case().into_last();
+    tell(Phase::Concluding);
+    let origin = facts::Origin {
+        checkpoint: prepared.checkpoint.as_ref(),
+        scrubber: &prepared.scrubber,
+        loss: &prepared.loss,
+        plan: &summary,
+    };
+    let facts = facts::of_run(file, origin, &fired, unreadable, (began, ended));
+    let report = judge.conclude(facts);
+    write_results(file, summary, &fired, &report)?;
+    Ok(report)
+}

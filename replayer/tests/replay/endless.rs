@@ -1,0 +1,151 @@
+//! Runs that go through their recording until they are stopped.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use twintap_replayer::fire::RunControl;
+use twintap_replayer::run::execute;
+use twintap_verdict::{Report, Twin, Verdict};
+
+use crate::recording::{Recorded, record};
+use crate::run::{run, run_file, shop, shop_in_archive};
+use crate::twins::{Reply, TwinServer};
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Fires a shop's recording until both twins have answered so much.
+fn until(answered: u64, directory: &Path, twins: &[TwinServer; 2], more: &str) -> Report {
+    let file = run_file(directory, twins, &format!("loop: forever\n{more}"));
+    let control = RunControl::new().expect("an eventfd");
+    let steering = control.clone();
+    let stopping = thread::spawn(move || {
+        let deadline = Instant::now() + LIMIT;
+        let is_there = |twin| steering.progress(twin).answered >= answered;
+        while ![Twin::Candidate, Twin::Baseline]
+            .map(is_there)
+            .iter()
+            .all(|is| *is)
+        {
+            if Instant::now() > deadline {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        steering.stop();
+    });
+    let report = execute(&file, &control, &mut |_| {}).expect("a run");
+    stopping.join().expect("no panic");
+    report
+}
+
+fn record_of(directory: &Path) -> Value {
+    let text = fs::read_to_string(directory.join("results/run.json")).expect("the run wrote it");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn rounds_go_on_with_values_and_sessions_of_their_own() {
+    for more in [
+        "",
+        "pace: asap\n",
+        "pace: closed\nspeed: 10\n",
+        "scale: 2\nspeed: 3\n",
+    ] {
+        let directory = shop_in_archive();
+        let twins = [shop("cand", 5), shop("base", 5)];
+        let report = until(36 * 8, directory.path(), &twins, more);
+        assert!(report.findings.is_empty(), "{more}{:?}", report.findings);
+        // Each order was looked at with the session that made it, or the shop refuses it.
+        let record = record_of(directory.path());
+        for twin in ["candidate", "baseline"] {
+            let fired = &record["fired"][twin];
+            let ledger = &fired["ledger"];
+            let answered = ledger["answered"].as_u64().expect("a number");
+            assert!(answered >= 36 * 8, "{more}{ledger}");
+            assert_eq!(fired["fired_unbound"], 0, "{more}{fired}");
+            assert_eq!(
+                ledger["errored"].as_object().map(|by| by.len()),
+                Some(0),
+                "{more}{ledger}"
+            );
+            // The rest is what the stop kept back.
+            let stopped = ledger["refused"]["stopped"].as_u64().unwrap_or(0);
+            assert_eq!(ledger["planned"], answered + stopped, "{more}{ledger}");
+            assert_eq!(ledger["planned"], record["plan"]["planned"]);
+        }
+        for twin in &twins {
+            let lines = twin.lines();
+            let looked_at = lines.iter().filter(|line| line.starts_with("GET /orders/"));
+            let mut looked_at: Vec<&String> = looked_at.collect();
+            let all = looked_at.len();
+            looked_at.sort_unstable();
+            looked_at.dedup();
+            assert_eq!(looked_at.len(), all, "{more}no order is looked at twice");
+        }
+    }
+}
+
+#[test]
+fn a_regression_in_a_late_round_is_found() {
+    let directory = shop_in_archive();
+    let twins = [shop("cand", 6), shop("base", 5)];
+    let report = until(36 * 3, directory.path(), &twins, "");
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    assert!(report.findings[0].location.contains("total"));
+}
+
+#[test]
+fn connections_of_past_rounds_close() {
+    let directory = shop_in_archive();
+    let twins = [shop("cand", 5), shop("base", 5)];
+    // Twelve users at a time, with hardly any room for more.
+    let more = "speed: 2\nlimits: {connections: 30}\n";
+    let report = until(36 * 10, directory.path(), &twins, more);
+    let record = record_of(directory.path());
+    for twin in ["candidate", "baseline"] {
+        let refused = &record["fired"][twin]["ledger"]["refused"];
+        assert!(refused["connections"].is_null(), "{refused}");
+    }
+    assert_eq!(report.ledgers.runs.candidate.unexplained, 0);
+}
+
+#[test]
+fn each_period_has_its_report() {
+    let directory = shop_in_archive();
+    let twins = [shop("cand", 6), shop("base", 5)];
+    // Rounds are appended by windows, and a period begins with one.
+    let more = "pace: asap\nreport_every: 1ms\nlimits: {in_flight: 8}\n";
+    until(20_000, directory.path(), &twins, more);
+    let period = directory.path().join("results/period-000001.json");
+    let period: Value =
+        serde_json::from_str(&fs::read_to_string(period).expect("a period")).expect("JSON");
+    assert_eq!(period["verdict"], "fail");
+    let ledger = &period["ledgers"]["runs"]["candidate"];
+    assert_eq!(ledger["planned"], ledger["answered"]);
+}
+
+#[test]
+fn nothing_to_fire_is_an_error() {
+    let directory = TempDir::new().expect("a temporary directory");
+    record(
+        directory.path(),
+        &[Recorded {
+            flow: 1,
+            at_ms: 0,
+            request: "GET / HTTP/1.1\r\nHost: shop\r\n\r\n",
+            response: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        }],
+    );
+    let twins = [(); 2].map(|()| TwinServer::start(|_| Reply::ok()));
+    let more = "loop: forever\nfilter: {methods: [PUT]}\n";
+    let error = run(&run_file(directory.path(), &twins, more)).expect_err("nothing");
+    assert!(
+        format!("{error:#}").contains("needs a request to fire"),
+        "{error:#}"
+    );
+}
