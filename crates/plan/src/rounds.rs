@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::follow::Window;
 use crate::load::{Pace, divided, ramped, refer};
-use crate::model::Plan;
+use crate::model::{Plan, PlannedRequest, Think, Wait, WaitReason};
 
 /// Makes windows of a plan, each of some rounds, one round after the other.
 ///
@@ -18,6 +18,8 @@ pub struct Rounds<'a> {
     ramp_ns: u64,
     length_ns: u64,
     copies: u64,
+    /// Of each session the request whose answer ended last, and when that was, in a round.
+    ends: Vec<Option<(u32, u64)>>,
     /// How many rounds windows were made of.
     made: u64,
 }
@@ -45,7 +47,7 @@ pub struct RoundPlace {
 /// A window lasts about as long, so that few are made.
 const WINDOW_NS: u64 = 10_000_000_000;
 /// Or has about as many requests: it and the next are held in memory.
-const WINDOW_REQUESTS: u64 = 16_384;
+const WINDOW_REQUESTS: u64 = 8192;
 
 impl<'a> Rounds<'a> {
     /// Rounds of `plan`, which has its load but for a ramp: that stretches the first
@@ -59,6 +61,7 @@ impl<'a> Rounds<'a> {
             ramp_ns,
             length_ns: length_ns(plan),
             copies: copies.unwrap_or(1),
+            ends: ends(plan),
             made: 0,
         }
     }
@@ -121,6 +124,7 @@ impl<'a> Rounds<'a> {
         for request in &self.plan.requests {
             let mut request = request.clone();
             request.copy = self.copy(self.made, request.copy) as u32;
+            let think = self.think(&request);
             request.session += first_session;
             request.due_ns = match self.pace {
                 Pace::Asap => now_ns,
@@ -129,11 +133,33 @@ impl<'a> Rounds<'a> {
                 }
             };
             refer(&mut request, |position| base.wrapping_add(position));
+            if let Some((before, ns)) = think {
+                let after = base.wrapping_sub(before);
+                request.think = Some(Think { after, ns });
+                let reason = WaitReason::Think;
+                request.waits.push(Wait {
+                    request: after,
+                    reason,
+                });
+            }
             window.requests.push(request);
         }
         let sessions = 0..self.plan.sessions.len() as u32;
         let names = sessions.map(|session| Arc::from(self.session_name(self.made, session)));
         window.sessions.extend(names);
+    }
+
+    /// In a closed loop a user goes on with a round some time after the last answer of the
+    /// round before: how far before this round its request was, and how long after.
+    fn think(&self, request: &PlannedRequest) -> Option<(u32, u64)> {
+        let goes_on = self.pace == Pace::Closed && self.made > 0;
+        if !goes_on || request.think.is_some() || request.skip.is_some() {
+            return None;
+        }
+        let (last, end_ns) = self.ends[request.session as usize]?;
+        let next_ns = self.length_ns.saturating_add(request.due_ns);
+        let before = self.plan.requests.len() as u32 - last;
+        Some((before, next_ns.saturating_sub(end_ns)))
     }
 
     /// The number of a copy of a session, of all in all rounds.
@@ -184,14 +210,32 @@ impl RoundPlaces {
     }
 }
 
-/// From the first request that is fired to the end of the last exchange, at the plan's speed.
+/// When an exchange ended as recorded, at the plan's speed.
+fn end_ns(plan: &Plan, request: &PlannedRequest) -> u64 {
+    request
+        .due_ns
+        .saturating_add(divided(request.took_ns, plan.speed))
+}
+
+/// From the first request that is fired to the end of the last exchange.
 fn length_ns(plan: &Plan) -> u64 {
     let fired = plan
         .requests
         .iter()
         .filter(|request| request.skip.is_none());
-    let took_ns = |ns| divided(ns, plan.speed);
-    let ends = fired.map(|request| request.due_ns.saturating_add(took_ns(request.took_ns)));
+    let ends = fired.map(|request| end_ns(plan, request));
     let last = plan.requests.last().map_or(0, |request| request.due_ns);
     ends.max().unwrap_or(0).max(last).max(1)
+}
+
+fn ends(plan: &Plan) -> Vec<Option<(u32, u64)>> {
+    let mut ends: Vec<Option<(u32, u64)>> = vec![None; plan.sessions.len()];
+    for (position, request) in (0u32..).zip(&plan.requests) {
+        let end_ns = end_ns(plan, request);
+        let last = &mut ends[request.session as usize];
+        if request.skip.is_none() && last.is_none_or(|(_, last_ns)| last_ns <= end_ns) {
+            *last = Some((position, end_ns));
+        }
+    }
+    ends
 }

@@ -43,7 +43,8 @@ pub(crate) struct FlowsOfBatch {
     pub(crate) requests: Vec<(u32, u32)>,
     /// Of each of these flows how they go.
     pub(crate) ways: Vec<Way>,
-    /// Each flow with the first request that is fired, in the order of these.
+    /// Each flow that opens ahead, with its first request that is fired, in the order of
+    /// these.
     pub(crate) openings: Vec<(u32, u32)>,
 }
 
@@ -86,7 +87,10 @@ impl Flows {
                     self.places[number as usize] = Some(batch.requests.len() as u32);
                     batch.requests.push((number, 1));
                     batch.ways.push(way);
-                    batch.openings.push((number, first.wrapping_add(place)));
+                    // Who thinks before it connects may do so much later than planned.
+                    if request.think.is_none() {
+                        batch.openings.push((number, first.wrapping_add(place)));
+                    }
                 }
             }
         }

@@ -182,6 +182,9 @@ impl Schedule {
         };
         self.meet(position, now_ns, |edge| !(has_values && edge.wants_values));
         for waiter in later.into_iter().flatten() {
+            if let Some((state, place)) = self.batches.get_mut(waiter) {
+                state.note_thinker(place as u32, position, now_ns);
+            }
             self.meet_one(waiter, now_ns);
         }
     }
@@ -343,11 +346,19 @@ impl State {
         if !self.table.has_thinkers() {
             return;
         }
-        for edge in self.table.waiters(place) {
-            if let Some(think_ns) = self.table.think_ns(edge.waiter, place) {
-                let goes_on_ns = now_ns.saturating_add(think_ns);
-                self.goes_on_ns.insert(edge.waiter, goes_on_ns);
-            }
+        let table = Arc::clone(&self.table);
+        let position = table.first().wrapping_add(place as u32);
+        for edge in table.waiters(place) {
+            self.note_thinker(edge.waiter, position, now_ns);
+        }
+    }
+
+    /// The user of the request at the place `waiter` may go on some time after the outcome
+    /// of that at `position`, which came now.
+    fn note_thinker(&mut self, waiter: u32, position: u32, now_ns: u64) {
+        if let Some(think_ns) = self.table.think_ns(waiter, position) {
+            let goes_on_ns = now_ns.saturating_add(think_ns);
+            self.goes_on_ns.insert(waiter, goes_on_ns);
         }
     }
 

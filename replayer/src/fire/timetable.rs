@@ -19,7 +19,7 @@ pub struct Timetable {
     waits: Vec<u32>,
     /// Positions of earlier batches with who waits for them here.
     outer: Vec<(u32, Edge)>,
-    /// By place, of requests in a closed loop: the place of the request that their user
+    /// By place, of requests in a closed loop: the position of the request that their user
     /// goes on after, and how much later, in nanoseconds.
     thinks: HashMap<u32, (u32, u64)>,
 }
@@ -78,7 +78,7 @@ impl Timetable {
             edges: list.into_iter().map(|(_, edge)| edge).collect(),
             waits,
             outer,
-            thinks: thinks(first, requests),
+            thinks: thinks(requests),
         }
     }
 
@@ -118,11 +118,11 @@ impl Timetable {
         &self.waits
     }
 
-    /// How long after the outcome of the request at `place` the user of `waiter` goes on,
-    /// if it is for that one.
-    pub(crate) fn think_ns(&self, waiter: u32, place: usize) -> Option<u64> {
+    /// How long after the outcome of the request at `position` the user of the one at the
+    /// place `waiter` goes on, if it is for that one.
+    pub(crate) fn think_ns(&self, waiter: u32, position: u32) -> Option<u64> {
         let &(after, ns) = self.thinks.get(&waiter)?;
-        (after as usize == place).then_some(ns)
+        (after == position).then_some(ns)
     }
 
     /// True where users think.
@@ -141,14 +141,13 @@ impl Timetable {
     }
 }
 
-/// A user goes on after a request of the same batch.
-fn thinks(first: u32, requests: &[PlannedRequest]) -> HashMap<u32, (u32, u64)> {
+/// After which requests users go on.
+fn thinks(requests: &[PlannedRequest]) -> HashMap<u32, (u32, u64)> {
     let thinkers = (0u32..).zip(requests);
     thinkers
         .filter_map(|(place, request)| {
             let think = request.think?;
-            let after = think.after.wrapping_sub(first);
-            (after < place).then_some((place, (after, think.ns)))
+            Some((place, (think.after, think.ns)))
         })
         .collect()
 }

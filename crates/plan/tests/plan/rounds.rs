@@ -97,7 +97,7 @@ fn at_once_a_round_is_due_when_it_is_made() {
         assert_eq!((turn.starts_ns, turn.horizon_ns), (now_ns, u64::MAX));
         let mut requests = turn.window.requests.iter();
         assert!(requests.all(|request| request.due_ns == now_ns));
-        assert!(turn.window.requests.len() > 10_000);
+        assert!(turn.window.requests.len() > 5_000);
     }
 }
 
@@ -151,4 +151,38 @@ fn references_of_copies_stay_within_them() {
     }
     let follows = plan.requests.iter().map(|request| request.follows.len());
     assert!(follows.sum::<usize>() >= 6);
+}
+
+#[test]
+fn in_a_closed_loop_users_go_on_after_the_round_before() {
+    let plan = plan(&Load {
+        pace: Pace::Closed,
+        ..Load::default()
+    });
+    let mut rounds = Rounds::new(&plan, Pace::Closed, 0);
+    let window = rounds.next_window(0).window;
+    let thinks = |window: &twintap_plan::Window| -> Vec<Option<(u32, u64)>> {
+        let thinks = window.requests.iter().map(|request| request.think);
+        thinks
+            .map(|think| think.map(|think| (think.after, think.ns / 1_000_000)))
+            .collect()
+    };
+    // Where twins take no time, the first user has its last answer at 20 ms, and the other
+    // at 100.
+    let expected = [
+        None,
+        Some((0, 10)),
+        None,
+        Some((1, 80)),
+        Some((3, 10)),
+        Some((2, 90)),
+    ];
+    assert_eq!(thinks(&window)[..6], expected);
+    for request in &window.requests[3..] {
+        let after = request.think.expect("they think").after;
+        assert!(request.waits.iter().any(|wait| wait.request == after));
+    }
+    // Over the border of windows, too.
+    let next = rounds.next_window(0).window;
+    assert_eq!(thinks(&next)[0], Some((next.first - 2, 80)));
 }
