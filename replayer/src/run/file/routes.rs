@@ -99,7 +99,7 @@ pub(super) fn check(settings: &[RouteSettings], targets: &Targets) -> Result<(),
 }
 
 fn check_services(targets: &Targets) -> Result<(), String> {
-    for ([twin, other], name) in unmatched(targets) {
+    if let Some(([twin, other], name)) = unmatched(targets).next() {
         return Err(format!(
             "targets.{twin}.services has `{name}`, and targets.{other}.services has not; both \
              twins need the same services"
