@@ -35,6 +35,10 @@ pub(crate) struct Loaded {
 
 /// A request before a twin's values are in it.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "what has it is boxed, and the large one is the usual one"
+)]
 pub(crate) enum Unsent {
     /// No values are awaited: for each twin the bytes, and whether they differ from
     /// what was recorded.
