@@ -46,7 +46,7 @@ use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 
 use thiserror::Error;
-use twintap_plan::{Pace, Plan};
+use twintap_plan::Plan;
 
 pub use clean::WireForm;
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
@@ -176,11 +176,6 @@ fn fire_all<'a>(
         let loader = loader.map_err(FireError::SetUp)?;
         let registry = registry.clone();
         let firing = spawn("fire").spawn_scoped(scope, move || {
-            match options.pace {
-                Pace::Recorded | Pace::Closed => priority::go_first(),
-                // What is always busy must leave room for those whose answers it wants.
-                Pace::Asap => priority::go_ahead(),
-            }
             let poll = Poll::new(registry, clock, nanos(options.max_spin));
             let twins = TWINS.map(|twin| TwinSide::new(common, twin));
             let engine = Engine::new(common, poll, twins, loads, read_ahead, values, tell);

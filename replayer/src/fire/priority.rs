@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::ledger::thread_cpu_ns;
+
 /// The longest turn beside others, in nanoseconds: who asks for short turns gets them soon.
 const SLICE_NS: u64 = 100_000;
 /// How much it goes before others where it may (see `nice(2)`).
@@ -9,11 +11,64 @@ const NICE: i32 = -10;
 /// The lowest of the real-time priorities.
 const REAL_TIME: u32 = 1;
 
-/// Puts the calling thread before all others, as far as the system lets it: a request that
-/// is due must not wait until a twin, or the comparison, has had its turn.
-///
-/// For who waits most of the time, and so takes little from anyone.
-pub(crate) fn go_first() {
+/// How often the firing thread's share of a processor is looked at.
+const LOOK_NS: u64 = 200_000_000;
+/// With a larger share than this it goes first no more: it would take the processor from
+/// those whose answers it wants, and the kernel takes it from who is always first.
+const BUSY: f64 = 0.85;
+/// With a smaller one it goes first again.
+const AT_LEISURE: f64 = 0.6;
+
+/// How far the firing thread goes before others: before all, as long as it waits enough
+/// and there are due times to be met, since a request that is due must not wait until a
+/// twin, or the comparison, has had its turn.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    is_first: bool,
+    looked_ns: u64,
+    cpu_ns: u64,
+    /// A due time lay ahead since it was looked at last.
+    is_timely: bool,
+}
+
+impl Standing {
+    /// Puts the calling thread before all others, as far as the system lets it.
+    pub(crate) fn first(now_ns: u64) -> Standing {
+        go_first();
+        Standing {
+            is_first: true,
+            looked_ns: now_ns,
+            cpu_ns: thread_cpu_ns(),
+            is_timely: false,
+        }
+    }
+
+    /// Looks, now and then, whether the thread waits enough. `due_ns` is when the next
+    /// request is due, on the clock.
+    pub(crate) fn look(&mut self, now_ns: u64, due_ns: Option<u64>) {
+        self.is_timely |= due_ns.is_some_and(|due_ns| due_ns > now_ns);
+        let wall_ns = now_ns.saturating_sub(self.looked_ns);
+        if wall_ns < LOOK_NS {
+            return;
+        }
+        let cpu_ns = thread_cpu_ns();
+        let share = cpu_ns.saturating_sub(self.cpu_ns) as f64 / wall_ns as f64;
+        (self.looked_ns, self.cpu_ns) = (now_ns, cpu_ns);
+        let is_timely = std::mem::take(&mut self.is_timely);
+        let goes_first = is_timely && may_go_first(self.is_first, share);
+        if goes_first != self.is_first {
+            self.is_first = goes_first;
+            if goes_first { go_first() } else { go_ahead() }
+        }
+    }
+}
+
+/// Whether a thread that has this share of a processor may go first.
+fn may_go_first(is_first: bool, share: f64) -> bool {
+    share < if is_first { BUSY } else { AT_LEISURE }
+}
+
+fn go_first() {
     // Without the right to it, release errors are larger, and reported so.
     if set(libc::SCHED_FIFO, 0, REAL_TIME, 0).is_err() {
         go_ahead();
@@ -51,6 +106,14 @@ fn set(policy: i32, nice: i32, priority: u32, slice_ns: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_busy_steps_back_until_there_is_leisure() {
+        assert!(may_go_first(true, 0.8));
+        assert!(!may_go_first(true, 0.9));
+        assert!(!may_go_first(false, 0.8));
+        assert!(may_go_first(false, 0.5));
+    }
 
     #[test]
     fn whoever_may_do_nothing_else_gets_short_turns() {

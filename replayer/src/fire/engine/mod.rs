@@ -22,6 +22,7 @@ use super::ledger::{FireSummary, Spread, thread_cpu_ns};
 use super::options::WhenDown;
 use super::outcome::{FromWitness, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
 use super::poll::{Poll, Ready};
+use super::priority::Standing;
 use super::schedule::Timetable;
 use super::source::{LoadedOrNot, ReadAhead};
 use super::tempo::Tempo;
@@ -129,6 +130,7 @@ impl<'a> Engine<'a> {
 
     fn fire(mut self) -> FireSummary {
         let mut ready = Vec::new();
+        let mut standing = Standing::first(self.common.clock.now_ns());
         // The first connections need a moment to open.
         self.start_ns = self.common.clock.now_ns() + nanos(self.common.options.connect_ahead);
         loop {
@@ -154,6 +156,7 @@ impl<'a> Engine<'a> {
                 has_more |= twin.read_on(now);
             }
             let due_ns = self.next_due();
+            standing.look(now.clock_ns, due_ns);
             let deadline = if has_more {
                 Some(0)
             } else {
@@ -163,8 +166,11 @@ impl<'a> Engine<'a> {
             for event in ready.drain(..) {
                 self.handle_event(event);
             }
-            if let Some(due_ns) = due_ns {
-                self.poll.spin_until(due_ns);
+            if let Some(due_ns) = due_ns
+                && self.poll.spin_until(due_ns)
+            {
+                // Nothing goes before what is due now.
+                self.release();
             }
         }
     }
