@@ -92,6 +92,10 @@ impl RequestSource for ArchiveSource<'_> {
 }
 
 /// As much of an exchange as is needed to send its request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and the large one is the usual one"
+)]
 enum Sent {
     Request(StoredRequest),
     /// When the client of a WebSocket speaks goes by what it heard.
