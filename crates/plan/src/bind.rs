@@ -5,6 +5,7 @@
 //! the producer. A value that stands inside of a bound one is not bound beside it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use twintap_scrub::split_path;
 
@@ -62,9 +63,21 @@ impl<'a> Binder<'a> {
         self.creations.finish()
     }
 
-    /// Takes up what the response at `position` has.
+    /// Takes up these of the values that the conversation at `position` has, which came
+    /// before it ended.
+    pub fn pass_some(&mut self, position: u32, some: Range<usize>, session: u32, fired: bool) {
+        let made = &self.capture.made(position as usize)[some];
+        self.producers
+            .add(self.capture, position, made, session, fired);
+    }
+
+    /// Takes up what the response at `position` has, which has ended.
     pub fn pass(&mut self, position: u32, session: u32, fired: bool) {
-        self.producers.add(self.capture, position, session, fired);
+        if self.capture.arrivals(position as usize).is_empty() {
+            let made = self.capture.made(position as usize);
+            self.producers
+                .add(self.capture, position, made, session, fired);
+        }
         if !fired {
             return;
         }

@@ -21,6 +21,8 @@ pub(crate) struct Capture {
     /// For each of `uses` its value.
     use_values: Vec<Value>,
     made: Vec<Made>,
+    /// When values of conversations came; such an item has a range as long as that of `made`.
+    arrivals: Vec<u64>,
     offers: Vec<Offer>,
     passed_over: Vec<(u32, KeptReason)>,
     /// For each value its link tag.
@@ -49,6 +51,7 @@ impl Capture {
             items,
             uses,
             products,
+            arrivals: came,
             offers,
             passed_over,
             names,
@@ -69,18 +72,23 @@ impl Capture {
         }
         let (mut items, internal) = in_order(items, internal);
         let mut made = Vec::new();
+        let mut arrivals = Vec::new();
         for item in &mut items {
             let start = made.len();
-            for product in item.products.of(&products) {
+            let first = arrivals.len();
+            let came = item.arrivals.of(&came);
+            for (place, product) in item.products.of(&products).iter().enumerate() {
                 if let Some(value) = values.get(&product.tag) {
                     shapes[*value as usize].merge(product.shape);
                     made.push(Made {
                         value: *value,
                         path: product.path,
                     });
+                    arrivals.extend(came.get(place));
                 }
             }
             item.products = Span::between(start, made.len());
+            item.arrivals = Span::between(first, arrivals.len());
         }
         Capture {
             items,
@@ -91,6 +99,7 @@ impl Capture {
             uses,
             use_values,
             made,
+            arrivals,
             offers,
             passed_over,
             tags,
@@ -127,6 +136,12 @@ impl Capture {
     /// The response leaves of an item whose values requests show.
     pub fn made(&self, position: usize) -> &[Made] {
         self.items[position].products.of(&self.made)
+    }
+
+    /// When each of the leaves that [`made`](Capture::made) gives came, where the item is a
+    /// conversation; else nothing.
+    pub fn arrivals(&self, position: usize) -> &[u64] {
+        self.items[position].arrivals.of(&self.arrivals)
     }
 
     /// The response leaves of an item that rules name as producers.

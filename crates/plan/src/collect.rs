@@ -9,6 +9,7 @@ use twintap_scrub::{BodyFate, Encoding, ExchangeRecord, Leaf, Part};
 use twintap_stream::message::{Field, MessageState, Protocol, field_values};
 use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 
+use crate::arrival::Arrivals;
 use crate::conversation;
 use crate::created::signs_up;
 use crate::model::{KeptReason, Within};
@@ -32,6 +33,9 @@ pub(crate) struct Collected {
     pub uses: Vec<Use>,
     /// Response leaves of all items; an item has a range of them.
     pub products: Vec<Product>,
+    /// When each response leaf of a conversation came; an item that is one has a range of
+    /// them.
+    pub arrivals: Vec<u64>,
     /// Response leaves that a rule names as producers; an item has a range of them.
     pub offers: Vec<Offer>,
     /// Where reasons are asked for: request leaves that are never looked at; an
@@ -78,6 +82,8 @@ pub(crate) struct Item {
     /// Values that stay within it.
     pub within: Vec<Within>,
     pub products: Span,
+    /// Of a conversation, when each of its products came; else empty.
+    pub arrivals: Span,
     pub offers: Span,
     pub passed_over: Span,
     pub touches: Span,
@@ -199,6 +205,9 @@ impl Collected {
         let passed_over = self.passed_over.len();
         let uses = self.keep_uses(&record.request.leaves, head, &within, options);
         let passed_over = Span::between(passed_over, self.passed_over.len());
+        let arrivals = self.arrivals.len();
+        let products = self.keep_products(record, response.head.as_ref(), head);
+        let arrivals = Span::between(arrivals, self.arrivals.len());
         let item = Item {
             id: exchange.id.clone(),
             client: exchange.endpoints.client,
@@ -221,7 +230,8 @@ impl Collected {
             passed_over,
             offers: self.keep_offers(&record.response.leaves, head, options),
             touches: self.resources.add(record),
-            products: self.keep_products(&record.response.leaves, response.head.as_ref(), head),
+            products,
+            arrivals,
             response: response.state,
             protocol: exchange.protocol,
             fireable,
@@ -336,11 +346,13 @@ impl Collected {
 
     fn keep_products(
         &mut self,
-        leaves: &[Leaf],
+        record: &ExchangeRecord,
         head: Option<&ResponseHead>,
         request: Option<&RequestHead>,
     ) -> Span {
         let start = self.products.len();
+        let leaves = &record.response.leaves;
+        let arrivals = Arrivals::of(record);
         let is_signed = is_signed(leaves);
         for leaf in leaves {
             let field = head.and_then(|head| match leaf.part {
@@ -380,6 +392,9 @@ impl Collected {
                 continue;
             }
             self.products.push(Product { tag, path, shape });
+            if let Some(arrivals) = &arrivals {
+                self.arrivals.push(arrivals.of_leaf(leaf).0);
+            }
         }
         Span::between(start, self.products.len())
     }

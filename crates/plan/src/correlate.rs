@@ -1,7 +1,8 @@
 //! Which response made the value that a request uses.
 //!
 //! The capture is gone through in time: a request looks for producers among the
-//! responses that had ended before its first byte. Within its session it takes
+//! responses that had ended before its first byte, of a conversation among the messages
+//! that had come. Within its session it takes
 //! the one whose path has the fewest array positions (a list's order is its own),
 //! the newest of those; producers that will be fired go before those that won't.
 //! Without one it looks in other sessions: where exactly one other session
@@ -79,10 +80,17 @@ impl Producers {
         }
     }
 
-    /// Takes up what the response at `position` has.
-    pub fn add(&mut self, capture: &Capture, position: u32, session: u32, fired: bool) {
+    /// Takes up these of what the response at `position` has.
+    pub fn add(
+        &mut self,
+        capture: &Capture,
+        position: u32,
+        made: &[Made],
+        session: u32,
+        fired: bool,
+    ) {
         let item = &capture.items[position as usize];
-        for Made { value, path } in capture.made(position as usize).iter().copied() {
+        for Made { value, path } in made.iter().copied() {
             let shape = capture.shapes[value as usize];
             // A small id in a list names another thing at another twin.
             let is_of_list = capture.names.facts(path).positions > 0;

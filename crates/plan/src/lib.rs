@@ -9,6 +9,7 @@
 //! clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod bind;
 mod capture;
 mod collect;

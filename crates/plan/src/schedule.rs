@@ -21,6 +21,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::ops::Range;
 
 use twintap_scrub::LinkTag;
 use twintap_stream::Timestamp;
@@ -93,8 +94,10 @@ struct Sweep<'a> {
     binder: Binder<'a>,
     /// Producers that are used, and the tags of what they produce.
     produced: Vec<(Producer, u64)>,
-    /// Positions by the end of the response, and how many of them are past.
+    /// Positions by the end of the response, and how many of them are past; among them, by
+    /// their time, those of `early`, marked as such.
     ends: Timeline,
+    early: Vec<Early>,
     /// Positions by the time at which the client had the response.
     had: Timeline,
     /// For each flow the last request on it that is fired.
@@ -108,6 +111,15 @@ struct Sweep<'a> {
     /// For each session: a response that was lost may have made what is missing.
     lossy: Vec<bool>,
 }
+
+/// Values of a conversation that came together: a range of what its answer made.
+struct Early {
+    position: u32,
+    made: Range<usize>,
+}
+
+/// Marks a place in `early` where else positions are.
+const EARLY: u32 = 1 << 31;
 
 /// Positions in the order of an instant.
 #[derive(Default)]
@@ -164,10 +176,22 @@ impl<'a> Sweep<'a> {
             several_clocks[session as usize] |= first != boot;
         }
         let mut ends = Vec::new();
+        let mut early: Vec<Early> = Vec::new();
         let mut had = Vec::new();
         for (item, position) in capture.items.iter().zip(0..) {
             if item.response != MessageState::Absent {
                 ends.push((item.end_ns, position));
+            }
+            let mut first = 0;
+            for together in capture
+                .arrivals(position as usize)
+                .chunk_by(|one, other| one == other)
+            {
+                let made = first..first + together.len();
+                first = made.end;
+                // No archive has as many.
+                ends.push((together[0], EARLY | early.len() as u32));
+                early.push(Early { position, made });
             }
             if item.response == MessageState::Complete {
                 let round_trip_ns = *round_trips
@@ -194,6 +218,7 @@ impl<'a> Sweep<'a> {
             binder: Binder::new(capture, shared, options),
             produced: Vec::new(),
             ends: Timeline::of(ends),
+            early,
             had: Timeline::of(had),
             last_on_flow: vec![None; capture.flows],
             last_on_connection: match options.routes.is_empty() {
@@ -219,6 +244,10 @@ impl<'a> Sweep<'a> {
     /// Takes up everything that ended before `now_ns`.
     fn pass(&mut self, now_ns: u64) {
         while let Some((_, position)) = self.ends.next_before(now_ns) {
+            if position & EARLY != 0 {
+                self.pass_early((position & !EARLY) as usize);
+                continue;
+            }
             if !self.capture.internal[position as usize] {
                 let session = self.sessions.of[position as usize];
                 let request = &mut self.requests[position as usize];
@@ -246,6 +275,20 @@ impl<'a> Sweep<'a> {
             {
                 front.had.pop_front();
             }
+        }
+    }
+
+    /// Takes up values of a conversation that goes on.
+    fn pass_early(&mut self, index: usize) {
+        let Early { position, made } = &self.early[index];
+        let position = *position;
+        // What came before its request, by the stamps of its capture, has no place yet.
+        let request = self.requests.get(position as usize);
+        if let Some(request) = request.filter(|_| !self.capture.internal[position as usize]) {
+            let session = self.sessions.of[position as usize];
+            let fired = request.skip.is_none();
+            self.binder
+                .pass_some(position, made.clone(), session, fired);
         }
     }
 

@@ -450,3 +450,28 @@ fn values_inside_of_one_container_bind_side_by_side() {
     "#]];
     expected.assert_eq(&render(&plan_of(&records, &PlanOptions::default())));
 }
+
+#[test]
+fn values_of_a_conversation_bind_as_soon_as_their_message_came() {
+    check(
+        "0 f1 !http2 POST /watch -> 10..1000 json./0/id=ticket-1111-aaaa json./1/id=ticket-2222-bbbb json./2/id=ticket-3333-cccc
+         11 f2 GET /use/ticket-1111-aaaa -> 12
+         11 f3 GET /use/ticket-3333-cccc -> 12
+         13 f4 GET /use/ticket-2222-bbbb -> 14",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 11ms f2.0 B after 0(binding) path.1<-0:json./0/id
+            2 11ms f3.0 C
+            3 13ms f4.0 D after 0(binding) path.1<-0:json./1/id
+        "#]],
+    );
+    // Where nothing tells when it came, it came with the end.
+    check(
+        "0 f1 !http2 POST /watch -> 1000 json./0/id=ticket-1111-aaaa
+         11 f2 GET /use/ticket-1111-aaaa -> 12",
+        expect![[r#"
+            0 0ms f1.0 A
+            1 11ms f2.0 B
+        "#]],
+    );
+}

@@ -12,6 +12,8 @@
 //!   was seen in part, `!unseen` one that was not seen, `!dropped` a body that the
 //!   policy dropped, `!http2` and `!redis` of that protocol, `index=N` the place in the flow.
 //! - Without `->` there is no response; `END?` is one that was seen in part.
+//! - `END` is `FIRST..END` for a conversation: each leaf of its body is a message of its
+//!   own, the first of which came at FIRST, and each other a millisecond after the one before.
 //! - A leaf is `PATH=VALUE`, `PATH=#VALUE` for a JSON literal, `location=/a/17` all
 //!   of a Location. What follows `;` in
 //!   a Set-Cookie's value are its attributes. The target's leaves are made of it.
@@ -23,7 +25,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use twintap_plan::{Plan, PlanOptions, Planner, WaitReason};
 use twintap_scrub::{
-    Action, BodyFate, Encoding, ExchangeRecord, Leaf, LinkTag, MessageNote, Part, PolicyHash,
+    Action, BodyFate, Encoding, ExchangeRecord, Leaf, LinkTag, Mark, MessageNote, Part, Piece,
+    PolicyHash, Timeline,
 };
 use twintap_stream::message::{Field, Framing, Message, MessageState, Protocol};
 use twintap_stream::{
@@ -236,7 +239,8 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
         last_byte: Timestamp(start_ns + 1000),
         ..Message::default()
     };
-    let (response_message, response_leaves) = response.map_or_else(Default::default, message);
+    let (response_message, response_leaves, timeline) =
+        response.map_or_else(Default::default, message);
     let record = ExchangeRecord {
         exchange: Exchange {
             id: ExchangeId {
@@ -271,6 +275,7 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
         },
         response: MessageNote {
             leaves: response_leaves,
+            timeline,
             ..MessageNote::default()
         },
     };
@@ -278,9 +283,13 @@ fn exchange(line: &str) -> (ExchangeRecord, bool, Option<u32>) {
 }
 
 #[track_caller]
-fn message(text: &str) -> (Message<ResponseHead>, Vec<Leaf>) {
+fn message(text: &str) -> (Message<ResponseHead>, Vec<Leaf>, Timeline) {
     let mut words = text.split_whitespace().peekable();
     let end = words.next().expect("the response's end");
+    let (first, end) = match end.split_once("..") {
+        Some((first, end)) => (Some(millis(first)), end),
+        None => (None, end),
+    };
     let mut status = 200;
     if let Some(word) = words.next_if(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
         status = number(word) as u16;
@@ -303,11 +312,22 @@ fn message(text: &str) -> (Message<ResponseHead>, Vec<Leaf>) {
         } else {
             MessageState::Complete
         },
-        first_byte: Timestamp(end_ns.saturating_sub(1000)),
+        first_byte: Timestamp(first.unwrap_or(end_ns.saturating_sub(1000))),
         last_byte: Timestamp(end_ns),
         ..Message::default()
     };
-    (message, parts.leaves)
+    let of_body = parts.leaves.iter().filter(|leaf| leaf.part == Part::Body);
+    let marks = of_body.zip(0..).map(|(leaf, place)| Mark {
+        end: u64::from(leaf.start + leaf.len),
+        after_ns: place * 1_000_000,
+        piece: Piece::Message,
+        dropped_bytes: 0,
+    });
+    let timeline = Timeline {
+        marks: marks.filter(|_| first.is_some()).collect(),
+        ..Timeline::default()
+    };
+    (message, parts.leaves, timeline)
 }
 
 /// The fields and leaves of a message.
