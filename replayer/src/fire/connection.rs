@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::TcpStream;
 
+use super::ear::EarlyValue;
 use super::link::{Link, TlsFailure};
 use super::talk::{InFlight, Released, Settled, Stranded, Talk};
 use super::tempo::{Dues, Moment};
@@ -97,6 +98,11 @@ impl Connection {
     /// True when what the twin sends may call for something to be written.
     pub(crate) fn talks_back(&self) -> bool {
         self.talk.talks_back()
+    }
+
+    /// Takes values of answers that go on.
+    pub(crate) fn take_heard(&mut self, heard: &mut Vec<(u32, EarlyValue)>) {
+        self.talk.take_heard(heard);
     }
 
     /// Settles what is over by this moment.

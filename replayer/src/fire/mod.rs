@@ -12,6 +12,7 @@ pub mod capture;
 mod clean;
 mod connection;
 pub mod control;
+mod ear;
 mod engine;
 mod feed;
 mod flows;
@@ -50,6 +51,7 @@ use twintap_plan::Plan;
 
 pub use clean::WireForm;
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
+pub use ear::{Ear, EarlyValue};
 pub use feed::{Fodder, PlanFeed};
 pub use lateness::LatenessCounts;
 pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};

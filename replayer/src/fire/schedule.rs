@@ -9,7 +9,7 @@
 //! [`Schedule::poll_ready`] until it is empty.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -75,6 +75,8 @@ struct State {
     /// Who here waits for values of an earlier batch's answer, by the position that
     /// makes them.
     carried: HashMap<u32, Vec<u32>>,
+    /// Places with those here that had their values before the answer ended.
+    early: HashSet<(u32, u32)>,
     /// When the user of each place goes on, in run time; known once the outcome that
     /// this counts from is there.
     goes_on_ns: HashMap<u32, u64>,
@@ -128,6 +130,7 @@ impl Schedule {
             left: len,
             later: HashMap::new(),
             carried,
+            early: HashSet::new(),
             goes_on_ns: HashMap::new(),
         };
         self.batches.push(first, len, state);
@@ -185,6 +188,18 @@ impl Schedule {
             if let Some((state, place)) = self.batches.get_mut(waiter) {
                 state.note_thinker(place as u32, position, now_ns);
             }
+            self.meet_one(waiter, now_ns);
+        }
+    }
+
+    /// All values of the request's answer that the one at `waiter` uses are there, though the
+    /// answer goes on.
+    pub fn handle_early(&mut self, position: u32, waiter: u32, now_ns: u64) {
+        let Some((state, place)) = self.batches.get_mut(position) else {
+            return;
+        };
+        let waiter_place = state.table.place(waiter);
+        if state.early.insert((place as u32, waiter_place as u32)) {
             self.meet_one(waiter, now_ns);
         }
     }
@@ -274,7 +289,7 @@ impl Schedule {
         };
         let table = Arc::clone(&state.table);
         for &edge in table.waiters(place) {
-            if !concerns(edge) {
+            if !concerns(edge) || state.had_early(place, edge) {
                 continue;
             }
             if state.meet(edge.waiter as usize, now_ns) {
@@ -360,6 +375,11 @@ impl State {
             let goes_on_ns = now_ns.saturating_add(think_ns);
             self.goes_on_ns.insert(waiter, goes_on_ns);
         }
+    }
+
+    /// Whether the waiter goes on already, having the values that it wants.
+    fn had_early(&self, place: usize, edge: Edge) -> bool {
+        !self.early.is_empty() && self.early.contains(&(place as u32, edge.waiter))
     }
 
     /// One dependency of a request is met; says whether it may go out by that.
@@ -456,6 +476,31 @@ mod tests {
         assert_eq!(ready(&mut schedule), [(2, 30, false)]);
         schedule.handle_values(0, 40);
         assert_eq!(ready(&mut schedule), [(1, 40, false)]);
+    }
+
+    #[test]
+    fn who_has_its_values_early_goes_on_once() {
+        let mut plan = plan(&[10, 20, 20, 20]);
+        for (position, path) in [(1, "json./0"), (2, "json./1"), (3, "json./1")] {
+            plan.requests[position].bindings = vec![binding(0, path)];
+        }
+        plan.requests[3].waits = vec![wait(2)];
+        let mut schedule = schedule(&plan);
+        for position in 0..4 {
+            due(&mut schedule, position);
+        }
+        assert_eq!(ready(&mut schedule), [(0, 10, false)]);
+        schedule.handle_early(0, 1, 25);
+        schedule.handle_early(0, 1, 26);
+        schedule.handle_early(0, 3, 27);
+        assert_eq!(ready(&mut schedule), [(1, 25, false)]);
+        schedule.handle_outcome(0, 30, true);
+        assert_eq!(ready(&mut schedule), []);
+        schedule.handle_values(0, 40);
+        assert_eq!(ready(&mut schedule), [(2, 40, false)]);
+        // It still waits for the outcome of another, and for nothing twice.
+        schedule.handle_outcome(2, 50, false);
+        assert_eq!(ready(&mut schedule), [(3, 50, false)]);
     }
 
     #[test]

@@ -66,13 +66,53 @@ impl ValueStore {
         }
     }
 
-    /// Takes the values of an answer.
+    /// Takes the values of an answer; what was there before it ended stays.
     pub(crate) fn put(&mut self, producer: u32, made: Vec<Option<Bytes>>) {
         if let Some((values, place)) = self.batches.get_mut(producer)
             && values.users_left[place] > 0
         {
-            values.made.insert(producer, made);
+            let early = values.made.insert(producer, made);
+            let made = values.made.get_mut(&producer).into_iter().flatten();
+            for (value, early) in made.zip(early.into_iter().flatten()) {
+                if early.is_some() {
+                    *value = early;
+                }
+            }
         }
+    }
+
+    /// Takes a value of an answer that goes on; says whether it is new.
+    pub(crate) fn put_early(
+        &mut self,
+        batch: &Batch<'_>,
+        producer: u32,
+        path: &str,
+        value: Bytes,
+    ) -> bool {
+        let produces = &batch.request(producer).produces;
+        let number = produces.iter().position(|produced| produced.path == path);
+        let Some((values, place)) = self.batches.get_mut(producer) else {
+            return false;
+        };
+        let Some(number) = number.filter(|_| values.users_left[place] > 0) else {
+            return false;
+        };
+        let made = values.made.entry(producer);
+        let made = made.or_insert_with(|| vec![None; produces.len()]);
+        match made.get_mut(number) {
+            Some(known @ None) => {
+                *known = Some(value);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all values are there that a request uses of the producer's answer.
+    pub(crate) fn has_all_of(&self, batch: &Batch<'_>, user: u32, producer: u32) -> bool {
+        let bindings = batch.request(user).bindings.iter();
+        let mut of_it = bindings.filter(|binding| binding.producer == producer);
+        of_it.all(|binding| self.value(batch, user, binding).is_some())
     }
 
     /// Takes values of an answer to an earlier batch's request, for the batch that

@@ -78,6 +78,7 @@ enum State {
 fn take(states: &mut [State], event: &Event) {
     let (tag, before, after) = match event {
         Event::Opened { tag, .. } => (tag, &[State::Lined][..], State::Opened),
+        Event::Heard { tag, .. } => (tag, &[State::Begun][..], State::Begun),
         Event::Begun { tag } => (tag, &[State::Opened][..], State::Begun),
         Event::Answered { tag, .. } => (tag, &[State::Begun][..], State::Ended),
         Event::Reset { tag, .. } | Event::Garbled { tag, .. } => {

@@ -12,6 +12,7 @@ mod follow;
 mod grpc;
 mod hostile;
 mod load;
+mod open;
 mod paced;
 mod plan;
 mod recording;

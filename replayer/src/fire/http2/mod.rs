@@ -18,7 +18,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use twintap_stream::hpack::{Decoder, Encoder};
 pub use error::{Malformed, Violation};
 
 use super::capture::{Capture, CaptureLimits};
+use super::ear::{Ear, EarlyValue};
 use super::response::RawAnswer;
 use super::wire::Sections;
 use frame::{FrameReader, HEADER_BYTES};
@@ -45,6 +46,13 @@ pub enum Event {
         at: u64,
         /// True when it waited for the twin to take one more stream.
         has_waited: bool,
+    },
+    /// Its answer, which goes on, gave a value that was listened for.
+    Heard {
+        /// The request.
+        tag: u32,
+        /// The value.
+        value: EarlyValue,
     },
     /// The first of its answer came.
     Begun {
@@ -109,6 +117,8 @@ pub struct Client {
     /// DATA that came since the connection's window was last opened again.
     taken: i64,
     streams: BTreeMap<u32, Stream>,
+    /// What is listened for in answers, by the requests' tags.
+    ears: HashMap<u32, Ear>,
     /// Streams that have more to send.
     sending: BTreeSet<u32>,
     /// The last stream that sent DATA: the next has its turn.
@@ -149,6 +159,7 @@ impl Client {
             window: frame::INITIAL_WINDOW,
             taken: 0,
             streams: BTreeMap::new(),
+            ears: HashMap::new(),
             sending: BTreeSet::new(),
             turn: 0,
             waiting: VecDeque::new(),
@@ -169,6 +180,11 @@ impl Client {
         }
     }
 
+    /// Listens for values in the answer to a request that was sent.
+    pub fn listen(&mut self, tag: u32, ear: Ear) {
+        self.ears.insert(tag, ear);
+    }
+
     /// What became of requests.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -184,6 +200,7 @@ impl Client {
     /// Nobody waits for the request's answer any more.
     pub fn cancel(&mut self, tag: u32) {
         self.waiting.retain(|(waiting, _)| *waiting != tag);
+        self.ears.remove(&tag);
         let found = self.streams.iter().find(|(_, stream)| stream.tag == tag);
         if let Some(id) = found.map(|(id, _)| *id) {
             self.reset(id, frame::CANCEL);
@@ -305,7 +322,9 @@ impl Client {
 
     fn forget(&mut self, id: u32) -> Option<Stream> {
         self.sending.remove(&id);
-        self.streams.remove(&id)
+        let stream = self.streams.remove(&id)?;
+        self.ears.remove(&stream.tag);
+        Some(stream)
     }
 
     fn window_update(&mut self, stream: u32, bytes: i64) {

@@ -95,12 +95,24 @@ impl Client {
         }
         let ends_stream = header.has(frame::END_STREAM);
         let taken = stream.taken;
-        if let Err(why) = stream.take_data(data) {
+        let tag = stream.tag;
+        let result = stream.take_data(data);
+        if result.is_ok()
+            && let Some(ear) = self.ears.get_mut(&tag)
+        {
+            let mut found = Vec::new();
+            ear.hear(data, &mut found);
+            let heard = found.into_iter().map(|value| Event::Heard { tag, value });
+            self.events.extend(heard);
+        }
+        if let Err(why) = result {
             self.garble(id, why);
         } else if ends_stream {
             self.finish(id);
         } else if taken >= OWN_STREAM_WINDOW / 2 {
-            stream.taken = 0;
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.taken = 0;
+            }
             self.window_update(id, taken);
         }
         Ok(())

@@ -184,6 +184,10 @@ fn event_text(event: &Event) -> String {
         Event::Reset { tag, code } => format!("reset {tag} {code}"),
         Event::Garbled { tag, why } => format!("garbled {tag} {why}"),
         Event::Unprocessed { tag, .. } => format!("unprocessed {tag}"),
+        Event::Heard { tag, value } => {
+            let EarlyValue { path, value } = value;
+            format!("heard {tag} {path} {}", String::from_utf8_lossy(value))
+        }
     }
 }
 
@@ -214,6 +218,25 @@ fn a_request_and_its_answer_with_trailers_both_ways() {
         ]
     );
     assert_eq!(pair.sent(), [""; 0]);
+}
+
+#[test]
+fn values_of_a_stream_that_goes_on_are_told() {
+    let mut pair = Pair::new(&[]);
+    pair.client.request(7, sections(&[], &[]));
+    let paths = [Arc::from("grpc.0>proto./1"), Arc::from("grpc.1>proto./1")];
+    let ear = Ear::new(&paths, 1000).expect("something to hear");
+    pair.client.listen(7, ear);
+    pair.head(1, 0, &[(":status", "200")]);
+    pair.get(DATA, 0, 1, b"\0\0\0\0\x05\x0a\x03one\0\0");
+    assert_eq!(
+        pair.events(),
+        ["opened 7 false", "begun 7", "heard 7 grpc.0>proto./1 one"]
+    );
+    pair.get(DATA, END_STREAM, 1, b"\0\0\x05\x0a\x03two");
+    let events = pair.events();
+    assert_eq!(events[0], "heard 7 grpc.1>proto./1 two");
+    assert!(events[1].starts_with("answered 7"));
 }
 
 #[test]

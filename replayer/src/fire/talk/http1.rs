@@ -8,6 +8,7 @@ use bytes::Buf;
 
 use super::super::capture::Capture;
 use super::super::connection::Fate;
+use super::super::ear::EarlyValue;
 use super::super::response::{AtEnd, ResponseReader};
 use super::super::tempo::{Dues, Moment};
 use super::super::websocket::{Setting, is_opened};
@@ -193,6 +194,14 @@ impl Talk for Http1 {
             }
         }
         None
+    }
+
+    fn take_heard(&mut self, heard: &mut Vec<(u32, EarlyValue)>) {
+        if let Some(socket) = &mut self.socket {
+            let position = socket.request.release.position;
+            let values = socket.conversation.take_heard();
+            heard.extend(values.map(|value| (position, value)));
+        }
     }
 
     fn settle(&mut self, now: Moment, settled: &mut Vec<Settled>) {

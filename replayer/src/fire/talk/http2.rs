@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::capture::CaptureLimits;
 use super::super::connection::Fate;
+use super::super::ear::{Ear, EarlyValue};
 use super::super::http2::{Client, Event};
 use super::super::tempo::{Dues, Moment};
 use super::super::wire::Wire;
@@ -19,15 +20,20 @@ pub(crate) struct Http2 {
     in_flight: HashMap<u32, InFlight>,
     /// Requests whose first byte is not written, by its place.
     unreleased: VecDeque<(u64, u32)>,
+    /// Values of answers that go on.
+    heard: Vec<(u32, EarlyValue)>,
+    max_bytes: usize,
 }
 
 impl Http2 {
     /// Keeps bodies within `limits`.
     pub(crate) fn new(limits: Arc<CaptureLimits>) -> Http2 {
         Http2 {
+            max_bytes: limits.max_body_bytes(),
             client: Client::new(limits),
             in_flight: HashMap::new(),
             unreleased: VecDeque::new(),
+            heard: Vec::new(),
         }
     }
 
@@ -46,6 +52,10 @@ impl Http2 {
                         request.release.ready_ns = request.release.ready_ns.max(run_ns);
                         request.has_waited = true;
                     }
+                    continue;
+                }
+                Event::Heard { tag, value } => {
+                    self.heard.push((tag, value));
                     continue;
                 }
                 Event::Begun { tag } => {
@@ -79,6 +89,11 @@ impl Talk for Http2 {
     fn push(&mut self, request: InFlight, wire: Wire) {
         let position = request.release.position;
         let origin_ns = request.origin_ns;
+        if let Some(paths) = &request.wanted
+            && let Some(ear) = Ear::new(paths, self.max_bytes)
+        {
+            self.client.listen(position, ear);
+        }
         self.in_flight.insert(position, request);
         if let Wire::Http2(sections) = wire {
             self.client.request(position, sections);
@@ -116,6 +131,10 @@ impl Talk for Http2 {
         self.take_events(now_ns, settled);
         let violation = result.err()?;
         Some(Fate::Failed("garbage", violation.to_string()))
+    }
+
+    fn take_heard(&mut self, heard: &mut Vec<(u32, EarlyValue)>) {
+        heard.append(&mut self.heard);
     }
 
     fn end(&mut self, _: &mut Vec<Settled>) -> Fate {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::Fate;
+use super::ear::EarlyValue;
 use super::response::RawAnswer;
 use super::schedule::Release;
 use super::tempo::{Dues, Moment};
@@ -39,6 +40,8 @@ pub(crate) struct InFlight {
     pub(crate) times_unprocessed: u8,
     /// What follows, where it opens a WebSocket.
     pub(crate) script: Option<Arc<Script>>,
+    /// Paths of values that others use of the answer, where that may go on after them.
+    pub(crate) wanted: Option<Arc<[Arc<str>]>>,
     /// What followed lacked values of the twin.
     pub(crate) lacks_values: bool,
     /// What followed went out without what it waited for.
@@ -61,6 +64,7 @@ impl InFlight {
             has_waited: false,
             times_unprocessed: 0,
             script: None,
+            wanted: None,
             lacks_values: false,
             lines_expired: false,
             messages_not_kept: 0,
@@ -118,6 +122,9 @@ pub(crate) trait Talk: fmt::Debug {
     /// Takes bytes of the twin at this clock time. Requests that this settles go to `settled`; a fate
     /// is that of the connection.
     fn receive(&mut self, input: &[u8], now_ns: u64, settled: &mut Vec<Settled>) -> Option<Fate>;
+
+    /// Takes values of answers that go on, each with its request's position.
+    fn take_heard(&mut self, _heard: &mut Vec<(u32, EarlyValue)>) {}
 
     /// Settles what is over by this moment, with everything written.
     fn settle(&mut self, _now: Moment, _settled: &mut Vec<Settled>) {}

@@ -26,8 +26,10 @@ impl Socket {
     ) -> Socket {
         let (sent_ns, answered_ns) = (request.released_plan_ns, request.first_byte_ns);
         let fields = &answer.head.fields;
+        let wanted = request.wanted.as_deref().unwrap_or_default();
+        let conversation = Conversation::new(setting, script, fields, sent_ns, answered_ns);
         Socket {
-            conversation: Conversation::new(setting, script, fields, sent_ns, answered_ns),
+            conversation: conversation.listening(wanted),
             request,
             answer,
         }

@@ -1,5 +1,6 @@
 //! One twin's side of a run: its schedule, its values, its connections.
 
+mod given;
 mod traffic;
 
 pub(crate) use traffic::from_token;
@@ -20,6 +21,7 @@ use super::batches::{Batch, PerBatch};
 use super::capture::{CaptureLimits, RawBody};
 use super::connection::{Connection, Fate};
 use super::control::{RunControl, index};
+use super::ear::EarlyValue;
 use super::flows::Way;
 use super::ledger::{self, Spread, TwinSummary};
 use super::options::Options;
@@ -34,6 +36,7 @@ use super::values::{CarriedValues, ValueStore};
 use super::wakes::Wakes;
 use super::websocket::Script;
 use super::wire::{Edit, Wire, WireError, assemble};
+use given::wanted;
 use traffic::later_deadline;
 
 /// One instant, and how time runs in it.
@@ -103,6 +106,7 @@ pub(crate) struct TwinSide<'a> {
     unread: Vec<Key>,
     buffer: Vec<u8>,
     settled: Vec<Settled>,
+    heard: Vec<(u32, EarlyValue)>,
     summary: TwinSummary,
     release_error: Histogram<u64>,
     lateness: Histogram<u64>,
@@ -137,6 +141,7 @@ impl<'a> TwinSide<'a> {
             unread: Vec::new(),
             buffer: vec![0; 64 * 1024],
             settled: Vec::new(),
+            heard: Vec::new(),
             summary: TwinSummary::default(),
             release_error: ledger::histogram(),
             lateness: ledger::histogram(),
@@ -211,25 +216,6 @@ impl<'a> TwinSide<'a> {
         self.flow_has_one_less(position, now);
     }
 
-    /// Takes the values of an answer, in the order of the plan's `produces`.
-    pub(crate) fn handle_values(&mut self, position: u32, values: Vec<Option<Bytes>>, now: Now) {
-        self.values.put(position, values);
-        self.schedule.handle_values(position, now.run_ns());
-    }
-
-    /// Takes values of an answer to an earlier batch's request, for the batch from
-    /// `first` on.
-    pub(crate) fn handle_carried(
-        &mut self,
-        first: u32,
-        producer: u32,
-        values: CarriedValues,
-        now: Now,
-    ) {
-        self.values.carry(first, producer, values);
-        self.schedule.handle_carried(first, producer, now.run_ns());
-    }
-
     /// The next request that may go out, if there is room for it or it is not to wait
     /// for room.
     pub(crate) fn poll_ready(&mut self) -> Option<Release> {
@@ -270,6 +256,7 @@ impl<'a> TwinSide<'a> {
 
         let method = loaded.method.clone();
         let mut request = InFlight::new(release, method, now.origin_ns);
+        request.wanted = wanted(&batch, position, &wire, script.is_some());
         request.lasts_ns = wire.span_ns();
         if let Some(script) = script {
             request.lasts_ns += script.lasts_ns;

@@ -356,6 +356,8 @@ impl TwinSide<'_> {
         let (fate, received) =
             connection.read(&mut self.buffer, now.clock_ns, has_ended, &mut settled);
         self.summary.received_bytes += received;
+        connection.take_heard(&mut self.heard);
+        self.take_heard(now);
         self.take_settled(key, settled, now);
         match fate {
             Fate::Open => self.remove_if_done(key),

@@ -23,6 +23,7 @@ use twintap_stream::Field;
 use twintap_stream::websocket::{Inflater, deflate};
 
 use super::capture::{Capture, CaptureLimits, Held, RawBody};
+use super::ear::EarlyValue;
 use super::tempo::{Dues, Moment};
 
 pub use handshake::fresh_key;
@@ -99,6 +100,9 @@ pub(crate) struct Conversation {
     /// Values that lines use, by the number of the message that is to give each first.
     wanted: Vec<(usize, Arc<str>)>,
     values: HashMap<Arc<str>, Bytes>,
+    /// Values that other requests use, likewise, and those that came since they were taken.
+    wanted_outside: Vec<(usize, Arc<str>)>,
+    given: Vec<EarlyValue>,
     has_sent_close: bool,
     has_heard_close: bool,
     unbound: usize,
@@ -142,12 +146,29 @@ impl Conversation {
             heard: 0,
             wanted,
             values: HashMap::new(),
+            wanted_outside: Vec::new(),
+            given: Vec::new(),
             has_sent_close: false,
             has_heard_close: false,
             unbound: 0,
             wait_expired: false,
             setting,
         }
+    }
+
+    /// The same, which gives the values at these leaves' paths as they come.
+    pub(crate) fn listening(mut self, paths: &[Arc<str>]) -> Conversation {
+        let numbered = paths
+            .iter()
+            .filter_map(|path| Some((number(path)?, Arc::clone(path))));
+        self.wanted_outside = numbered.collect();
+        self.wanted_outside.sort();
+        self
+    }
+
+    /// The values that came and were not taken yet.
+    pub(crate) fn take_heard(&mut self) -> impl Iterator<Item = EarlyValue> {
+        self.given.drain(..)
     }
 
     /// Takes bytes of the twin at this clock time.
@@ -229,6 +250,19 @@ impl Conversation {
                 self.values.insert(Arc::clone(path), Bytes::from(value));
             }
         }
+        let due = self
+            .wanted_outside
+            .partition_point(|(number, _)| *number <= self.heard);
+        let given = &mut self.given;
+        let heard = self.wanted_outside.extract_if(..due, |(_, path)| {
+            let value = extract(&message, path);
+            given.extend(value.clone().map(|value| EarlyValue {
+                path: Arc::clone(path),
+                value: Bytes::from(value),
+            }));
+            value.is_some()
+        });
+        heard.for_each(drop);
     }
 
     /// Notes when lines, and the recorded end, have become due.

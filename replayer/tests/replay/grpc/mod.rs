@@ -3,6 +3,7 @@
 mod bound;
 mod service;
 mod tape;
+mod watch;
 
 use std::fs;
 use std::net::SocketAddr;

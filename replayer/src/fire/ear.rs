@@ -1,0 +1,176 @@
+//! Values that an answer of several gRPC messages gives while it goes on: a subscription
+//! that stays open hands out ids long before it ends.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use twintap_scrub::value_inside;
+
+/// A value of an answer that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlyValue {
+    /// Its leaf's path in the answer.
+    pub path: Arc<str>,
+    /// The value.
+    pub value: Bytes,
+}
+
+/// Listens to the messages of one answer.
+#[derive(Debug)]
+pub struct Ear {
+    /// What is listened for, each with the number of the message that is to give it, in that
+    /// order.
+    wanted: Vec<(usize, Arc<str>)>,
+    number: usize,
+    /// The message that is being received, its prefix with it.
+    held: BytesMut,
+    /// Bytes to come of a message that is too long to hold.
+    passed_over: u64,
+    max_bytes: usize,
+}
+
+/// The flag and the length before each message.
+const PREFIX_BYTES: usize = 5;
+
+impl Ear {
+    /// Listens for the values at these leaves' paths, in messages of at most `max_bytes`;
+    /// `None` where none lies in a message.
+    pub fn new(paths: &[Arc<str>], max_bytes: usize) -> Option<Ear> {
+        let numbered = paths
+            .iter()
+            .filter_map(|path| Some((number(path)?, Arc::clone(path))));
+        let mut wanted: Vec<(usize, Arc<str>)> = numbered.collect();
+        wanted.sort();
+        (!wanted.is_empty()).then_some(Ear {
+            wanted,
+            number: 0,
+            held: BytesMut::new(),
+            passed_over: 0,
+            max_bytes,
+        })
+    }
+
+    /// Takes the next bytes of the body; gives the values that are whole with them.
+    pub fn hear(&mut self, mut data: &[u8], found: &mut Vec<EarlyValue>) {
+        while !data.is_empty() && !self.wanted.is_empty() {
+            if self.passed_over > 0 {
+                let skip = data
+                    .len()
+                    .min(usize::try_from(self.passed_over).unwrap_or(usize::MAX));
+                data = &data[skip..];
+                self.passed_over -= skip as u64;
+                continue;
+            }
+            let missing = self.missing_bytes();
+            let (piece, rest) = data.split_at(missing.min(data.len()));
+            self.held.extend_from_slice(piece);
+            data = rest;
+            if self.held.len() < PREFIX_BYTES {
+                continue;
+            }
+            let length = self.length();
+            if length > self.max_bytes {
+                self.passed_over = (length - self.held.len().min(length)) as u64;
+                self.held.clear();
+                self.number += 1;
+            } else if self.held.len() == length {
+                let message = self.held.split().freeze();
+                self.find(&message, found);
+                self.number += 1;
+            }
+        }
+    }
+
+    /// Bytes until the prefix, or then the message, is whole.
+    fn missing_bytes(&self) -> usize {
+        match self.held.len() {
+            held @ 0..PREFIX_BYTES => PREFIX_BYTES - held,
+            held => self.length() - held,
+        }
+    }
+
+    /// The length of the message whose prefix is held, with it.
+    fn length(&self) -> usize {
+        let length = self.held.get(1..PREFIX_BYTES).unwrap_or_default();
+        let length = length.try_into().map_or(0, u32::from_be_bytes);
+        PREFIX_BYTES + length as usize
+    }
+
+    /// Takes the values of this message. Where the twin says something else first, what comes
+    /// after it is looked at.
+    fn find(&mut self, message: &[u8], found: &mut Vec<EarlyValue>) {
+        let due = self
+            .wanted
+            .partition_point(|(number, _)| *number <= self.number);
+        let heard = self.wanted.extract_if(..due, |(_, path)| {
+            let Some((container, inside)) = twintap_scrub::split_path(path) else {
+                return false;
+            };
+            let value = value_inside(message, container, inside);
+            found.extend(value.as_ref().map(|value| EarlyValue {
+                path: Arc::clone(path),
+                value: Bytes::copy_from_slice(value),
+            }));
+            value.is_some()
+        });
+        heard.for_each(drop);
+    }
+}
+
+/// The number of the message that a leaf's path names.
+fn number(path: &str) -> Option<usize> {
+    let (number, _) = path.strip_prefix("grpc.")?.split_once('>')?;
+    number.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(text: &str) -> Vec<u8> {
+        let mut message = vec![0, 0, 0, 0, text.len() as u8 + 2, 0x0a, text.len() as u8];
+        message.extend(text.as_bytes());
+        message
+    }
+
+    /// What is heard of these messages in pieces of `size`, after how many bytes each.
+    fn heard(paths: &[&str], messages: &[&str], size: usize) -> Vec<(usize, String, Bytes)> {
+        let paths: Vec<Arc<str>> = paths.iter().map(|path| Arc::from(*path)).collect();
+        let mut ear = Ear::new(&paths, 40).expect("something to hear");
+        let body: Vec<u8> = messages.iter().flat_map(|text| framed(text)).collect();
+        let mut all = Vec::new();
+        for (number, piece) in (1..).zip(body.chunks(size)) {
+            let mut found = Vec::new();
+            ear.hear(piece, &mut found);
+            let found = found.into_iter();
+            all.extend(found.map(|early| (number, early.path.to_string(), early.value)));
+        }
+        all
+    }
+
+    #[test]
+    fn values_are_heard_with_their_messages_end() {
+        let paths = ["grpc.0>proto./1", "grpc.2>proto./1", "grpc.1>proto./2"];
+        let messages = ["one", "two", "three", "four"];
+        let expected = [
+            (10, "grpc.0>proto./1", "one"),
+            (32, "grpc.2>proto./1", "three"),
+        ];
+        let expected = expected.map(|(at, path, value)| (at, path.to_owned(), Bytes::from(value)));
+        assert_eq!(heard(&paths, &messages, 1), expected);
+        let at_once = heard(&paths, &messages, 1000);
+        assert_eq!(at_once.len(), 2);
+        assert!(Ear::new(&[Arc::from("json./0/id")], 40).is_none());
+    }
+
+    #[test]
+    fn what_is_too_long_to_hold_counts_and_gives_nothing() {
+        let long = "x".repeat(50);
+        let paths = ["grpc.0>proto./1", "grpc.1>proto./1"];
+        for size in [1, 7, 1000] {
+            let found = heard(&paths[1..], &[&long, "two"], size);
+            assert_eq!(found.len(), 1, "in pieces of {size}");
+            assert_eq!(found[0].2, "two");
+        }
+    }
+}
