@@ -9,6 +9,7 @@ use twintap_plan::Pace;
 use super::capture::DigestMaker;
 use super::clean::WireForm;
 use super::link::tls::Tls;
+use super::moving::Moving;
 use super::rewrite::Rewrite;
 use super::websocket::Extract;
 use super::wire::BodyPace;
@@ -16,8 +17,10 @@ use super::wire::BodyPace;
 /// Where a twin listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The address.
+    /// The address, or what it was to begin with.
     pub address: SocketAddr,
+    /// Where it is now, if it may move.
+    pub moving: Option<Moving>,
     /// `host:port` as the run file has it.
     pub authority: String,
     /// How TLS is spoken with it; without it there is none.
@@ -29,8 +32,17 @@ impl Target {
     pub fn plain(address: SocketAddr, authority: String) -> Target {
         Target {
             address,
+            moving: None,
             authority,
             tls: None,
+        }
+    }
+
+    /// Where new connections go; nowhere while that must not be sent to.
+    pub fn current(&self) -> Option<SocketAddr> {
+        match &self.moving {
+            Some(moving) => moving.get(),
+            None => Some(self.address),
         }
     }
 

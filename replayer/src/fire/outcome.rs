@@ -41,7 +41,7 @@ pub enum RawResult {
         detail: String,
     },
     /// A limit of the run kept the request back: `in_flight`, `connections`,
-    /// `sockets`, `backlog`, `unreadable`, `unwritable` or `stopped`.
+    /// `sockets`, `address`, `backlog`, `unreadable`, `unwritable` or `stopped`.
     Refused(String),
     /// It is not to be fired: the plan's reason ([`skip_word`]), [`SEEKED`], or
     /// `unbound` where it uses values of a request that was not fired for that.

@@ -40,7 +40,7 @@ use records::PlanRecords;
 use renew::Renewal;
 use shelf::Shelf;
 use source::ArchiveSource;
-use targets::Addresses;
+use targets::{Addresses, Resolver};
 
 /// What a run is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -125,6 +125,8 @@ pub fn execute(
     hooks::prepare(file, &prepared.captured, control)?;
 
     tell(Phase::Firing);
+    let resolver = Resolver::new(file, &prepared.captured, &addresses);
+    let _looking = resolver.start()?;
     let options = Options {
         pace: file.settings.pace,
         plan_speed: prepared.plan.speed,

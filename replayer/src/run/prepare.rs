@@ -8,7 +8,7 @@ use twintap_plan::{Plan, PlanOptions, Planner};
 use twintap_scrub::{Action, BodyFate, Encoding, ExchangeRecord, Part, Scrubber};
 
 use super::file::RunFile;
-use super::targets::Captured;
+use super::targets::{Captured, Resolver};
 use crate::keys;
 
 /// Everything that is known before anything is sent.
@@ -151,6 +151,7 @@ pub struct Checks<'a> {
     /// What no run may send to, with the servers of all exchanges so far.
     pub captured: Captured,
     key_samples: usize,
+    resolver: Option<Resolver>,
 }
 
 impl<'a> Checks<'a> {
@@ -161,6 +162,15 @@ impl<'a> Checks<'a> {
             scrubber,
             captured,
             key_samples: KEY_SAMPLES,
+            resolver: None,
+        }
+    }
+
+    /// Tells it of each new server, which no name may lead to from then on.
+    pub fn telling(self, resolver: Resolver) -> Checks<'a> {
+        Checks {
+            resolver: Some(resolver),
+            ..self
         }
     }
 
@@ -171,6 +181,9 @@ impl<'a> Checks<'a> {
     pub fn check(&mut self, stored: &StoredExchange) -> Result<bool> {
         let server = stored.exchange().endpoints.server;
         let is_new = self.captured.servers.insert(server);
+        if let Some(resolver) = self.resolver.as_ref().filter(|_| is_new) {
+            resolver.note(server);
+        }
         let (archived, given) = (&stored.record.policy, self.scrubber.policy_hash());
         if archived != given {
             bail!(

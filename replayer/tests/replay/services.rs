@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
-use twintap_replayer::fire::{RunControl, Target};
+use twintap_replayer::fire::{Moving, RunControl, Target};
 use twintap_replayer::run::{RunFile, dry_run};
+use twintap_verdict::Twin;
 
 use crate::recording::{Recorded, record};
 use crate::run::run;
@@ -166,4 +169,42 @@ fn each_service_is_spoken_to_in_its_own_way() {
     for server in [&secure, &plain] {
         assert_eq!(server.lines(), ["GET /1 HTTP/1.1", "GET /3 HTTP/1.1"]);
     }
+}
+
+#[test]
+fn new_connections_go_where_a_name_leads_now() {
+    let (before, after) = (good_twins(), TwinServer::start(|_| Reply::ok()));
+    let moving = Moving::new(before[0].address);
+    let mut script = Script::default();
+    // Nothing is due before the name has moved, but for the first.
+    for (at_ms, flow) in [(0, 0), (3_600_000, 0), (3_600_001, 1), (7_200_000, 2)] {
+        script.get(at_ms, flow, &format!("/{flow}"));
+    }
+    let control = control();
+    let steering = {
+        let (control, moving, address) = (control.clone(), moving.clone(), after.address);
+        thread::spawn(move || {
+            let wait_for = |answered| {
+                while control.progress(Twin::Candidate).answered < answered {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            };
+            let seek = |hours: u64| control.seek(Duration::from_secs(hours * 3600));
+            wait_for(1);
+            moving.set(Some(address));
+            seek(1).expect("it lies ahead");
+            wait_for(3);
+            moving.set(None);
+            seek(2).expect("it lies ahead");
+        })
+    };
+    let run = script.fire_with(&before, &control, |options| {
+        options.targets[0].moving = Some(moving.clone());
+    });
+    steering.join().expect("no panic");
+    assert_eq!(run.candidate(), ["200", "200", "200", "refused address"]);
+    assert_eq!(run.baseline(), ["200"; 4]);
+    // The connection that was open stays.
+    assert_eq!(before[0].lines(), ["GET /0 HTTP/1.1"; 2]);
+    assert_eq!(after.lines(), ["GET /1 HTTP/1.1"]);
 }

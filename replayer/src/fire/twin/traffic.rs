@@ -254,8 +254,11 @@ impl TwinSide<'_> {
         }
         let Way { speech, service } = self.flows[flow as usize].way;
         let target = options.target(index(self.twin), service);
+        let Some(address) = target.current() else {
+            return Err(RawResult::Refused("address".to_owned()));
+        };
         let key = self.connections.next_key();
-        let connection = Link::open(target.address, target.tls.as_ref(), speech)
+        let connection = Link::open(address, target.tls.as_ref(), speech)
             .and_then(|link| {
                 let limits = Arc::clone(self.common.capture);
                 let talk: Box<dyn Talk> = match speech {

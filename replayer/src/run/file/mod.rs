@@ -21,7 +21,7 @@ pub use limits::{Limits, Timeouts};
 pub use load::{Rate, Repeats, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use routes::{RouteSettings, ServiceSettings};
-pub use targets::{Hook, Pins, TargetSettings, Targets, TlsSettings};
+pub use targets::{Hook, Pins, Resolve, TargetSettings, Targets, TlsSettings};
 
 use crate::fire::rewrite::Rewrite;
 use crate::fire::{BodyPace, WireForm};
@@ -82,6 +82,9 @@ pub struct Settings {
     /// Addresses of names, in place of looking them up.
     #[serde(default)]
     pub addresses: BTreeMap<String, Pins>,
+    /// When the twins' names are looked up.
+    #[serde(default)]
+    pub resolve: Resolve,
     /// What the twins' state is.
     #[serde(default)]
     pub state: State,

@@ -43,6 +43,17 @@ pub struct TargetSettings {
     pub health: Option<Hook>,
 }
 
+/// When the twins' names are looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolve {
+    /// Once, before anything is fired.
+    #[default]
+    Once,
+    /// Again while the run fires, for new connections.
+    Each,
+}
+
 /// The addresses that a name has in a run, in place of what it has elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -88,6 +88,8 @@ fn errors_name_line_and_key_and_what_would_be_right() {
     );
     check_error("follow: {delay: 10ms}\n", &["follow.delay", "1s or more"]);
     check_error("speed: 2\nfollow: {}\n", &["speed", "follow"]);
+    check_error("resolve: often\n", &["line 6", "once", "each"]);
+    check_error("wire: dirty\n", &["line 6", "exact", "clean"]);
     check_error("order: time\n", &["line 6", "resource", "session", "none"]);
 }
 

@@ -19,7 +19,7 @@ use super::compare::{self, Comparison};
 use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::{Checks, plan_options};
-use super::targets::{self, Captured};
+use super::targets::{self, Captured, Resolver};
 use super::{Phase, Progress, facts, hooks, now, options, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
 use crate::keys;
@@ -62,6 +62,8 @@ pub fn execute(
     hooks::prepare(file, &captured, control)?;
 
     tell(Phase::Firing);
+    let resolver = Resolver::new(file, &captured, &addresses);
+    let _looking = resolver.start()?;
     let options = Options {
         lead: settings.delay.0,
         when_down: settings.when_down,
@@ -71,7 +73,7 @@ pub fn execute(
     let tail = Tail::from_now(&file.archive)?;
     let stock = Stock::default();
     let (feed, fodder) = PlanFeed::new(control);
-    let checks = Checks::new(file, &scrubber, captured);
+    let checks = Checks::new(file, &scrubber, captured).telling(resolver);
     let feeder = Feeder::new(file, control, checks, follower, tail, stock.clone(), feed);
 
     let limits = &file.settings.limits;
@@ -134,10 +136,9 @@ pub fn execute(
 /// Looks after the twins until the run is stopped.
 fn probe(options: &Options, control: &RunControl) {
     let of = |twin: usize| {
-        let services = options.services.iter().map(move |both| both[twin].address);
-        std::iter::once(options.targets[twin].address)
-            .chain(services)
-            .collect()
+        let services = options.services.iter().map(move |both| both[twin].clone());
+        let own = options.targets[twin].clone();
+        std::iter::once(own).chain(services).collect()
     };
     let mut probe = Probe::new(of(0), of(1));
     while control.steering() != Steering::Stop {

@@ -17,6 +17,7 @@ use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::Prepared;
 use super::renew::Renewal;
+use super::targets::Resolver;
 use super::{Phase, Progress, facts, hooks, now, options, targets, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, follow};
 use feeder::Feeder;
@@ -57,6 +58,8 @@ pub fn execute(
     hooks::prepare(file, &prepared.captured, control)?;
 
     tell(Phase::Firing);
+    let resolver = Resolver::new(file, &prepared.captured, &addresses);
+    let _looking = resolver.start()?;
     let options = Options {
         pace: settings.pace,
         plan_speed: plan.speed,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use twintap_archive::Checkpoint;
 
 /// What the capture came from: no run may send there.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Captured {
     /// Addresses of servers whose exchanges are in the archive.
     pub servers: BTreeSet<SocketAddr>,

@@ -1,6 +1,7 @@
 //! Whom a run may send to: what is allowed, and never production.
 
 mod captured;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -9,10 +10,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, bail};
 
-use super::file::{Pins, RunFile, TlsSettings};
+use super::file::{Pins, Resolve, RunFile, TlsSettings};
 use super::values::{Address, Authority};
-use crate::fire::{Target, Tls, TlsFiles};
+use crate::fire::{Moving, Target, Tls, TlsFiles};
 pub use captured::Captured;
+pub use resolver::Resolver;
 
 /// The addresses of both twins, the candidate's first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +94,11 @@ fn target(
         .is_tls
         .then(|| tls(tls_settings, &authority.host).with_context(|| format!("{place}.tls")))
         .transpose()?;
+    // The address that was checked is the one that is fired at.
+    let address = check_one(&format!("{place}.address"), authority, file, captured)?;
     Ok(Target {
-        // The address that was checked is the one that is fired at: a name is not
-        // looked up again.
-        address: check_one(&format!("{place}.address"), authority, file, captured)?,
+        address,
+        moving: may_move(authority, file).then(|| Moving::new(address)),
         authority: authority.to_string(),
         tls,
     })
@@ -126,10 +129,21 @@ pub fn check_one(
     file: &RunFile,
     captured: &Captured,
 ) -> Result<SocketAddr> {
-    let text = authority.to_string();
     let addresses =
         look_up(authority, &file.settings.addresses).with_context(|| place.to_owned())?;
-    for &address in &addresses {
+    check_addresses(place, authority, &addresses, file, captured)
+}
+
+/// Which of a name's addresses to send to; there is one at least.
+fn check_addresses(
+    place: &str,
+    authority: &Authority,
+    addresses: &[SocketAddr],
+    file: &RunFile,
+    captured: &Captured,
+) -> Result<SocketAddr> {
+    let text = authority.to_string();
+    for &address in addresses {
         if address.ip().is_unspecified() {
             bail!("{place}: {address} is no address of one machine; name the twin's own");
         }
@@ -158,6 +172,21 @@ pub fn check_one(
     Ok(addresses[0])
 }
 
+/// Whether it is a name that the run file wants to be looked up again.
+fn may_move(authority: &Authority, file: &RunFile) -> bool {
+    let settings = &file.settings;
+    let is_pinned = pinned(authority, &settings.addresses).is_some();
+    let is_address = authority.to_string().parse::<SocketAddr>().is_ok();
+    settings.resolve == Resolve::Each && !is_pinned && !is_address
+}
+
+/// What the run file pins a name to.
+fn pinned<'a>(authority: &Authority, pins: &'a BTreeMap<String, Pins>) -> Option<&'a Pins> {
+    let mut pins = pins.iter();
+    let is_it = |(name, _): &(&String, &Pins)| name.eq_ignore_ascii_case(&authority.host);
+    pins.find(is_it).map(|(_, pins)| pins)
+}
+
 /// An entry of the allow-list without its scheme.
 fn plain(entry: &str) -> &str {
     let schemes = ["http://", "https://"];
@@ -174,11 +203,8 @@ fn is_entry_for(entry: &str, address: SocketAddr) -> bool {
 /// At least one address: those that the run file pins, else those that the name has.
 fn look_up(authority: &Authority, pins: &BTreeMap<String, Pins>) -> Result<Vec<SocketAddr>> {
     let text = authority.to_string();
-    let pinned = pins
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(&authority.host));
-    let addresses: Vec<SocketAddr> = match pinned {
-        Some((_, pins)) => pins
+    let addresses: Vec<SocketAddr> = match pinned(authority, pins) {
+        Some(pins) => pins
             .addresses()
             .iter()
             .map(|ip| SocketAddr::new(*ip, authority.port))
