@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare::{Difference, Mask, Side, Witness, compare};
+use crate::compare::{Difference, Mask, Side, Witness, compare, place_of};
 use crate::evidence::{self, Evidence};
 use crate::fidelity::Unequal;
 use crate::kind::Kind;
@@ -306,6 +306,8 @@ impl Passing<'_> {
         let of_header = place.strip_prefix("header.").unwrap_or(place);
         let of_body = format!("json.{}", difference.at_left);
         produced.any(|path| {
+            let in_document = place_of(path);
+            let path = in_document.as_deref().unwrap_or(path);
             path == place
                 || is_at_or_below(path, of_header, '.')
                 || is_at_or_below(path, &of_body, '/')

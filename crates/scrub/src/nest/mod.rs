@@ -11,6 +11,8 @@ mod container;
 mod message;
 mod script;
 
+pub use message::{MessageField, read_messages};
+
 use std::ops::Range;
 
 use base64::Engine as _;

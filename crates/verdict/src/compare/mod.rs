@@ -1,9 +1,11 @@
 //! Two answers to the same request, and where they differ.
 
+mod grpc;
 mod head;
 mod json;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -15,6 +17,7 @@ use crate::observation::{Answer, Body};
 use crate::options::Options;
 use crate::roles::{Roles, text_hash};
 
+pub(crate) use grpc::place_of;
 pub(crate) use text::Text;
 
 /// Where the status code lies.
@@ -57,7 +60,7 @@ pub(crate) enum Mask {
 pub(crate) struct Side<'a> {
     pub(crate) answer: &'a Answer,
     pub(crate) body: Parsed<'a>,
-    leaves: HashMap<&'a str, &'a Leaf>,
+    leaves: HashMap<Cow<'a, str>, &'a Leaf>,
     roles: Option<&'a Roles>,
 }
 
@@ -84,7 +87,10 @@ impl<'a> Side<'a> {
             leaves: answer
                 .leaves
                 .iter()
-                .map(|leaf| (leaf.path.as_str(), leaf))
+                .map(|leaf| match place_of(&leaf.path) {
+                    Some(place) => (Cow::Owned(place), leaf),
+                    None => (Cow::Borrowed(leaf.path.as_str()), leaf),
+                })
                 .collect(),
             roles,
         }
@@ -282,6 +288,11 @@ fn parse(answer: &Answer) -> Parsed<'_> {
         return Parsed::Empty;
     }
     let media_type = media_type(answer);
+    if grpc::is_grpc(&media_type)
+        && let Some(document) = grpc::document(bytes)
+    {
+        return Parsed::Json(document);
+    }
     if media_type.ends_with("ndjson") || media_type.ends_with("jsonl") {
         let lines: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(bytes)
             .into_iter()
