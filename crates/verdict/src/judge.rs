@@ -126,6 +126,8 @@ impl Tally {
         self.candidate.add(&observation.candidate);
         self.baseline.add(&observation.baseline);
         let production = observation.production.as_ref();
+        self.baseline.roles.learn_sent(&observation.sent);
+        self.candidate.roles.learn_sent(&observation.sent);
         if let Some((answer, _)) = answered(&observation.baseline) {
             self.baseline
                 .roles

@@ -40,6 +40,9 @@ pub struct Observation {
     pub copy: u32,
     /// True in a run's warm-up: it counts in the ledgers, and is not judged.
     pub is_warm_up: bool,
+    /// Values of the request that were sent as pseudonyms: the tag of what was sent, and that
+    /// of the recorded value, whose role it plays wherever a twin gives it back.
+    pub sent: Vec<(LinkTag, LinkTag)>,
     /// Response leaves (path, recorded tag) that later requests of the plan use:
     /// each twin's own value at that path plays the same role.
     pub produced: Vec<(String, LinkTag)>,

@@ -1,6 +1,7 @@
 //! Which of a twin's own values stand for which of production's.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use twintap_scrub::{LinkTag, decode, split_path, value_inside};
@@ -17,9 +18,14 @@ pub(crate) struct Roles {
     /// By the copy of the sessions and the role.
     twin_of: HashMap<(u32, LinkTag), LinkTag>,
     role_of: HashMap<LinkTag, LinkTag>,
+    /// How many of these are of values that requests sent.
+    sent: usize,
     /// The same by spelling, for values inside of texts that no leaf names.
     role_of_text: HashMap<u64, u64>,
 }
+
+/// Values of requests that are remembered. What is sent after these and given back differs.
+const MOST_SENT: usize = 1 << 20;
 
 impl Roles {
     /// Learns from one answer, in one copy of the sessions, and production's to the
@@ -47,6 +53,19 @@ impl Roles {
                 self.role_of_text
                     .entry(text_hash(&of_twin))
                     .or_insert_with(|| text_hash(&of_production));
+            }
+        }
+    }
+
+    /// Learns which of the values that a request sent stand for which recorded ones.
+    pub(crate) fn learn_sent(&mut self, sent: &[(LinkTag, LinkTag)]) {
+        for (tag, role) in sent {
+            if self.sent >= MOST_SENT {
+                return;
+            }
+            if let Entry::Vacant(vacant) = self.role_of.entry(*tag) {
+                vacant.insert(*role);
+                self.sent += 1;
             }
         }
     }

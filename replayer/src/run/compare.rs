@@ -16,6 +16,7 @@ use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
 use super::records::{Record, Records};
+use super::sent;
 use super::vouch::{stored_bytes, stored_part};
 use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
 use crate::fire::response::RawAnswer;
@@ -213,6 +214,10 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         let stored = record.stored.as_deref();
         let exchange = stored.map(StoredExchange::exchange);
         let head = exchange.and_then(|exchange| exchange.request.head.as_ref());
+        let mut leaves = match stored {
+            Some(stored) if was_fired => stored.record.request.leaves.clone(),
+            _ => Vec::new(),
+        };
         let request_body = match stored {
             Some(stored) if was_fired => self.body(
                 position,
@@ -220,13 +225,16 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
                 &stored.record.request,
                 &stored.exchange().request,
                 EVIDENCE_BYTES,
-                &mut Vec::new(),
+                &mut leaves,
             ),
             _ => Body::Digest {
                 bytes: exchange.map_or(0, |exchange| exchange.request.body_bytes),
                 tag: None,
             },
         };
+        let sent = head.map_or_else(Vec::new, |head| {
+            sent::values(self.inputs.scrubber, head, &request_body, &leaves)
+        });
         let observation = Observation {
             exchange: record.id.clone(),
             session: record.session.to_string(),
@@ -242,6 +250,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
                 .and_then(|stored| self.production(position, stored)),
             copy: record.copy,
             is_warm_up,
+            sent,
             produced: record.produced,
             depends_on: record.depends_on,
             is_awaited: record.is_awaited,

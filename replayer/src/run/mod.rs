@@ -12,6 +12,7 @@ mod prepare;
 mod records;
 pub mod renew;
 mod rounds;
+mod sent;
 mod shelf;
 mod source;
 mod targets;

@@ -29,9 +29,17 @@ fn replayed(candidate: SocketAddr) -> (Report, serde_json::Value) {
     (report, record)
 }
 
-pub fn run_file(directory: &Path, [candidate, baseline]: [SocketAddr; 2]) -> RunFile {
+pub fn run_file(directory: &Path, twins: [SocketAddr; 2]) -> RunFile {
+    run_file_under("allow-all", directory, twins)
+}
+
+fn run_file_under(
+    policy: &str,
+    directory: &Path,
+    [candidate, baseline]: [SocketAddr; 2],
+) -> RunFile {
     let text = format!(
-        "version: 1\narchive: archive\npolicy: allow-all\noutput: results\ntargets:\n  \
+        "version: 1\narchive: archive\npolicy: {policy}\noutput: results\ntargets:\n  \
          candidate:\n    address: {candidate}\n  baseline:\n    address: {baseline}\n\
          allow: [\"{candidate}\", \"{baseline}\"]\nverdict: {{min_exchanges: {CLIENTS}}}\n"
     );
@@ -50,6 +58,32 @@ fn conversations_replay_at_twins_with_tokens_of_their_own() {
     assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     assert_ne!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+}
+
+/// On top of the default policy: what a message asks for is the service's own word, and it
+/// reckons with the numbers.
+const POLICY: &str = "version: 1\nrules:\n  - names: [do, number]\n    do: allow\n";
+
+#[test]
+fn conversations_replay_with_pseudonyms_in_their_messages() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let policy = Policy::from_yaml(POLICY, "policy.yaml").expect("a sound policy");
+    store(directory.path(), policy, recorded(CLIENTS));
+    fs::write(directory.path().join("policy.yaml"), POLICY).expect("a place to write");
+    for (fault, verdict) in [(0, None), (1, Some(Verdict::Fail))] {
+        let twins = [Chat::start("cand", fault), Chat::start("base", 0)];
+        let addresses = twins.each_ref().map(|twin| twin.address);
+        let file = run_file_under("policy.yaml", directory.path(), addresses);
+        let report = run(&file).expect("a run");
+        let runs = &report.ledgers.runs;
+        for ledger in [&runs.candidate, &runs.baseline] {
+            assert_eq!(ledger.answered, CLIENTS, "{ledger:?}");
+        }
+        // What each is called goes out as a pseudonym, and comes back as one.
+        assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
+        let found = (!report.findings.is_empty()).then_some(report.verdict);
+        assert_eq!(found, verdict, "{:#?}", report.findings);
+    }
 }
 
 #[test]

@@ -282,6 +282,7 @@ fn clean(
             bytes.put_slice(&cleaned.bytes);
             Ok(Cleaned {
                 bytes: bytes.freeze(),
+                leaves: cleaned.leaves.into_iter().filter_map(of_reason).collect(),
                 ..Cleaned::default()
             })
         }
@@ -321,6 +322,15 @@ fn clean_text(raw: &Bytes, pseudonyms: &Pseudonyms, view: &View) -> Result<Clean
 fn is_document(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
         && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// The leaf of a close frame's reason, behind the code; None for what is inside of it.
+fn of_reason(leaf: Leaf) -> Option<Leaf> {
+    (leaf.path == "text").then(|| Leaf {
+        path: "json./reason".to_owned(),
+        start: leaf.start + 2,
+        ..leaf
+    })
 }
 
 /// A message's leaf as one of its direction; None beyond 4 GiB.

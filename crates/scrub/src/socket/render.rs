@@ -76,9 +76,10 @@ pub fn render_messages(messages: &[SocketMessage], leaves: &[Leaf]) -> (Bytes, V
         let is_whole = write_element(&mut out, message);
         let end = message.start + message.payload.len() as u64;
         while let Some(leaf) = leaves.next_if(|leaf| u64::from(leaf.start) < end) {
-            moved.push(match is_whole {
-                true => shifted(leaf, message.start, begin),
-                false => quoted(leaf.clone(), begin + 1, out.len() - begin - 2),
+            moved.push(match message.piece {
+                _ if is_whole => shifted(leaf, message.start, begin),
+                Piece::Close { .. } => of_reason(leaf, &out, begin),
+                _ => quoted(leaf.clone(), begin + 1, out.len() - begin - 2),
             });
         }
     }
@@ -114,6 +115,15 @@ fn write_element(out: &mut String, message: &SocketMessage) -> bool {
         }
     };
     false
+}
+
+/// The leaf of a close frame's reason, which is the last string of its element.
+fn of_reason(leaf: &Leaf, out: &str, begin: usize) -> Leaf {
+    const BEFORE: &str = "\"reason\":\"";
+    let element = out.get(begin..).unwrap_or_default();
+    let start = element.find(BEFORE).map_or(0, |at| at + BEFORE.len());
+    let len = element.len().saturating_sub(start + 2);
+    quoted(leaf.clone(), begin + start, len)
 }
 
 fn shifted(leaf: &Leaf, start: u64, begin: usize) -> Leaf {

@@ -223,3 +223,40 @@ fn messages_beyond_what_a_side_keeps_are_told_of_by_their_bytes() {
     assert_eq!(many.len(), 65_536 + 1);
     assert_eq!(many[65_536], serde_json::json!({"bytes_not_kept": 21}));
 }
+
+#[test]
+fn the_reason_of_a_close_frame_is_a_value() {
+    let message = |piece, payload: &'static [u8]| SocketMessage {
+        piece,
+        payload: Bytes::from_static(payload),
+        start: 0,
+        fragments: Vec::new(),
+        after_ns: 0,
+        dropped_bytes: 0,
+    };
+    let said = [
+        message(Piece::Text, b"{\"a\":\"Ada Lovelace\"}"),
+        message(
+            Piece::Close { code: Some(1000) },
+            b"\x03\xe8Ada \"Lovelace\"",
+        ),
+    ];
+    let scrubber = scrubber();
+    let (body, leaves) = scrubber.scrub_messages(&request("GET /feed", &[]), &said);
+    let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let [first, reason] = &leaves[..] else {
+        panic!("two values: {leaves:?}");
+    };
+    assert_eq!(
+        (&*first.path, &*reason.path),
+        ("json./0/a", "json./1/reason")
+    );
+    let span = reason.start as usize..(reason.start + reason.len) as usize;
+    let written = twintap_scrub::decode(&body[span], reason.encoding);
+    let shown = document
+        .pointer("/1/reason")
+        .and_then(|value| value.as_str());
+    assert_eq!(shown.map(str::as_bytes), Some(&*written));
+    let pseudonym = scrubber.pseudonym(b"Ada \"Lovelace\"");
+    assert_eq!(*written, pseudonym);
+}

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use tonic::Code;
 use tonic::transport::{Endpoint, ServerTlsConfig};
 use twintap_replayer::run::RunFile;
-use twintap_scrub::Policy;
+use twintap_scrub::{Key, Policy, Scrubber};
 use twintap_verdict::{Report, Verdict};
 
-use crate::recording::store;
+use crate::recording::{KEY, store};
 use crate::run::run;
 use crate::streams::StreamServer;
 use crate::tls::Authority;
@@ -96,7 +96,10 @@ fn calls_of_all_kinds_replay_and_regressions_are_found() {
         ..PRICES
     };
     let other_price = Prices { cents: 6, ..PRICES };
-    for (candidate, place) in [(other_code, "header.grpc-status"), (other_price, "grpc.0")] {
+    for (candidate, place) in [
+        (other_code, "header.grpc-status"),
+        (other_price, "/*/proto.2/*"),
+    ] {
         let report = replay(directory.path(), [candidate, PRICES], "allow-all");
         check_finding(&report, place);
     }
@@ -118,7 +121,39 @@ fn calls_replay_under_a_policy_that_scrubs_their_messages() {
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     let other_price = Prices { cents: 6, ..PRICES };
     let report = replay(directory.path(), [other_price, PRICES], "catalogue.yaml");
-    check_finding(&report, "grpc.0");
+    check_finding(&report, "/*/proto.2/*");
+}
+
+#[test]
+fn under_the_default_policy_calls_replay_with_pseudonyms() {
+    let directory = recorded(Policy::default_policy());
+    // Its state is scrubbed: what it does not have goes by another name there.
+    let key = Key::from_hex(KEY).expect("64 hex digits");
+    let nothing = Scrubber::new(Policy::default_policy(), &key).pseudonym(b"nothing");
+    let nothing = String::from_utf8(nothing).expect("a text");
+    let scrubbed = Prices {
+        nothing: nothing.leak(),
+        ..PRICES
+    };
+    let report = replay(directory.path(), [scrubbed; 2], "default");
+    let ledger = &report.ledgers.runs.baseline;
+    assert_eq!((ledger.planned, ledger.answered), (30, 30), "{ledger:?}");
+    // What a service makes of several texts is not what it makes of their pseudonyms.
+    let detail = &report.fidelity_detail;
+    let unequal = detail
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.fidelity < 1.0);
+    let unequal: Vec<&str> = unequal.map(|endpoint| endpoint.endpoint.as_str()).collect();
+    assert_eq!(unequal, ["POST /shop.Prices/Sum"], "{detail:?}");
+    assert_eq!((detail.exchanges, detail.equal), (30, 24));
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let other_price = Prices {
+        cents: 6,
+        ..scrubbed
+    };
+    let report = replay(directory.path(), [other_price, scrubbed], "default");
+    check_finding(&report, "/*/proto.2/*");
 }
 
 #[test]

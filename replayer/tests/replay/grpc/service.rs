@@ -36,19 +36,21 @@ pub struct Price {
 #[derive(Clone, Copy)]
 pub struct Prices {
     pub cents: u64,
-    /// What it says of what it does not have.
+    /// What it does not have, and what it says of that.
+    pub nothing: &'static str,
     pub unknown: Code,
 }
 
 /// As it is in production.
 pub const PRICES: Prices = Prices {
     cents: 5,
+    nothing: "nothing",
     unknown: Code::NotFound,
 };
 
 impl Prices {
     fn of(self, ask: &Ask) -> Result<Price, Status> {
-        if ask.item == "nothing" {
+        if ask.item == self.nothing {
             return Err(Status::new(self.unknown, "there is none"));
         }
         Ok(Price {

@@ -55,3 +55,19 @@ fn one_value_for_all_is_wrong() {
         "#]],
     );
 }
+
+#[test]
+fn what_was_sent_as_a_pseudonym_comes_back_in_the_recorded_values_role() {
+    let calls = repeated(12, |index, name| {
+        let echo = |who: &str| ok(json!({"name": format!("{who}-{index:04}")}));
+        let wrong = if index == 9 { "other" } else { "sent" };
+        vec![
+            Call::new(name, "POST", "/greet", echo("recorded"))
+                .baseline(echo("sent"))
+                .candidate(echo(wrong))
+                .sends(&format!("sent-{index:04}"), &format!("recorded-{index:04}")),
+        ]
+    });
+    let report = check(&calls, expect!["POST /greet body_changed /name x1\n"]);
+    assert_eq!(report.fidelity, 1.0);
+}

@@ -195,6 +195,8 @@ pub struct Call {
     pub after: Vec<u32>,
     /// Indexes of calls that it raced with.
     pub races: Vec<u32>,
+    /// Tags of what it sends, and of the recorded values.
+    pub sent: Vec<(LinkTag, LinkTag)>,
     /// In place of the twins' replies.
     pub baseline_outcome: Option<Outcome>,
     pub candidate_outcome: Option<Outcome>,
@@ -213,6 +215,7 @@ impl Call {
             produced: Vec::new(),
             after: Vec::new(),
             races: Vec::new(),
+            sent: Vec::new(),
             baseline_outcome: None,
             candidate_outcome: None,
         }
@@ -246,6 +249,12 @@ impl Call {
     /// Depends on the call at an index, of another session.
     pub fn after(mut self, index: u32) -> Call {
         self.after.push(index);
+        self
+    }
+
+    /// Sends a value in place of the recorded one.
+    pub fn sends(mut self, sent: &str, recorded: &str) -> Call {
+        self.sent.push((tag(sent), tag(recorded)));
         self
     }
 
@@ -303,6 +312,7 @@ impl Call {
                 .map(|reply| (reply.latency_ms * 1e6) as u64),
             copy: 0,
             is_warm_up: false,
+            sent: self.sent.clone(),
             produced: produced.collect(),
             production: production.clone(),
             baseline: self
