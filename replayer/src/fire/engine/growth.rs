@@ -43,7 +43,7 @@ impl<'a> Engine<'a> {
         };
         let first = requests.first();
         let mut flows = self.flows.take(&requests);
-        self.openings.extend(std::mem::take(&mut flows.openings));
+        let openings = std::mem::take(&mut flows.openings);
         let batch = Rc::new(Batch {
             table: Arc::new(Timetable::new(first, &requests)),
             requests,
@@ -57,6 +57,11 @@ impl<'a> Engine<'a> {
             self.next = first;
         }
         self.end = first.wrapping_add(len);
+        if self.common.options.pace != Pace::Asap {
+            let (batches, tempo) = (&self.batches, &self.tempo);
+            self.openings
+                .extend(openings, |position| due_ns(batches, tempo, position));
+        }
         self.common.control.add_planned(u64::from(len));
     }
 

@@ -1,11 +1,12 @@
 //! The firing thread: due times, sockets and steering in one loop.
 
 mod growth;
+mod openings;
 mod steering;
 mod told;
 mod window;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +29,7 @@ use super::source::{LoadedOrNot, ReadAhead};
 use super::tempo::Tempo;
 use super::turn::in_turn;
 use super::twin::{Common, Now, TwinSide, from_token, nanos};
+use openings::{Opening, Openings};
 use window::Window;
 
 /// The poll token of [`RunControl::wake`](super::RunControl::wake).
@@ -62,8 +64,7 @@ pub(crate) struct Engine<'a> {
     /// The next request to become due, and the one after the last so far.
     next: u32,
     end: u32,
-    /// Flows with their first requests that are fired, in the order of these.
-    openings: VecDeque<(u32, u32)>,
+    openings: Openings,
     start_ns: u64,
     tempo: Tempo,
     /// Sessions that are not gone on with.
@@ -104,7 +105,7 @@ impl<'a> Engine<'a> {
             window: Window::default(),
             next: 0,
             end: 0,
-            openings: VecDeque::new(),
+            openings: Openings::new(nanos(common.options.connect_ahead)),
             start_ns: 0,
             tempo: Tempo::new(1.0, nanos(common.options.lead)),
             shed: HashSet::new(),
@@ -132,7 +133,9 @@ impl<'a> Engine<'a> {
         let mut ready = Vec::new();
         let mut standing = Standing::first(self.common.clock.now_ns());
         // The first connections need a moment to open.
-        self.start_ns = self.common.clock.now_ns() + nanos(self.common.options.connect_ahead);
+        let (_, ahead_ns) = self.openings.front().unzip();
+        let usual_ns = nanos(self.common.options.connect_ahead);
+        self.start_ns = self.common.clock.now_ns() + ahead_ns.unwrap_or(usual_ns);
         loop {
             self.take_batches();
             self.steer();
@@ -201,9 +204,7 @@ impl<'a> Engine<'a> {
 
     /// When a request is due, in run time at the present speed.
     fn due_ns(&self, position: u32) -> u64 {
-        let found = self.batches.get(position);
-        let plan_ns = found.map_or(u64::MAX, |(batch, place)| batch.table.due_ns(place));
-        self.tempo.run_ns(plan_ns)
+        due_ns(&self.batches, &self.tempo, position)
     }
 
     /// The clock time of a moment of run time, while the run does not pause.
@@ -305,14 +306,13 @@ impl<'a> Engine<'a> {
         if self.give_up_ns.is_some() || self.common.options.pace == Pace::Asap {
             return;
         }
-        let ahead_ns = nanos(self.common.options.connect_ahead);
-        while let Some(&(flow, position)) = self.openings.front() {
+        while let Some((Opening { flow, position, .. }, ahead_ns)) = self.openings.front() {
             let now = self.now();
             let due_ns = self.due_ns(position);
             if due_ns.saturating_add(now.origin_ns) > now.clock_ns.saturating_add(ahead_ns) {
                 return;
             }
-            self.openings.pop_front();
+            self.openings.pop();
             for twin in in_turn(position) {
                 self.twins[index(twin)].open_ahead(flow, now);
             }
@@ -361,12 +361,11 @@ impl<'a> Engine<'a> {
                 deadlines.push(wait_ns.map(|wait| self.clock_ns(wait)));
             }
         }
-        if let Some(&(_, position)) = self.openings.front()
+        if let Some((opening, ahead_ns)) = self.openings.front()
             && is_firing
             && self.common.options.pace != Pace::Asap
         {
-            let due_ns = self.clock_ns(self.due_ns(position));
-            let ahead_ns = nanos(self.common.options.connect_ahead);
+            let due_ns = self.clock_ns(self.due_ns(opening.position));
             deadlines.push(Some(due_ns.saturating_sub(ahead_ns)));
         }
         deadlines.into_iter().flatten().min()
@@ -390,4 +389,9 @@ impl<'a> Engine<'a> {
             ..FireSummary::default()
         }
     }
+}
+
+fn due_ns(batches: &PerBatch<Rc<Batch<'_>>>, tempo: &Tempo, position: u32) -> u64 {
+    let found = batches.get(position);
+    tempo.run_ns(found.map_or(u64::MAX, |(batch, place)| batch.table.due_ns(place)))
 }

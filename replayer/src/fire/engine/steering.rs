@@ -72,10 +72,15 @@ impl<'a> Engine<'a> {
         self.read_ahead.has_first.store(true, Ordering::Relaxed);
         // What still goes over flows whose first requests are passed over opens
         // them when it is due.
-        while let Some(&(_, first)) = self.openings.front()
+        while let Some((
+            Opening {
+                position: first, ..
+            },
+            _,
+        )) = self.openings.front()
             && self.is_past(first)
         {
-            self.openings.pop_front();
+            self.openings.pop();
         }
     }
 
