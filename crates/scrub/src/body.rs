@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use twintap_stream::Timestamp;
 
-use crate::find::{self, Repeats, Search, Unparsable, grpc, head, html, json, multipart, xml};
+use crate::find::{
+    self, Repeats, Search, Unparsable, events, grpc, head, html, json, multipart, xml,
+};
 use crate::leaf::{Leaf, LinkTag, Part};
 use crate::media::{CodingError, Kind, Media};
 use crate::policy::{BodyAction, Limits, View};
@@ -277,6 +279,7 @@ pub(crate) fn visit(
         Kind::Xml => xml::find(&mut search)?,
         Kind::Multipart => multipart::find(&mut search)?,
         Kind::Grpc => grpc::find(&mut search)?,
+        Kind::Events => events::find(&mut search),
         Kind::Text => find::text(&mut search),
     }
     Ok(())

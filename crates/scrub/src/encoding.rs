@@ -58,6 +58,12 @@ pub(crate) fn is_literal(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a text is a JSON object or array.
+pub(crate) fn is_document(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// The raw value of what is written the way `encoding` says. What is no valid
 /// escape stands for itself.
 #[must_use]

@@ -30,6 +30,7 @@ mod timeline;
 
 pub use encoding::{decode, encode, fit, splice};
 pub use extract::extract;
+pub use find::events::{ServerEvent, read_events, value_in_event};
 pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
 pub use names::words;

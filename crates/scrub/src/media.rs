@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Xml,
     Multipart,
     Grpc,
+    Events,
     Text,
 }
 
@@ -89,6 +90,7 @@ impl Media {
             xml if xml.ends_with("+xml") && !xml.starts_with("image/") => Some(Kind::Xml),
             "multipart/form-data" => Some(Kind::Multipart),
             "application/grpc" | "application/grpc+proto" => Some(Kind::Grpc),
+            "text/event-stream" => Some(Kind::Events),
             "text/plain" => Some(Kind::Text),
             _ => None,
         }

@@ -4,6 +4,7 @@
 //! last and calls a [`Visit`] with every value. Scrubbing and reading a single
 //! value are two visitors of the same finders, so that names always agree.
 
+pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod grpc;
 pub(crate) mod head;

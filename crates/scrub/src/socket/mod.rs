@@ -11,6 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use twintap_stream::{PartKind, Timestamp};
 
 use crate::body::{self, BodyOutcome, Held};
+use crate::encoding::is_document;
 use crate::leaf::{Encoding, Leaf, Part};
 use crate::media::Kind;
 use crate::policy::{BodyAction, Limits, View};
@@ -316,12 +317,6 @@ fn clean_text(raw: &Bytes, pseudonyms: &Pseudonyms, view: &View) -> Result<Clean
         leaves: scrubbed.leaves,
         moved: scrubbed.moved,
     })
-}
-
-/// Whether a text is a JSON object or array.
-fn is_document(text: &[u8]) -> bool {
-    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
-        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The leaf of a close frame's reason, behind the code; None for what is inside of it.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use twintap_stream::{Field, ResponseHead};
 
-use super::{is_document, quoted};
+use super::quoted;
+use crate::encoding::is_document;
 use crate::extract::extract_with;
 use crate::leaf::Leaf;
 use crate::pseudonym::Pseudonyms;

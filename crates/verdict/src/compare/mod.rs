@@ -1,5 +1,6 @@
 //! Two answers to the same request, and where they differ.
 
+mod events;
 mod grpc;
 mod head;
 mod json;
@@ -288,6 +289,9 @@ fn parse(answer: &Answer) -> Parsed<'_> {
         return Parsed::Empty;
     }
     let media_type = media_type(answer);
+    if media_type == "text/event-stream" {
+        return Parsed::Json(events::document(bytes));
+    }
     if grpc::is_grpc(&media_type)
         && let Some(document) = grpc::document(bytes)
     {
