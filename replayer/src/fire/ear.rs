@@ -1,10 +1,12 @@
-//! Values that an answer of several gRPC messages gives while it goes on: a subscription
-//! that stays open hands out ids long before it ends.
+//! Values that an answer of several gRPC messages or server-sent events gives while it goes
+//! on: a subscription that stays open hands out ids long before it ends.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use twintap_scrub::value_inside;
+use twintap_scrub::{value_in_event, value_inside};
+use twintap_stream::Field;
+use twintap_stream::message::field_values;
 
 /// A value of an answer that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +24,20 @@ pub struct Ear {
     /// order.
     wanted: Vec<(usize, Arc<str>)>,
     number: usize,
-    /// The message that is being received, its prefix with it.
+    /// What the answer is; nothing is heard before its head says so.
+    form: Option<Form>,
+    /// The message or event that is being received.
     held: BytesMut,
     /// Bytes to come of a message that is too long to hold.
     passed_over: u64,
     max_bytes: usize,
+}
+
+/// What an answer consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Messages,
+    Events,
 }
 
 /// The flag and the length before each message.
@@ -34,7 +45,7 @@ const PREFIX_BYTES: usize = 5;
 
 impl Ear {
     /// Listens for the values at these leaves' paths, in messages of at most `max_bytes`;
-    /// `None` where none lies in a message.
+    /// `None` where none lies in a message or event.
     pub fn new(paths: &[Arc<str>], max_bytes: usize) -> Option<Ear> {
         let numbered = paths
             .iter()
@@ -44,19 +55,39 @@ impl Ear {
         (!wanted.is_empty()).then_some(Ear {
             wanted,
             number: 0,
+            form: None,
             held: BytesMut::new(),
             passed_over: 0,
             max_bytes,
         })
     }
 
+    /// The answer has this head: what is heard of its body goes by its media type.
+    pub fn begin(&mut self, fields: &[Field]) {
+        let is = |start: &[u8]| {
+            field_values(fields, "content-type").any(|value| value.starts_with(start))
+        };
+        self.form = if is(b"application/grpc") {
+            Some(Form::Messages)
+        } else {
+            is(b"text/event-stream").then_some(Form::Events)
+        };
+    }
+
     /// Takes the next bytes of the body; gives the values that are whole with them.
-    pub fn hear(&mut self, mut data: &[u8], found: &mut Vec<EarlyValue>) {
+    pub fn hear(&mut self, data: &[u8], found: &mut Vec<EarlyValue>) {
+        match self.form {
+            Some(Form::Messages) => self.hear_messages(data, found),
+            Some(Form::Events) => self.hear_events(data, found),
+            None => {}
+        }
+    }
+
+    fn hear_messages(&mut self, mut data: &[u8], found: &mut Vec<EarlyValue>) {
         while !data.is_empty() && !self.wanted.is_empty() {
             if self.passed_over > 0 {
-                let skip = data
-                    .len()
-                    .min(usize::try_from(self.passed_over).unwrap_or(usize::MAX));
+                let most = usize::try_from(self.passed_over).unwrap_or(usize::MAX);
+                let skip = data.len().min(most);
                 data = &data[skip..];
                 self.passed_over -= skip as u64;
                 continue;
@@ -81,6 +112,36 @@ impl Ear {
         }
     }
 
+    /// An event is over with the line feed of an empty line; one that ends in carriage
+    /// returns alone is heard with the next.
+    fn hear_events(&mut self, mut data: &[u8], found: &mut Vec<EarlyValue>) {
+        while !self.wanted.is_empty()
+            && let Some(end) = memchr::memchr(b'\n', data)
+        {
+            let (line, rest) = data.split_at(end + 1);
+            data = rest;
+            self.hold(line);
+            if !self.held.ends_with(b"\n\n") && !self.held.ends_with(b"\n\r\n") {
+                continue;
+            }
+            let block = self.held.split().freeze();
+            let events = twintap_scrub::read_events(&block).len();
+            self.find(&block, found);
+            self.number += events;
+        }
+        self.hold(data);
+    }
+
+    /// Of an event that is too long to hold its end is, by which it is told from the next.
+    fn hold(&mut self, piece: &[u8]) {
+        if self.held.len() + piece.len() > self.max_bytes {
+            self.held.clear();
+            self.held.extend_from_slice(b"data\n");
+        }
+        let most = piece.len().min(self.max_bytes);
+        self.held.extend_from_slice(&piece[piece.len() - most..]);
+    }
+
     /// Bytes until the prefix, or then the message, is whole.
     fn missing_bytes(&self) -> usize {
         match self.held.len() {
@@ -103,10 +164,10 @@ impl Ear {
             .wanted
             .partition_point(|(number, _)| *number <= self.number);
         let heard = self.wanted.extract_if(..due, |(_, path)| {
-            let Some((container, inside)) = twintap_scrub::split_path(path) else {
-                return false;
+            let value = match twintap_scrub::split_path(path) {
+                Some((container, inside)) => value_inside(message, container, inside),
+                None => value_in_event(message, path),
             };
-            let value = value_inside(message, container, inside);
             found.extend(value.as_ref().map(|value| EarlyValue {
                 path: Arc::clone(path),
                 value: Bytes::copy_from_slice(value),
@@ -117,9 +178,11 @@ impl Ear {
     }
 }
 
-/// The number of the message that a leaf's path names.
+/// The number of the message or event that a leaf's path names.
 fn number(path: &str) -> Option<usize> {
-    let (number, _) = path.strip_prefix("grpc.")?.split_once('>')?;
+    let of_message = || path.strip_prefix("grpc.")?.split_once('>');
+    let of_event = || path.strip_prefix("json./")?.split_once('/');
+    let (number, _) = of_message().or_else(of_event)?;
     number.parse().ok()
 }
 
@@ -137,6 +200,7 @@ mod tests {
     fn heard(paths: &[&str], messages: &[&str], size: usize) -> Vec<(usize, String, Bytes)> {
         let paths: Vec<Arc<str>> = paths.iter().map(|path| Arc::from(*path)).collect();
         let mut ear = Ear::new(&paths, 40).expect("something to hear");
+        ear.begin(&[Field::new("content-type", "application/grpc")]);
         let body: Vec<u8> = messages.iter().flat_map(|text| framed(text)).collect();
         let mut all = Vec::new();
         for (number, piece) in (1..).zip(body.chunks(size)) {
@@ -160,7 +224,7 @@ mod tests {
         assert_eq!(heard(&paths, &messages, 1), expected);
         let at_once = heard(&paths, &messages, 1000);
         assert_eq!(at_once.len(), 2);
-        assert!(Ear::new(&[Arc::from("json./0/id")], 40).is_none());
+        assert!(Ear::new(&[Arc::from("json./id")], 40).is_none());
     }
 
     #[test]
@@ -172,5 +236,39 @@ mod tests {
             assert_eq!(found.len(), 1, "in pieces of {size}");
             assert_eq!(found[0].2, "two");
         }
+    }
+
+    #[test]
+    fn events_are_heard_with_their_end() {
+        let paths = ["json./0/data/id", "json./2/data/id", "json./1/id"];
+        let paths: Vec<Arc<str>> = paths.iter().map(|path| Arc::from(*path)).collect();
+        let stream = ": beat\n\ndata: {\"id\":\"one\"}\n\nid: 7\r\ndata: x\r\n\r\n\
+                      data: {\"id\":\"three\"}\n\n";
+        for size in [1, 5, 1000] {
+            let mut ear = Ear::new(&paths, 60).expect("something to hear");
+            let mut found = Vec::new();
+            ear.hear(stream.as_bytes(), &mut found);
+            assert!(found.is_empty(), "no head said what it is");
+            ear.begin(&[Field::new(
+                "content-type",
+                "text/event-stream; charset=utf-8",
+            )]);
+            for piece in stream.as_bytes().chunks(size) {
+                ear.hear(piece, &mut found);
+            }
+            let found: Vec<&[u8]> = found.iter().map(|early| &early.value[..]).collect();
+            assert_eq!(found, [&b"one"[..], b"7", b"three"], "in pieces of {size}");
+        }
+        let mut ear = Ear::new(&paths[1..2], 20).expect("something to hear");
+        ear.begin(&[Field::new("content-type", "text/event-stream")]);
+        let mut found = Vec::new();
+        let long = format!(
+            "data: {}\n\ndata: x\n\ndata: {{\"id\":\"c\"}}\n\n",
+            "y".repeat(50)
+        );
+        for piece in long.as_bytes().chunks(7) {
+            ear.hear(piece, &mut found);
+        }
+        assert_eq!(found.len(), 1, "what is too long counts");
     }
 }

@@ -66,6 +66,31 @@ fn serve(mut stream: TcpStream, ticket: &str, used: &Used, name: &str) {
         let _ = stream.write_all(answer.as_bytes());
         return;
     }
+    let said = format!("{{\"ticket\":\"{ticket}\"}}");
+    let is_used = || {
+        let tickets = used.tickets.lock().expect("no thread failed");
+        let is_missing = |tickets: &mut Vec<String>| !tickets.iter().any(|known| known == ticket);
+        // Whoever waits longer finds out in the run's ledger.
+        let patience = Duration::from_secs(8);
+        let waited = used
+            .changed
+            .wait_timeout_while(tickets, patience, is_missing);
+        drop(waited);
+    };
+    if line.starts_with("GET /events ") {
+        let chunk = |event: &str| format!("{:x}\r\n{event}\r\n", event.len());
+        let first = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{}",
+            chunk(&format!("event: ticket\ndata: {said}\n\n"))
+        );
+        if stream.write_all(first.as_bytes()).is_ok() {
+            is_used();
+            let last = format!("{}0\r\n\r\n", chunk("data: used\n\n"));
+            let _ = stream.write_all(last.as_bytes());
+        }
+        return;
+    }
     let key = head
         .lines()
         .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
@@ -75,7 +100,6 @@ fn serve(mut stream: TcpStream, ticket: &str, used: &Used, name: &str) {
          Sec-WebSocket-Accept: {}\r\n\r\n",
         String::from_utf8_lossy(&accept)
     );
-    let said = format!("{{\"ticket\":\"{ticket}\"}}");
     let first = [
         opening.as_bytes(),
         &[0x81, said.len() as u8],
@@ -85,14 +109,7 @@ fn serve(mut stream: TcpStream, ticket: &str, used: &Used, name: &str) {
     if stream.write_all(&first).is_err() {
         return;
     }
-    let tickets = used.tickets.lock().expect("no thread failed");
-    let is_missing = |tickets: &mut Vec<String>| !tickets.iter().any(|known| known == ticket);
-    // Whoever waits longer finds out in the run's ledger.
-    let patience = Duration::from_secs(8);
-    let waited = used
-        .changed
-        .wait_timeout_while(tickets, patience, is_missing);
-    drop(waited);
+    is_used();
     let last = b"\x81\x0d{\"used\":true}\x88\x02\x03\xe8";
     if stream.write_all(last).is_ok() {
         let _ = stream.read_to_end(&mut Vec::new());
@@ -110,8 +127,28 @@ fn head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
+/// How clients are given their tickets.
+#[derive(Clone, Copy)]
+enum Way {
+    Socket,
+    Events,
+}
+
+impl Way {
+    fn request(self) -> &'static str {
+        match self {
+            Way::Socket => {
+                "GET /subscribe HTTP/1.1\r\nHost: box\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            }
+            Way::Events => "GET /events HTTP/1.1\r\nHost: box\r\nAccept: text/event-stream\r\n\r\n",
+        }
+    }
+}
+
 /// Clients who subscribe, and use their tickets over another connection.
-fn recorded() -> Vec<Segment> {
+fn recorded(way: Way) -> Vec<Segment> {
     let service = TicketOffice::start("prod");
     let begin = Instant::now();
     let mut segments = Vec::new();
@@ -119,17 +156,12 @@ fn recorded() -> Vec<Segment> {
         let [subscribing, using] =
             [0, 1].map(|flow| Tap::start(service.address, 2 * client + flow, begin));
         let mut stream = TcpStream::connect(subscribing.address).expect("the tap");
-        let request = "GET /subscribe HTTP/1.1\r\nHost: box\r\nConnection: Upgrade\r\n\
-                       Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("a service");
+        stream
+            .write_all(way.request().as_bytes())
+            .expect("a service");
         head(&mut stream).expect("an answer");
-        let mut said = vec![0; 2];
-        stream.read_exact(&mut said).expect("a frame");
-        let mut said = vec![0; usize::from(said[1])];
-        stream.read_exact(&mut said).expect("a frame");
-        let said: serde_json::Value = serde_json::from_slice(&said).expect("JSON");
-        let ticket = said["ticket"].as_str().expect("a ticket");
+        let said = read_through(&mut stream, b"}");
+        let ticket = said.split('"').nth(3).expect("a ticket");
         // Others use what they are given a while later.
         thread::sleep(Duration::from_millis(5));
         let mut user = TcpStream::connect(using.address).expect("the tap");
@@ -137,10 +169,14 @@ fn recorded() -> Vec<Segment> {
         user.write_all(request.as_bytes()).expect("a service");
         assert!(head(&mut user).expect("an answer").contains(" 200 "));
         drop(user);
-        let mut rest = [0; 19];
-        stream.read_exact(&mut rest).expect("news and a close");
-        let close = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
-        stream.write_all(&close).expect("a service");
+        match way {
+            Way::Socket => {
+                read_through(&mut stream, b"\x03\xe8");
+                let close = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
+                stream.write_all(&close).expect("a service");
+            }
+            Way::Events => drop(read_through(&mut stream, b"0\r\n\r\n")),
+        }
         drop(stream);
         segments.extend(subscribing.end());
         segments.extend(using.end());
@@ -149,10 +185,21 @@ fn recorded() -> Vec<Segment> {
     segments
 }
 
-#[test]
-fn what_a_subscription_hands_out_is_used_while_it_is_open() {
+/// Reads through these bytes.
+fn read_through(stream: &mut TcpStream, end: &[u8]) -> String {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(end) {
+        stream.read_exact(&mut byte).expect("more of the answer");
+        read.push(byte[0]);
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+#[track_caller]
+fn check(way: Way) {
     let directory = TempDir::new().expect("a temporary directory");
-    store(directory.path(), Policy::allow_all(), recorded());
+    store(directory.path(), Policy::allow_all(), recorded(way));
     let twins = ["cand", "base"].map(TicketOffice::start);
     let addresses = twins.each_ref().map(|twin| twin.address);
     let report = run(&run_file(directory.path(), addresses)).expect("a run");
@@ -166,10 +213,18 @@ fn what_a_subscription_hands_out_is_used_while_it_is_open() {
         assert_eq!(lateness.wait_expired, 0);
     }
     let other = &report.correlation.other;
-    assert_eq!(
-        other["candidate_fired_unbound"] + other["baseline_fired_unbound"],
-        0
-    );
+    let unbound = other["candidate_fired_unbound"] + other["baseline_fired_unbound"];
+    assert_eq!(unbound, 0);
     assert_eq!(report.fidelity, 1.0, "{:?}", report.fidelity_detail);
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
+}
+
+#[test]
+fn what_a_subscription_hands_out_is_used_while_it_is_open() {
+    check(Way::Socket);
+}
+
+#[test]
+fn what_events_hand_out_is_used_while_they_go_on() {
+    check(Way::Events);
 }

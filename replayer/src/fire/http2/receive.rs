@@ -172,6 +172,11 @@ impl Client {
             let tag = stream.tag;
             self.events.push_back(Event::Begun { tag });
         }
+        if stream.awaits_head()
+            && let Some(ear) = self.ears.get_mut(&stream.tag)
+        {
+            ear.begin(&fields);
+        }
         match stream.take_fields(fields, ends_stream) {
             Err(why) => self.garble(id, why),
             Ok(()) if ends_stream => self.finish(id),

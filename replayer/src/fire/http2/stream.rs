@@ -116,6 +116,11 @@ impl Stream {
         Arc::clone(&self.sections)
     }
 
+    /// True until the head of the answer has come.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// Takes a section of fields of the answer.
     pub(super) fn take_fields(
         &mut self,

@@ -14,6 +14,7 @@ use twintap_stream::message::Framing;
 use twintap_stream::{Field, ResponseHead};
 
 use super::capture::{Capture, Held, RawBody};
+use super::ear::{Ear, EarlyValue};
 use head::{
     chunk_size, content_length, head_end, is_chunked, keeps_alive, line_end, parse_field,
     parse_head, trim_line,
@@ -91,6 +92,9 @@ pub struct ResponseReader {
     to_head: bool,
     body: Capture,
     begun: bool,
+    /// What is listened for in the answer, and what was heard and not taken yet.
+    ear: Option<Ear>,
+    heard: Vec<EarlyValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +122,19 @@ impl ResponseReader {
             to_head: false,
             body: capture,
             begun: false,
+            ear: None,
+            heard: Vec::new(),
         }
+    }
+
+    /// Listens for values in the answer that was begun.
+    pub fn listen(&mut self, ear: Option<Ear>) {
+        self.ear = ear;
+    }
+
+    /// The values that were heard and not taken yet.
+    pub fn take_heard(&mut self) -> impl Iterator<Item = EarlyValue> {
+        self.heard.drain(..)
     }
 
     /// Makes ready for the answer to a request with `method`: whether a body
@@ -130,6 +146,9 @@ impl ResponseReader {
         self.interim = 0;
         self.trailers = Vec::new();
         self.trailer_bytes = 0;
+        self.ear = None;
+        // Of an answer that is whole the values are taken from the whole.
+        self.heard.clear();
         self.to_head = method == b"HEAD";
         self.begun = !self.held.is_empty();
     }
@@ -276,11 +295,17 @@ impl ResponseReader {
         let take = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
         let (body, rest) = input.split_at(take);
         self.body.push(body);
+        if let Some(ear) = &mut self.ear {
+            ear.hear(body, &mut self.heard);
+        }
         *input = rest;
         take as u64
     }
 
     fn start_body(&mut self, head: ResponseHead) -> Result<(), Garbage> {
+        if let Some(ear) = &mut self.ear {
+            ear.begin(&head.fields);
+        }
         let bodiless = self.to_head || matches!(head.status, 101 | 204 | 304);
         (self.state, self.framing) = if bodiless {
             (State::Length(0), Framing::None)

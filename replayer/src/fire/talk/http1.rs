@@ -8,7 +8,7 @@ use bytes::Buf;
 
 use super::super::capture::Capture;
 use super::super::connection::Fate;
-use super::super::ear::EarlyValue;
+use super::super::ear::{Ear, EarlyValue};
 use super::super::response::{AtEnd, ResponseReader};
 use super::super::tempo::{Dues, Moment};
 use super::super::websocket::{Setting, is_opened};
@@ -54,6 +54,17 @@ impl Http1 {
             setting,
         }
     }
+
+    fn begin_reading(&mut self, request: &InFlight) {
+        self.reader.begin(&request.method);
+        self.reader.listen(ear(request, &self.setting));
+    }
+}
+
+/// What is listened for in the answer to a request.
+fn ear(request: &InFlight, setting: &Setting) -> Option<Ear> {
+    let paths = request.wanted.as_ref()?;
+    Ear::new(paths, setting.limits.max_body_bytes())
 }
 
 impl Talk for Http1 {
@@ -66,7 +77,7 @@ impl Talk for Http1 {
             }
         }
         if self.in_flight.is_empty() {
-            self.reader.begin(&request.method);
+            self.begin_reading(&request);
         }
         self.in_flight.push_back(Sent { request, starts_at });
     }
@@ -183,7 +194,11 @@ impl Talk for Http1 {
                         }
                     }
                     match self.in_flight.front() {
-                        Some(next) => self.reader.begin(&next.request.method),
+                        Some(next) => {
+                            self.reader.begin(&next.request.method);
+                            let ear = ear(&next.request, &self.setting);
+                            self.reader.listen(ear);
+                        }
                         // An answer to a request that is not written whole ends what
                         // can follow.
                         None => self.takes_more &= self.out.is_empty(),
@@ -200,6 +215,10 @@ impl Talk for Http1 {
         if let Some(socket) = &mut self.socket {
             let position = socket.request.release.position;
             let values = socket.conversation.take_heard();
+            heard.extend(values.map(|value| (position, value)));
+        } else if let Some(sent) = self.in_flight.front() {
+            let position = sent.request.release.position;
+            let values = self.reader.take_heard();
             heard.extend(values.map(|value| (position, value)));
         }
     }

@@ -57,14 +57,20 @@ pub(super) fn wanted(
     if produces.is_empty() {
         return None;
     }
-    let is_call = || match wire {
-        Wire::Http1(_) => false,
-        Wire::Http2(sections) => {
-            let mut types = field_values(&sections.fields, "content-type");
-            types.any(|value| value.starts_with(b"application/grpc"))
-        }
-    };
-    let may_go_on = opens_socket || is_call();
+    let may_go_on = opens_socket
+        || match wire {
+            // Whoever wants events says so before the body.
+            Wire::Http1(pieces) => pieces.first().is_some_and(|head| {
+                memchr::memmem::find(&head.bytes, b"text/event-stream").is_some()
+            }),
+            Wire::Http2(sections) => {
+                let says = |name: &'static str, what: &[u8]| {
+                    let mut values = field_values(&sections.fields, name);
+                    values.any(|value| memchr::memmem::find(value, what).is_some())
+                };
+                says("content-type", b"application/grpc") || says("accept", b"text/event-stream")
+            }
+        };
     let paths = produces.iter();
     may_go_on.then(|| paths.map(|produced| Arc::from(&*produced.path)).collect())
 }
