@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod privileges;
 pub mod process;
 pub mod scenario;
+pub mod services;
 pub mod shop;
 
 pub use binaries::Binaries;

@@ -7,6 +7,7 @@ mod demo;
 mod ebpf;
 mod edges;
 mod fuzz;
+mod services;
 mod test;
 
 use anyhow::Result;
@@ -43,6 +44,8 @@ enum Task {
     Corpus(corpus::Options),
     /// Give the fuzz targets hostile input, and count how much.
     Fuzz(fuzz::Options),
+    /// Install services that nobody here wrote, capture and replay them, print the fidelity.
+    Services,
     /// Generate the gRPC code anew from the .proto files.
     Codegen,
     /// What the integration checks: format, lints, dependency edges, all tests.
@@ -71,6 +74,7 @@ fn main() -> Result<()> {
         Task::Bench(options) => bench::run(&shell, &options),
         Task::Corpus(options) => corpus::run(&shell, &options),
         Task::Fuzz(options) => fuzz::run(&shell, &options),
+        Task::Services => services::run(&shell),
         Task::Codegen => {
             cmd!(
                 shell,

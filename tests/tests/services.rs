@@ -1,0 +1,61 @@
+//! Services that nobody here wrote replay as production would recognise.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use twintap_tests::services::{SERVICES, Service};
+use twintap_tests::{Binaries, Privileges, Scenario, skip};
+
+/// They share the machine's loopback and its two cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The lives are made up, so that nothing needs to be replaced.
+const POLICY: &str = "allow-all";
+
+#[test]
+fn the_issue_tracker_replays() -> Result<()> {
+    check("the_issue_tracker_replays", SERVICES[0])
+}
+
+#[test]
+fn the_content_management_replays() -> Result<()> {
+    check("the_content_management_replays", SERVICES[1])
+}
+
+fn check(test: &str, service: Service) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/services");
+    if !service.is_installed(&root) {
+        skip(test, "the service needs `cargo xtask services` once");
+        return Ok(());
+    }
+    if !Privileges::of_this_process().root {
+        skip(test, "capturing with tcpdump needs root");
+        return Ok(());
+    }
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir()?;
+    let scenario = Scenario::new(
+        Binaries::beside_this_test()?,
+        &directory.path().join("scenario"),
+        POLICY,
+    )?;
+    let replayed = service.play(&root, &scenario)?;
+    let report = &replayed.report;
+    for twin in ["candidate", "baseline"] {
+        let unexplained = &report["ledgers"]["runs"][twin]["unexplained"];
+        ensure!(unexplained == 0, "{}", report["ledgers"]);
+    }
+    let correlation = &report["correlation"];
+    ensure!(
+        correlation["bound"].as_u64() > Some(100) && correlation["unbound"] == 0,
+        "{correlation}"
+    );
+    let fidelity = report["fidelity"].as_f64().context("fidelity")?;
+    ensure!(
+        fidelity >= 0.95,
+        "fidelity {fidelity}: {:#}",
+        report["fidelity_detail"]
+    );
+    Ok(())
+}
