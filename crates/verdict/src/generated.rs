@@ -3,7 +3,7 @@
 //! Two runs of the same code never agree on them, so they can't be compared by
 //! value; but a UUID stays a UUID.
 
-use crate::worded::worded_date;
+use crate::worded::{clock, worded_age, worded_date};
 
 /// A form that chance doesn't make: a value either has it or hasn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub(crate) enum Form {
     Date,
     /// A date in English words, and whether it has a time.
     Worded(bool),
+    /// A time of day alone, and whether it names the half of the day.
+    Clock(bool),
+    /// How long ago something was, in English words.
+    Age,
     /// RFC 9110, section 5.6.7.
     HttpDate,
     /// A count since 1970; the number of digits names the unit.
@@ -36,8 +40,9 @@ pub(crate) enum Zone {
     Offset,
 }
 
-/// What may stand between a date and its time; the last is a blank that does not break.
-const SEPARATORS: [&[u8]; 6] = [b"T", b"t", b" ", b".", b"_", "\u{a0}".as_bytes()];
+/// What may stand between a date and its time; the last two are a blank that does not break,
+/// and how HTML writes it.
+const SEPARATORS: [&[u8]; 7] = [b"T", b"t", b" ", b".", b"_", "\u{a0}".as_bytes(), b"&nbsp;"];
 
 /// The fewest characters of a value that is no word by chance.
 const TOKEN_CHARS: usize = 16;
@@ -153,7 +158,7 @@ fn are_templates_alike(texts: &[&str]) -> bool {
 pub(crate) struct Run<'a> {
     /// Blanks and punctuation between the word before and this one.
     pub(crate) before: &'a str,
-    /// Letters, digits, `_` and `-`, or a date with its time; empty at the end of a text.
+    /// Letters, digits, `_` and `-`, or a date or a time; empty at the end of a text.
     pub(crate) word: &'a str,
     /// Position in the spans, when the word is one of them.
     pub(crate) span: Option<usize>,
@@ -235,10 +240,16 @@ fn is_uuid(bytes: &[u8]) -> bool {
         })
 }
 
-/// A date, or a date and a time, at the start of `bytes`, and its length.
+/// A date, a time or both at the start of `bytes`, and its length.
 fn time_prefix(bytes: &[u8]) -> Option<(Form, usize)> {
     if let Some((length, has_time)) = worded_date(bytes) {
         return Some((Form::Worded(has_time), length));
+    }
+    if let Some(length) = worded_age(bytes) {
+        return Some((Form::Age, length));
+    }
+    if let Some((length, has_half)) = clock(bytes) {
+        return Some((Form::Clock(has_half), length));
     }
     if !matches(bytes, b"0000-00-00") || bytes.get(10).is_some_and(u8::is_ascii_digit) {
         return None;
@@ -335,6 +346,12 @@ mod tests {
             Some(Form::Instant(b' ', Zone::Offset)),
         );
         check("2026-11-22 10:00", Some(Form::Instant(b' ', Zone::None)));
+        check(
+            "2026-11-22&nbsp;10:00:07",
+            Some(Form::Instant(b'&', Zone::None)),
+        );
+        check("10:00", Some(Form::Clock(false)));
+        check("5 minutes ago", Some(Form::Age));
         check("Sun, 06 Nov 1994 08:49:37 GMT", Some(Form::HttpDate));
         check("1763806197", Some(Form::Epoch(10)));
         check("1763806197123", Some(Form::Epoch(13)));
@@ -394,6 +411,10 @@ mod tests {
             "/orders/60303ae22b998861bce3b28f33eec1be"
         ]));
         assert!(!alike(&["blue", "green"]));
+        assert!(alike(&["07:33 by ann", "09:05 by ann"]));
+        assert!(alike(&["saved just now", "saved 2 minutes ago"]));
+        assert!(!alike(&["07:33 by ann", "09:05 by bob"]));
+        assert!(!alike(&["07:33", "9:05 a.m."]));
         // One of the two has no digit by chance.
         assert!(alike(&["kE9Rz2qwX7bT0aLm", "qweRtyUiOpasDfgh"]));
         assert!(breaks_mould(

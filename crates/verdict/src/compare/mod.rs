@@ -249,7 +249,10 @@ impl<'a> Comparison<'a> {
     fn weigh(&self, left: &str, right: &str, witness: Option<(&str, bool)>) -> Sameness {
         match (self.witness, witness) {
             (Witness::NotNeeded, _) if alike(&[left, right]) => Sameness::Masked(Mask::Generated),
-            (Witness::Unseen, _) if alike(&[left, right]) => Sameness::Masked(Mask::Unwitnessed),
+            // Nor does an answer show it that has no such place.
+            (Witness::Unseen, _) | (Witness::Seen(_), None) if alike(&[left, right]) => {
+                Sameness::Masked(Mask::Unwitnessed)
+            }
             (Witness::Seen(_), Some((seen, false))) => {
                 if alike(&[seen, left, right]) {
                     Sameness::Masked(Mask::Generated)
