@@ -17,6 +17,7 @@ mod conversation;
 mod correlate;
 mod created;
 mod entry;
+mod front;
 mod identity;
 mod names;
 mod planner;

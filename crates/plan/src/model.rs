@@ -203,6 +203,8 @@ pub enum WaitReason {
     Resource,
     /// In a closed loop its user goes on after the other's response.
     Think,
+    /// All of the recorded order is kept, and the other had ended before this one began.
+    Recorded,
 }
 
 /// One value of a request that an earlier response produced.

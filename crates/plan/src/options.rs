@@ -46,6 +46,9 @@ pub struct PlanOptions {
     /// How many [`Resource`](crate::WaitReason::Resource) waits one request has at
     /// most; those that ended last are kept.
     pub max_resource: usize,
+    /// How many [`Recorded`](crate::WaitReason::Recorded) waits one request has at most;
+    /// those that ended last are kept.
+    pub max_recorded: usize,
 }
 
 impl Default for PlanOptions {
@@ -64,6 +67,7 @@ impl Default for PlanOptions {
             explain: false,
             order: OrderRule::default(),
             max_resource: 8,
+            max_recorded: 64,
         }
     }
 }
@@ -197,6 +201,10 @@ pub enum UnboundRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderRule {
+    /// Whatever was answered before another request was sent, in whatever session: a twin
+    /// is asked nothing earlier than production was, and no two things at the same time
+    /// that production was not.
+    Recorded,
     /// What a session's client provably had, and across sessions what touches one
     /// resource of which one of the two writes.
     #[default]

@@ -15,11 +15,13 @@
 //!   that one waited for it. What remains is what was under way side by side.
 //!
 //! - where sessions are ordered by resource, for what touched a resource of its before
-//!   it began (`resource`), unless it waits for that anyway, through others.
+//!   it began (`resource`), unless it waits for that anyway, through others;
+//! - where all of the recorded order is kept, for everything that had ended before it
+//!   began, in whatever session, likewise.
 //!
 //! Requests that are not fired wait for nothing, and nothing waits for them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -31,6 +33,7 @@ use crate::bind::{Binder, Bound};
 use crate::capture::Capture;
 use crate::collect::Item;
 use crate::correlate::Producer;
+use crate::front::{Front, Timeline};
 use crate::model::{Binding, Plan, PlannedRequest, Produced, Race, SkipReason, Wait, WaitReason};
 use crate::options::{OrderRule, PlanOptions};
 use crate::resource::Resources;
@@ -104,7 +107,12 @@ struct Sweep<'a> {
     last_on_flow: Vec<Option<u32>>,
     /// The same for each connection, where these are not the flows.
     last_on_connection: Vec<Option<u32>>,
+    /// What the client of each session has.
     fronts: Vec<Front>,
+    /// What is over, where all of the recorded order is kept.
+    over: Front,
+    /// How far the clocks may be apart by which all exchanges were seen.
+    apart_ns: u64,
     resources: Resources,
     /// For each item, true once its session's client provably had its response.
     was_had: Vec<bool>,
@@ -120,38 +128,6 @@ struct Early {
 
 /// Marks a place in `early` where else positions are.
 const EARLY: u32 = 1 << 31;
-
-/// Positions in the order of an instant.
-#[derive(Default)]
-struct Timeline {
-    instants: Vec<(u64, u32)>,
-    past: usize,
-}
-
-impl Timeline {
-    fn of(mut instants: Vec<(u64, u32)>) -> Timeline {
-        instants.sort_unstable();
-        Timeline { instants, past: 0 }
-    }
-
-    /// The next position whose instant is before `now_ns`.
-    fn next_before(&mut self, now_ns: u64) -> Option<(u64, u32)> {
-        let next = *self.instants.get(self.past)?;
-        (next.0 < now_ns).then(|| {
-            self.past += 1;
-            next
-        })
-    }
-}
-
-/// What the client of a session has, less what is waited for through another.
-#[derive(Default)]
-struct Front {
-    /// When it had them, and their positions, in that order.
-    had: VecDeque<(u64, u32)>,
-    /// The latest start among all that it had.
-    latest_start_ns: u64,
-}
 
 impl<'a> Sweep<'a> {
     fn new(
@@ -226,6 +202,11 @@ impl<'a> Sweep<'a> {
                 false => vec![None; capture.connections],
             },
             fronts: sessions.infos.iter().map(|_| Front::default()).collect(),
+            over: Front::default(),
+            apart_ns: match has_one_clock(capture) {
+                true => 0,
+                false => options.clock_uncertainty_ns,
+            },
             resources: Resources::new(
                 capture,
                 sessions,
@@ -243,7 +224,7 @@ impl<'a> Sweep<'a> {
 
     /// Takes up everything that ended before `now_ns`.
     fn pass(&mut self, now_ns: u64) {
-        while let Some((_, position)) = self.ends.next_before(now_ns) {
+        while let Some((end_ns, position)) = self.ends.next_before(now_ns) {
             if position & EARLY != 0 {
                 self.pass_early((position & !EARLY) as usize);
                 continue;
@@ -256,6 +237,8 @@ impl<'a> Sweep<'a> {
                 if fired {
                     self.resources
                         .end(self.capture, position, &mut request.races);
+                    let start_ns = self.capture.items[position as usize].start_ns;
+                    self.over.add(position, start_ns, end_ns + self.apart_ns);
                 }
             }
         }
@@ -266,15 +249,7 @@ impl<'a> Sweep<'a> {
             self.was_had[position as usize] = true;
             let start_ns = self.capture.items[position as usize].start_ns;
             let front = &mut self.fronts[self.sessions.of[position as usize] as usize];
-            front.latest_start_ns = front.latest_start_ns.max(start_ns);
-            front.had.push_back((had_ns, position));
-            while front
-                .had
-                .front()
-                .is_some_and(|(had_ns, _)| *had_ns < front.latest_start_ns)
-            {
-                front.had.pop_front();
-            }
+            front.add(position, start_ns, had_ns);
         }
     }
 
@@ -389,15 +364,13 @@ impl<'a> Sweep<'a> {
         }
         let front = &self.fronts[session as usize];
         let had = front
-            .had
-            .iter()
-            .rev()
+            .newest_first()
             .take_while(|(had_ns, _)| *had_ns >= waited_from_ns)
             .filter(|(_, had)| !in_order || self.capture.items[*had as usize].flow != item.flow)
             .take(self.options.max_client_had);
         for (_, had) in had {
-            debug_assert!(*had < position, "what the client had began before");
-            add(&mut waits, *had, WaitReason::ClientHad);
+            debug_assert!(had < position, "what the client had began before");
+            add(&mut waits, had, WaitReason::ClientHad);
         }
         waits
     }
@@ -418,27 +391,53 @@ impl<'a> Sweep<'a> {
         (!pipelined).then_some(previous)
     }
 
-    /// Adds waits for what touched a resource before, and what the request races with;
-    /// gives the writes among what went before.
+    /// Adds waits for what touched a resource before, or for all that was before, and what
+    /// the request races with; gives the writes among what went before.
     fn order(&mut self, position: u32, waits: &mut Vec<Wait>, races: &mut Vec<Race>) -> Vec<u32> {
         let before = self.resources.begin(self.capture, position, races);
         let mut follows = before.writes;
         follows.truncate(self.options.max_resource);
-        if self.options.order == OrderRule::Resource {
-            let mut room = self.options.max_resource;
-            for request in before.all {
-                if room == 0 {
-                    break;
-                }
-                if !self.is_waited_for(position, request, waits) {
-                    let reason = WaitReason::Resource;
-                    waits.push(Wait { request, reason });
-                    room -= 1;
-                }
+        match self.options.order {
+            OrderRule::Resource => {
+                let (most, reason) = (self.options.max_resource, WaitReason::Resource);
+                self.add_waits(position, waits, before.all, most, reason);
             }
+            OrderRule::Recorded => {
+                let start_ns = self.capture.items[position as usize].start_ns;
+                let over: Vec<u32> = self
+                    .over
+                    .newest_first()
+                    .filter(|(end_ns, _)| *end_ns < start_ns)
+                    .map(|(_, request)| request)
+                    .collect();
+                let (most, reason) = (self.options.max_recorded, WaitReason::Recorded);
+                self.add_waits(position, waits, over, most, reason);
+            }
+            OrderRule::Session | OrderRule::None => (),
         }
         waits.sort_unstable_by_key(|wait| wait.request);
         follows
+    }
+
+    /// Adds waits for these, at most so many, unless there are such through others.
+    fn add_waits(
+        &self,
+        position: u32,
+        waits: &mut Vec<Wait>,
+        requests: Vec<u32>,
+        most: usize,
+        reason: WaitReason,
+    ) {
+        let mut room = most;
+        for request in requests {
+            if room == 0 {
+                break;
+            }
+            if !self.is_waited_for(position, request, waits) {
+                waits.push(Wait { request, reason });
+                room -= 1;
+            }
+        }
     }
 
     /// Whether the request at `position` waits for `other` already: on its connection,
@@ -467,4 +466,14 @@ impl<'a> Sweep<'a> {
         }
         false
     }
+}
+
+/// Whether one clock stamped all exchanges.
+fn has_one_clock(capture: &Capture) -> bool {
+    let mut clocks = capture
+        .items
+        .iter()
+        .map(|item| (&item.id.node, item.id.boot));
+    let first = clocks.next();
+    clocks.all(|clock| Some(clock) == first)
 }

@@ -126,6 +126,7 @@ impl DryRun {
                 WaitReason::ClientHad => "for what clients had",
                 WaitReason::Resource => "for resources",
                 WaitReason::Think => "for users who think",
+                WaitReason::Recorded => "for the recorded order",
             };
             line(&format!("  {what}"), count.to_string());
         }

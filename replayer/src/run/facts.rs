@@ -116,6 +116,10 @@ fn plan_facts(plan: &PlanSummary) -> PlanFacts {
                 "resource_waits",
                 plan.waits.get(&WaitReason::Resource).copied().unwrap_or(0),
             ),
+            (
+                "recorded_waits",
+                plan.waits.get(&WaitReason::Recorded).copied().unwrap_or(0),
+            ),
             ("racing", plan.racing),
         ]),
     }

@@ -128,6 +128,7 @@ pub fn render(plan: &Plan) -> String {
                 WaitReason::ClientHad => "had",
                 WaitReason::Resource => "resource",
                 WaitReason::Think => "think",
+                WaitReason::Recorded => "recorded",
             };
             write!(line, " after {}({reason})", wait.request).expect("a String takes all");
         }

@@ -7,6 +7,7 @@ mod follow;
 mod load;
 mod properties;
 mod reasons;
+mod recorded;
 mod resources;
 mod rounds;
 mod routes;

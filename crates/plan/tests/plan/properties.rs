@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use twintap_plan::{EntryRule, Plan, PlanOptions, Planner, SkipReason, UnboundRule, WaitReason};
+use twintap_plan::{
+    EntryRule, OrderRule, Plan, PlanOptions, Planner, SkipReason, UnboundRule, WaitReason,
+};
 
 use crate::dsl::{Recorded, capture, plan_of};
 
@@ -74,9 +76,12 @@ fn line() -> impl Strategy<Value = String> {
 fn options() -> impl Strategy<Value = PlanOptions> {
     let entry = prop_oneof![Just(EntryRule::All), Just(EntryRule::Auto)];
     let unbound = prop_oneof![Just(UnboundRule::Skip), Just(UnboundRule::Fire)];
-    (entry, unbound, 0usize..4).prop_map(|(entry, unbound, max_client_had)| PlanOptions {
+    let order = prop_oneof![Just(OrderRule::Resource), Just(OrderRule::Recorded)];
+    let choices = (entry, unbound, order, 0usize..4);
+    choices.prop_map(|(entry, unbound, order, max_client_had)| PlanOptions {
         entry,
         unbound,
+        order,
         max_client_had,
         assumed_round_trip_ns: 2_000_000,
         ..PlanOptions::default()
@@ -123,10 +128,10 @@ fn hold(plan: &Plan, records: &[Recorded]) {
             if wait.reason == WaitReason::Connection {
                 assert_eq!(awaited.flow, request.flow);
             }
-            if wait.reason == WaitReason::Resource {
+            if matches!(wait.reason, WaitReason::Resource | WaitReason::Recorded) {
                 let start_ns = plan.capture_start.0 + request.due_ns;
                 let end_ns = ends[&awaited.exchange].0;
-                assert!(end_ns < start_ns, "a resource's order is the recorded one");
+                assert!(end_ns < start_ns, "what is awaited had ended");
             }
         }
         for write in &request.follows {

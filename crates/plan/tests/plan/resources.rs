@@ -14,7 +14,7 @@ fn check(text: &str, expected: Expect) {
 }
 
 #[track_caller]
-fn check_with(options: &PlanOptions, text: &str, expected: Expect) {
+pub fn check_with(options: &PlanOptions, text: &str, expected: Expect) {
     let plan = plan_of(&capture(text), options);
     let lines: Vec<String> = render(&plan)
         .lines()
