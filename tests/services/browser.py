@@ -1,16 +1,21 @@
 """A small browser: keeps cookies and one connection, fills forms, follows redirects."""
 
+import contextlib
 import http.client
+import random
+import re
 import threading
 import time
-import re
 import urllib.parse
 from html.parser import HTMLParser
 
 
-# Requests of all users take turns: what a service makes of two that write at the same moment
-# it decides anew each time, and no replay can know.
-TURN = threading.Lock()
+# What users change they change one after the other. Which of two changes at the same moment
+# comes first, and thus gets the next number, a service decides anew each time; and a site of
+# Wagtail refuses one of two pages that are made below one page at once.
+CHANGE = threading.Lock()
+# Between so many seconds a user looks at a page before going on.
+THINKS = (0.2, 0.8)
 
 
 class Form(HTMLParser):
@@ -59,14 +64,17 @@ class Form(HTMLParser):
 
 
 class Browser:
-    """One user's: its requests go one after the other."""
+    """One user's: its requests go one after the other, each after some thought."""
 
-    def __init__(self, address, host):
+    def __init__(self, address, host, user):
+        # The same for each drive of a user.
+        self.chance = random.Random(user)
         self.connection = http.client.HTTPConnection(address, timeout=60)
         self.host, self.cookies, self.path, self.text = host, {}, "/", ""
         self.origin, self.is_multipart = "http://" + host, False
 
     def get(self, path):
+        self.think()
         return self.request("GET", path)
 
     def submit(self, has, **values):
@@ -81,6 +89,7 @@ class Browser:
         action = attributes.get("action") or self.path
         method = attributes.get("method", "GET").upper()
         self.is_multipart = attributes.get("enctype") == "multipart/form-data"
+        self.think()
         return self.request(method, action, fields)
 
     def request(self, method, url, fields=None, follow=True):
@@ -106,11 +115,10 @@ class Browser:
         if self.cookies:
             pairs = [f"{name}={value}" for name, value in self.cookies.items()]
             headers["Cookie"] = "; ".join(pairs)
-        with TURN:
+        with contextlib.nullcontext() if method == "GET" else CHANGE:
             self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()
             self.text = answer.read().decode("utf-8", "replace")
-            time.sleep(0.02)
         for line in answer.headers.get_all("Set-Cookie") or []:
             name, _, value = line.split(";")[0].partition("=")
             if value and value != '""':
@@ -123,6 +131,9 @@ class Browser:
         if answer.status >= 400:
             raise SystemExit(f"{method} {path}: {answer.status}\n{self.text[:2000]}")
         return self
+
+    def think(self):
+        time.sleep(self.chance.uniform(*THINKS))
 
     def local(self, url):
         """The path and query of a link on the present page."""

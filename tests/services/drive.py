@@ -5,7 +5,6 @@ usage: drive.py roundup|wagtail HOST:PORT
 
 import sys
 import threading
-import time
 
 from browser import Browser
 
@@ -13,13 +12,9 @@ USERS = ["ann", "bob", "cid"]
 TITLES = ["The lamp flickers", "No milk left", "Door does not close"]
 
 
-def pause():
-    time.sleep(0.05)
-
-
 def roundup(user, address):
     """Logs in, files issues, discusses them, attaches keywords, logs out."""
-    page = Browser(address, "tracker.test")
+    page = Browser(address, "tracker.test", user)
     page.get("/demo/")
     page.get("/demo/@@file/style.css")
     page.get("/demo/")
@@ -27,22 +22,18 @@ def roundup(user, address):
     page.find(r'(action=logout)')
     own = []
     for number, title in enumerate(TITLES):
-        pause()
         page.get("/demo/issue?@template=item")
         page.submit("title", title=f"{title}, says {user}", priority="3", **{"@note": f"Seen by {user}, {number} times."})
         issue = page.path.split("?")[0]
         own.append(issue)
-        pause()
         page.get(issue)
         page.submit("title", **{"@note": f"{user} looked at it again."})
         message = page.find(r'href="(msg\d+)"')
         page.get(message)
-        pause()
         page.get("/demo/issue?@template=index&@sort=-activity&@columns=id,title,status&@search_text=" + user)
     page.get("/demo/keyword?@template=item")
     page.submit("name", name=f"keyword of {user}")
     for issue in own:
-        pause()
         page.get(issue)
         page.submit("title", status="5", **{"@note": f"Done, {user}."})
     page.get("/demo/user?@template=index")
@@ -52,22 +43,19 @@ def roundup(user, address):
 
 def wagtail(user, address):
     """Logs in, writes pages, edits and publishes them, looks at them, logs out."""
-    page = Browser(address, "site.test")
+    page = Browser(address, "site.test", user)
     page.get("/")
     page.get("/admin/")
     page.submit("username", username=user, password=f"secret-{user}")
     page.get("/admin/")
     page.get("/admin/pages/3/")
     for number, title in enumerate(TITLES):
-        pause()
         page.get("/admin/pages/add/home/homepage/3/")
         slug = f"{user}-{number}"
         page.submit("slug", title=f"{title}, says {user}", slug=slug)
         edit = page.path
-        pause()
         page.get(edit)
         page.submit("slug", title=f"{title}, {user} says", **{"action-publish": "action-publish"})
-        pause()
         page.get(f"/{slug}/")
         page.get(edit.replace("/edit/", "/history/"))
         page.get("/admin/pages/3/")
@@ -92,7 +80,6 @@ def main():
     threads = [threading.Thread(target=live, args=(user,)) for user in USERS]
     for thread in threads:
         thread.start()
-        time.sleep(0.2)
     for thread in threads:
         thread.join()
     if failures:

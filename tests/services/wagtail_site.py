@@ -19,6 +19,8 @@ STORAGES = {
 # Hashing takes a moment on purpose, which nothing here needs.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WAGTAIL_ENABLE_UPDATE_CHECK = False
+# Else of two that write at the same time one fails: SQLite can't make a reader a writer then.
+DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 60}
 """
 
 ACCOUNTS = f"""

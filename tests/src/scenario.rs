@@ -121,6 +121,16 @@ impl Scenario {
         self.directory.join("archive")
     }
 
+    /// The policy, as `twintap import` is told it.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// The run file of the last replay.
+    pub fn run_file(&self) -> PathBuf {
+        self.directory.join("run.yaml")
+    }
+
     /// Starts `twintap serve` on a free port, or on `port` of 127.0.0.1.
     pub fn daemon(&self, port: u16, extra: &[&str]) -> Result<Daemon> {
         let archive = self.archive().display().to_string();
@@ -224,8 +234,8 @@ impl Scenario {
         state: &str,
         lines: &str,
     ) -> Result<Replayed> {
-        let run_file = self.directory.join("run.yaml");
-        fs::write(&run_file, self.run_file(candidate, baseline, state) + lines)
+        let run_file = self.run_file();
+        fs::write(&run_file, self.run_text(candidate, baseline, state) + lines)
             .with_context(|| format!("writing {}", run_file.display()))?;
         let (exit_code, output) = self.twintap(&["replay", &run_file.display().to_string()])?;
         let report = self.directory.join("report.json");
@@ -254,7 +264,7 @@ impl Scenario {
         Ok((output.status.code().unwrap_or(-1), text))
     }
 
-    fn run_file(&self, candidate: SocketAddr, baseline: SocketAddr, state: &str) -> String {
+    fn run_text(&self, candidate: SocketAddr, baseline: SocketAddr, state: &str) -> String {
         let directory = self.directory.display();
         format!(
             "version: 1\n\

@@ -3,6 +3,7 @@
 //! Each is installed from its registry into a directory of its own, with a state that every copy
 //! of it starts from. Scripts of `tests/services` prepare it, serve it, and live its users' lives.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,17 +11,20 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::process::{Process, Start};
-use crate::scenario::{Replayed, Scenario};
+use crate::scenario::Scenario;
 
 /// How long each step of an installation may take.
 const INSTALL_SECONDS: &str = "600";
 /// How long a service may take to start, or its users to live their lives.
 const LIMIT: Duration = Duration::from_secs(300);
-/// What the run file says beside the twins: on a small machine two twins take longer than one
-/// production did, and a request that another user's came before must not overtake it.
-const PACE: &str = "speed: 0.4\ntimeouts: {wait: 30s}\n";
+/// What the run file says beside the twins. The services number what they make one after the
+/// other, in whatever session, so that the recorded order is kept. On one machine two twins
+/// take longer than the one production did, so that they are given longer.
+const PACE: &str = "order: recorded\nspeed: 0.4\ntimeouts: {wait: 120s}\n";
 
 /// One of the services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,72 @@ pub const SERVICES: [Service; 2] = [
     },
 ];
 
+/// How well a service was replayed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Played {
+    /// The service.
+    pub service: &'static str,
+    /// Its release.
+    pub version: &'static str,
+    /// The policy that it was scrubbed with.
+    pub policy: String,
+    /// The report's verdict.
+    pub verdict: String,
+    /// Sessions of the plan.
+    pub sessions: u64,
+    /// What the fidelity counts.
+    pub exchanges: u64,
+    /// Those of them in which the baseline answered as production did.
+    pub equal: u64,
+    /// The share of these.
+    pub fidelity: f64,
+    /// The others by cause.
+    pub unequal: BTreeMap<String, u64>,
+    /// Values that take those of the twins' own answers.
+    pub bound: u64,
+    /// Requests that are not fired because a value has no place to come from.
+    pub unbound: u64,
+    /// Requests that went to the baseline without a value which it had not given.
+    pub fired_unbound: u64,
+    /// Values that are sent as recorded, by leaf and reason.
+    pub kept: Vec<Kept>,
+    /// Places where values were not compared.
+    pub masked: Vec<Masked>,
+    /// What the baseline's ledger does not explain.
+    pub unexplained: u64,
+}
+
+/// Values that are sent as they were recorded.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// The leaf, without the number of its repetition.
+    pub leaf: String,
+    /// Why, in the words of docs/bindings.md.
+    pub reason: String,
+    /// How many.
+    pub values: u64,
+}
+
+/// A place where values of baseline and production differ and are of one form.
+#[derive(Clone, Debug, Serialize)]
+pub struct Masked {
+    /// The endpoint.
+    pub endpoint: String,
+    /// Where in its answers.
+    pub location: String,
+    /// Why, in the words of docs/run-file.md.
+    pub reason: String,
+    /// In how many answers.
+    pub exchanges: u64,
+}
+
 impl Service {
+    /// Its release.
+    pub fn version(self) -> &'static str {
+        let package = self.packages.first().copied().unwrap_or_default();
+        package.split_once("==").map_or("", |(_, version)| version)
+    }
+
     /// Where it is installed below `root`.
     fn home(self, root: &Path) -> PathBuf {
         root.join(self.name)
@@ -79,9 +148,9 @@ impl Service {
         Ok(())
     }
 
-    /// Captures the lives of its users, replays them at two fresh copies, and gives the report.
-    /// Needs root and tcpdump.
-    pub fn play(self, root: &Path, scenario: &Scenario) -> Result<Replayed> {
+    /// Captures the lives of its users, replays them at two fresh copies, and says how that
+    /// went. Needs root and tcpdump.
+    pub fn play(self, root: &Path, scenario: &Scenario) -> Result<Played> {
         let capture = scenario.logs().join("lives.pcap");
         {
             let production = self.start(root, scenario, "production")?;
@@ -105,7 +174,42 @@ impl Service {
         let candidate = self.start(root, scenario, "candidate")?;
         let baseline = self.start(root, scenario, "baseline")?;
         let state = format!("{} as it was installed", self.name);
-        scenario.replay_at(candidate.address, baseline.address, &state, PACE)
+        let replayed = scenario.replay_at(candidate.address, baseline.address, &state, PACE)?;
+        let run_file = scenario.run_file();
+        let (status, plan) = scenario.twintap(&["plan", text(&run_file)?, "--format", "json"])?;
+        ensure!(status == 0, "twintap plan failed with {status}: {plan}");
+        let plan = plan.lines().find(|line| line.starts_with('{'));
+        let plan = serde_json::from_str(plan.context("a plan")?)?;
+        self.played(scenario.policy(), &replayed.report, &plan)
+    }
+
+    fn played(self, policy: &str, report: &Value, plan: &Value) -> Result<Played> {
+        let number = |place: &str| {
+            let found = report.pointer(place).and_then(Value::as_u64);
+            found.with_context(|| format!("no {place} in the report"))
+        };
+        let unequal = serde_json::from_value(report["fidelity_detail"]["unequal"].clone());
+        Ok(Played {
+            service: self.name,
+            version: self.version(),
+            policy: report["policy"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
+            sessions: number("/plan/sessions")?,
+            exchanges: number("/fidelity_detail/exchanges")?,
+            equal: number("/fidelity_detail/equal")?,
+            fidelity: report["fidelity"].as_f64().context("the fidelity")?,
+            unequal: unequal.context("the unequal by cause")?,
+            bound: number("/correlation/bound")?,
+            unbound: number("/correlation/unbound")?,
+            fired_unbound: number("/correlation/other/baseline_fired_unbound")?,
+            kept: kept(plan),
+            masked: masked(report),
+            unexplained: number("/ledgers/runs/baseline/unexplained")?
+                + number("/ledgers/runs/candidate/unexplained")?,
+        })
     }
 
     /// Starts a copy of the service with a fresh state.
@@ -144,6 +248,47 @@ impl Service {
     }
 }
 
+/// The values of all requests that are sent as recorded.
+fn kept(plan: &Value) -> Vec<Kept> {
+    let members = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for session in members(plan, "sessions") {
+        for request in members(&session, "requests") {
+            for kept in members(&request, "kept") {
+                let word = |name: &str| kept[name].as_str().unwrap_or_default().to_owned();
+                let leaf = word("leaf")
+                    .split('#')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                *counts.entry((leaf, word("reason"))).or_default() += 1;
+            }
+        }
+    }
+    let counts = counts.into_iter();
+    let all = counts.map(|((leaf, reason), values)| Kept {
+        leaf,
+        reason,
+        values,
+    });
+    all.collect()
+}
+
+/// The places at which the baseline differed from production and that say nothing.
+fn masked(report: &Value) -> Vec<Masked> {
+    let places = report["masked"].as_array().into_iter().flatten();
+    let all = places.map(|place| {
+        let word = |name: &str| place[name].as_str().unwrap_or_default().to_owned();
+        Masked {
+            endpoint: word("endpoint"),
+            location: word("location"),
+            reason: word("reason"),
+            exchanges: place["baseline_vs_production"].as_u64().unwrap_or_default(),
+        }
+    });
+    all.filter(|masked| masked.exchanges > 0).collect()
+}
+
 /// A running copy; ends on drop.
 struct Running {
     _process: Process,
@@ -160,6 +305,8 @@ fn sniff(scenario: &Scenario, file: &Path, address: SocketAddr) -> Result<Proces
         "0",
         "-B",
         "65536",
+        // What was last said must not stay in a buffer.
+        "--immediate-mode",
         "-Z",
         "root",
         "-U",

@@ -45,7 +45,7 @@ enum Task {
     /// Give the fuzz targets hostile input, and count how much.
     Fuzz(fuzz::Options),
     /// Install services that nobody here wrote, capture and replay them, print the fidelity.
-    Services,
+    Services(services::Options),
     /// Generate the gRPC code anew from the .proto files.
     Codegen,
     /// What the integration checks: format, lints, dependency edges, all tests.
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
         Task::Bench(options) => bench::run(&shell, &options),
         Task::Corpus(options) => corpus::run(&shell, &options),
         Task::Fuzz(options) => fuzz::run(&shell, &options),
-        Task::Services => services::run(&shell),
+        Task::Services(options) => services::run(&shell, &options),
         Task::Codegen => {
             cmd!(
                 shell,

@@ -184,7 +184,8 @@ pub struct Race {
     /// Position in [`Plan::requests`] of the one that writes: one that overlapped the
     /// racing request, or one of several before it that overlapped each other.
     pub request: u32,
-    /// What both touch, for people: `order/*`, `/orders`.
+    /// What both touch, for people: `order/*`, `/orders`; `*` where all of the recorded
+    /// order is kept and both may change something.
     pub resource: String,
 }
 

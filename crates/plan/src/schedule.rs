@@ -36,9 +36,11 @@ use crate::correlate::Producer;
 use crate::front::{Front, Timeline};
 use crate::model::{Binding, Plan, PlannedRequest, Produced, Race, SkipReason, Wait, WaitReason};
 use crate::options::{OrderRule, PlanOptions};
-use crate::resource::Resources;
+use crate::resource::{Resources, add_race};
 use crate::session::Sessions;
 
+/// What requests touch of which no more is known than that they may change something.
+const EVERYTHING: &str = "*";
 /// How many waits are followed to see whether one is needed.
 const MOST_LOOKED_AT: usize = 32;
 
@@ -113,6 +115,9 @@ struct Sweep<'a> {
     over: Front,
     /// How far the clocks may be apart by which all exchanges were seen.
     apart_ns: u64,
+    /// Where all of the recorded order is kept: requests that may change something, and
+    /// that may not be over.
+    open: Vec<u32>,
     resources: Resources,
     /// For each item, true once its session's client provably had its response.
     was_had: Vec<bool>,
@@ -207,6 +212,7 @@ impl<'a> Sweep<'a> {
                 true => 0,
                 false => options.clock_uncertainty_ns,
             },
+            open: Vec::new(),
             resources: Resources::new(
                 capture,
                 sessions,
@@ -412,6 +418,7 @@ impl<'a> Sweep<'a> {
                     .collect();
                 let (most, reason) = (self.options.max_recorded, WaitReason::Recorded);
                 self.add_waits(position, waits, over, most, reason);
+                self.race(position, races);
             }
             OrderRule::Session | OrderRule::None => (),
         }
@@ -438,6 +445,30 @@ impl<'a> Sweep<'a> {
                 room -= 1;
             }
         }
+    }
+
+    /// Where all of the recorded order matters, it does for what may change something,
+    /// whatever that is: two that did so at the same time race.
+    fn race(&mut self, position: u32, races: &mut Vec<Race>) {
+        let items = &self.capture.items;
+        let item = &items[position as usize];
+        if item.safe || item.response == MessageState::Absent {
+            return;
+        }
+        let apart_ns = self.apart_ns;
+        self.open
+            .retain(|open| items[*open as usize].end_ns + apart_ns >= item.start_ns);
+        for open in &self.open {
+            if items[*open as usize].flow != item.flow {
+                add_race(races, *open, EVERYTHING);
+                add_race(
+                    &mut self.requests[*open as usize].races,
+                    position,
+                    EVERYTHING,
+                );
+            }
+        }
+        self.open.push(position);
     }
 
     /// Whether the request at `position` waits for `other` already: on its connection,

@@ -68,6 +68,11 @@ pub(crate) fn form(text: &str) -> Option<Form> {
     is_hex.then_some(Form::Hex(bytes.len()))
 }
 
+/// Whether a whole value is a date, a time, or both.
+pub(crate) fn says_time(text: &str) -> bool {
+    form(text).is_some_and(|form| !matches!(form, Form::Uuid | Form::Hex(_)))
+}
+
 /// Whether all of these could come from one generator: the same form, or long
 /// tokens of like length of which at least one looks random, or texts that
 /// differ in nothing but such parts.

@@ -6,13 +6,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use twintap_scrub::{LinkTag, decode, split_path, value_inside};
 
+use crate::generated::says_time;
 use crate::observation::{Answer, Body};
 
 /// For one twin: its values' roles, each named by production's value.
 ///
 /// Filled in the order of the plan: the first answer that produces a value fixes
 /// who plays its role, so that a twin which later shows another's value differs. In
-/// each copy of the recorded sessions another value plays it.
+/// each copy of the recorded sessions another value plays it. A time plays none: two that
+/// were apart in production may be one at a twin.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
     /// By the copy of the sessions and the role.
@@ -41,13 +43,16 @@ impl Roles {
             let Some(leaf) = twin.leaves.iter().find(|leaf| leaf.path == *path) else {
                 continue;
             };
+            let of_twin = text_at(twin, path);
+            if of_twin.as_deref().is_some_and(says_time) {
+                continue;
+            }
             let place = (copy, *role);
             if self.twin_of.contains_key(&place) || self.role_of.contains_key(&leaf.tag) {
                 continue;
             }
             self.twin_of.insert(place, leaf.tag);
             self.role_of.insert(leaf.tag, *role);
-            let of_twin = text_at(twin, path);
             let of_production = production.and_then(|answer| text_at(answer, path));
             if let (Some(of_twin), Some(of_production)) = (of_twin, of_production) {
                 self.role_of_text

@@ -21,7 +21,7 @@ mod trail;
 mod words;
 
 pub(crate) use keys::Derivation;
-pub(crate) use order::Resources;
+pub(crate) use order::{Resources, add_race};
 
 /// How an exchange touches a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -85,7 +85,7 @@ impl Resources {
             let orders = self.shares.orders[touch.resource as usize];
             let mut race = |request: u32| {
                 if !items.on_one_flow(request, position) {
-                    add_race(races, capture, request, touch.name);
+                    add_race(races, request, capture.resource_name(touch.name));
                 }
             };
             for (request, mode) in &state.open {
@@ -134,7 +134,7 @@ impl Resources {
             for (request, mode) in &state.begun {
                 let is_later = *request > position && mode.conflicts(touch.mode);
                 if is_later && !items.on_one_flow(*request, position) {
-                    add_race(races, capture, *request, touch.name);
+                    add_race(races, *request, capture.resource_name(touch.name));
                 }
             }
             if touch.mode == Mode::Write {
@@ -221,11 +221,12 @@ impl Items<'_> {
     }
 }
 
-fn add_race(races: &mut Vec<Race>, capture: &Capture, request: u32, name: u32) {
+/// Adds a race, unless there is one with that request, or there are many.
+pub(crate) fn add_race(races: &mut Vec<Race>, request: u32, resource: &str) {
     if races.len() < MOST_RACES && races.iter().all(|race| race.request != request) {
         races.push(Race {
             request,
-            resource: capture.resource_name(name).to_owned(),
+            resource: resource.to_owned(),
         });
     }
 }

@@ -129,3 +129,33 @@ fn without_production_a_generated_value_counts_only_where_nothing_varies() {
     calls.push(unseen("s-x"));
     check(&calls, expect!["POST /a body_changed /id x1\n"]);
 }
+
+#[test]
+fn what_production_has_no_place_for_may_be_made_up() {
+    // In production the list was shorter.
+    let page = |items: &[&str]| {
+        let items: Vec<String> = items.iter().map(|at| format!("<li>{at}</li>")).collect();
+        Reply::text(200, "text/html", &items.concat())
+    };
+    let calls = repeated(12, |_, session| {
+        vec![
+            Call::new(session, "GET", "/log", page(&["2026-11-22 10:00:00"]))
+                .baseline(page(&["2026-11-23 11:00:00", "2026-11-23 11:00:01"]))
+                .candidate(page(&["2026-11-23 11:00:00", "2026-11-23 11:00:02"])),
+        ]
+    });
+    check(&calls, expect![""]);
+}
+
+#[test]
+fn another_status_of_production_shows_nothing_of_what_is_made_up() {
+    let page = |status: u16, nonce: &str| Reply::json(status, &json!({"nonce": nonce}));
+    let calls = repeated(12, |_, session| {
+        vec![
+            Call::new(session, "POST", "/login", page(302, ONE))
+                .baseline(page(200, TWO))
+                .candidate(page(200, THREE)),
+        ]
+    });
+    check(&calls, expect![""]);
+}

@@ -71,3 +71,21 @@ fn what_was_sent_as_a_pseudonym_comes_back_in_the_recorded_values_role() {
     let report = check(&calls, expect!["POST /greet body_changed /name x1\n"]);
     assert_eq!(report.fidelity, 1.0);
 }
+
+#[test]
+fn times_play_no_role() {
+    // What production saved in two seconds the baseline saved in one, and the candidate in two.
+    let calls = repeated(12, |_, session| {
+        let saved = |second: u32| ok(json!({"saved": format!("2026-11-23 07:59:{second:02}")}));
+        let shows = |second: u32| {
+            Call::new(session, "GET", "/page", saved(10 + second))
+                .baseline(saved(20))
+                .candidate(saved(30 + second))
+                .produces("json./saved")
+        };
+        vec![shows(0), shows(1)]
+    });
+    let report = check(&calls, expect![""]);
+    assert_eq!(report.fidelity, 1.0);
+    assert_eq!(report.masked[0].baseline_vs_production, 24);
+}
