@@ -178,8 +178,9 @@ impl Service {
         let run_file = scenario.run_file();
         let (status, plan) = scenario.twintap(&["plan", text(&run_file)?, "--format", "json"])?;
         ensure!(status == 0, "twintap plan failed with {status}: {plan}");
-        let plan = plan.lines().find(|line| line.starts_with('{'));
-        let plan = serde_json::from_str(plan.context("a plan")?)?;
+        // What it says beside the plan comes after it.
+        let mut plans = serde_json::Deserializer::from_str(&plan).into_iter();
+        let plan: Value = plans.next().context("a plan")??;
         self.played(scenario.policy(), &replayed.report, &plan)
     }
 
@@ -192,10 +193,7 @@ impl Service {
         Ok(Played {
             service: self.name,
             version: self.version(),
-            policy: report["policy"]["name"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            policy: policy.to_owned(),
             verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
             sessions: number("/plan/sessions")?,
             exchanges: number("/fidelity_detail/exchanges")?,
