@@ -23,8 +23,8 @@ const INSTALL_SECONDS: &str = "600";
 const LIMIT: Duration = Duration::from_secs(300);
 /// What the run file says beside the twins. The services number what they make one after the
 /// other, in whatever session, so that the recorded order is kept. On one machine two twins
-/// take longer than the one production did, so that they are given longer.
-const PACE: &str = "order: recorded\nspeed: 0.4\ntimeouts: {wait: 120s}\n";
+/// take longer than the one production did: users go on some time after what they waited for.
+const PACE: &str = "order: recorded\npace: closed\n";
 
 /// One of the services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,8 +100,8 @@ impl Plan {
                 }
             }
             Pace::Closed => {
-                let users = sessions * load.copies.max(1) as usize;
-                self = closed(self, &started_ns, users);
+                let copies = load.copies.max(1) as usize;
+                self = closed(self, &started_ns, sessions, copies);
             }
         }
         Ok(self)
@@ -268,19 +268,27 @@ pub(crate) fn ramped(ns: u64, ramp_ns: u64) -> u64 {
 }
 
 /// Every request of a user is due its recorded think time after the answer that came
-/// last before it; `started_ns` are the recorded starts, and session `n` belongs to
-/// user `n % users`.
+/// last before it; `started_ns` are the recorded starts. Each of the `sessions` of each copy
+/// is a user; where all of the recorded order is kept all of a copy are one, since what one of
+/// them does matters to the others.
 ///
 /// The due times that remain are those of twins that take no time to answer: nothing
 /// can be due earlier.
-fn closed(mut plan: Plan, started_ns: &[u64], users: usize) -> Plan {
+fn closed(mut plan: Plan, started_ns: &[u64], sessions: usize, copies: usize) -> Plan {
+    let users = sessions * copies;
     let mut of_user: Vec<User> = (0..users).map(|_| User::default()).collect();
+    let is_recorded = |wait: &Wait| wait.reason == WaitReason::Recorded;
+    let keeps_order = |request: &PlannedRequest| request.waits.iter().any(is_recorded);
+    let per_user = match plan.requests.iter().any(keeps_order) {
+        true => sessions,
+        false => 1,
+    };
     for (position, &start_ns) in (0u32..).zip(started_ns) {
         let request = &mut plan.requests[position as usize];
         if request.skip.is_some() {
             continue;
         }
-        let user = &mut of_user[request.session as usize % users];
+        let user = &mut of_user[request.session as usize % users / per_user];
         if let Some((end_ns, after)) = user.answered_before(start_ns) {
             let ns = divided(start_ns - end_ns, plan.speed);
             request.think = Some(Think { after, ns });

@@ -438,24 +438,3 @@ fn what_grpc_refused_has_read_and_unknown_verbs_touch_nothing() {
         "#]],
     );
 }
-
-#[test]
-fn where_all_order_matters_changes_at_the_same_time_race() {
-    let options = PlanOptions {
-        order: OrderRule::Recorded,
-        ..PlanOptions::default()
-    };
-    check_with(
-        &options,
-        "0 f1 POST /pages -> 5
-         4 f2 GET /news -> 9
-         4 f3 POST /issues -> 6
-         7 f4 POST /issues -> 8",
-        expect![[r#"
-            0 f1.0 races 2(*)
-            1 f2.0
-            2 f3.0 races 0(*)
-            3 f4.0 after 0(recorded) after 2(recorded)
-        "#]],
-    );
-}
