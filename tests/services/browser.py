@@ -10,12 +10,13 @@ import urllib.parse
 from html.parser import HTMLParser
 
 
-# What users change they change one after the other. Which of two changes at the same moment
-# comes first, and thus gets the next number, a service decides anew each time; and a site of
-# Wagtail refuses one of two pages that are made below one page at once.
+# What users change they change one after the other; what they only look at, whenever they
+# like. Which of two changes at the same moment comes first, and thus gets the next number, a
+# service decides anew each time; and a site of Wagtail refuses one of two pages that are made
+# below one page at once.
 CHANGE = threading.Lock()
 # Between so many seconds a user looks at a page before going on.
-THINKS = (0.2, 0.8)
+THINKS = (0.3, 1.2)
 
 
 class Form(HTMLParser):
@@ -64,9 +65,12 @@ class Form(HTMLParser):
 
 
 class Browser:
-    """One user's: its requests go one after the other, each after some thought."""
+    """One user's: its requests go one after the other, each after some thought.
 
-    def __init__(self, address, host, user):
+    `changing` is a pattern of paths that change something even where they are only got."""
+
+    def __init__(self, address, host, user, changing="$^"):
+        self.changing = re.compile(changing)
         # The same for each drive of a user.
         self.chance = random.Random(user)
         self.connection = http.client.HTTPConnection(address, timeout=60)
@@ -115,7 +119,8 @@ class Browser:
         if self.cookies:
             pairs = [f"{name}={value}" for name, value in self.cookies.items()]
             headers["Cookie"] = "; ".join(pairs)
-        with contextlib.nullcontext() if method == "GET" else CHANGE:
+        changes = method != "GET" or self.changing.search(path)
+        with CHANGE if changes else contextlib.nullcontext():
             self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()
             self.text = answer.read().decode("utf-8", "replace")

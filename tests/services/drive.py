@@ -43,7 +43,8 @@ def roundup(user, address):
 
 def wagtail(user, address):
     """Logs in, writes pages, edits and publishes them, looks at them, logs out."""
-    page = Browser(address, "site.test", user)
+    # Who opens the editor gets the next number of an editing session.
+    page = Browser(address, "site.test", user, changing="/edit/$")
     page.get("/")
     page.get("/admin/")
     page.submit("username", username=user, password=f"secret-{user}")
