@@ -19,9 +19,13 @@ struct Sections<'a> {
     trailers: Fields<'a>,
 }
 
-fn sections<'a>(side: &Side<'a>) -> Sections<'a> {
+/// With `as_one` trailers count as fields of the head.
+fn sections<'a>(side: &Side<'a>, as_one: bool) -> Sections<'a> {
     let fields = &side.answer.head.fields;
-    let first_trailer = fields.len().saturating_sub(side.answer.trailers);
+    let first_trailer = match as_one {
+        true => fields.len(),
+        false => fields.len().saturating_sub(side.answer.trailers),
+    };
     let mut sections = Sections::default();
     for (place, field) in fields.iter().enumerate() {
         let name = String::from_utf8_lossy(&field.name).to_ascii_lowercase();
@@ -45,14 +49,21 @@ fn is_grpc_status(name: &str) -> bool {
     )
 }
 
+/// True for an answer of gRPC that has no more than a head, which is its trailers.
+fn is_trailers_only(side: &Side<'_>) -> bool {
+    let mut fields = side.answer.head.fields.iter();
+    side.answer.trailers == 0 && fields.any(|field| field.is("grpc-status"))
+}
+
 impl Comparison<'_> {
     /// Compares the header fields and the trailers by name, whatever their case; repeated
     /// ones in order.
     pub(super) fn heads(&mut self) {
-        let mut left = sections(self.left);
-        let mut right = sections(self.right);
+        let as_one = is_trailers_only(self.left) || is_trailers_only(self.right);
+        let mut left = sections(self.left, as_one);
+        let mut right = sections(self.right, as_one);
         let seen = match self.witness {
-            Witness::Seen(side) => sections(side),
+            Witness::Seen(side) => sections(side, as_one),
             Witness::NotNeeded | Witness::Unseen => Sections::default(),
         };
         let is_moved = |name: &str| {

@@ -122,9 +122,24 @@ fn the_status_of_grpc_may_stand_in_either_place() {
     let agreed = ok(json!({})).with_trailer("grpc-status", "0");
     let in_head = ok(json!({})).with("grpc-status", "0");
     check(&one_in_many(&agreed, in_head), expect![""]);
+    // With no body there is one head, and all that would follow stands in it.
+    let agreed = agreed.with_trailer("x-detail", "7");
+    let in_head = in_head_with_detail("7");
+    check(&one_in_many(&agreed, in_head), expect![""]);
+    check(
+        &one_in_many(&agreed, in_head_with_detail("8")),
+        expect!["GET /a header_changed header.x-detail x1\n"],
+    );
+    let agreed = ok(json!({})).with_trailer("grpc-status", "0");
     let other = ok(json!({})).with("grpc-status", "5");
     check(
         &one_in_many(&agreed, other),
         expect!["GET /a header_changed header.grpc-status x1\n"],
     );
+}
+
+fn in_head_with_detail(detail: &str) -> Reply {
+    ok(json!({}))
+        .with("grpc-status", "0")
+        .with("x-detail", detail)
 }
