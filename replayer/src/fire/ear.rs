@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use twintap_scrub::{value_in_event, value_inside};
-use twintap_stream::Field;
+use twintap_stream::ResponseHead;
 use twintap_stream::message::field_values;
 
 /// A value of an answer that goes on.
@@ -23,6 +23,8 @@ pub struct Ear {
     /// What is listened for, each with the number of the message that is to give it, in that
     /// order.
     wanted: Vec<(usize, Arc<str>)>,
+    /// What the head is to give.
+    of_head: Vec<Arc<str>>,
     number: usize,
     /// What the answer is; nothing is heard before its head says so.
     form: Option<Form>,
@@ -44,34 +46,39 @@ enum Form {
 const PREFIX_BYTES: usize = 5;
 
 impl Ear {
-    /// Listens for the values at these leaves' paths, in messages of at most `max_bytes`;
-    /// `None` where none lies in a message or event.
-    pub fn new(paths: &[Arc<str>], max_bytes: usize) -> Option<Ear> {
+    /// Listens for the values at these leaves' paths, in messages of at most `max_bytes`.
+    pub fn new(paths: &[Arc<str>], max_bytes: usize) -> Ear {
         let numbered = paths
             .iter()
             .filter_map(|path| Some((number(path)?, Arc::clone(path))));
         let mut wanted: Vec<(usize, Arc<str>)> = numbered.collect();
         wanted.sort();
-        (!wanted.is_empty()).then_some(Ear {
+        let of_head = paths.iter().filter(|path| number(path).is_none());
+        Ear {
             wanted,
+            of_head: of_head.cloned().collect(),
             number: 0,
             form: None,
             held: BytesMut::new(),
             passed_over: 0,
             max_bytes,
-        })
+        }
     }
 
-    /// The answer has this head: what is heard of its body goes by its media type.
-    pub fn begin(&mut self, fields: &[Field]) {
+    /// The answer has this head: what is heard of its body goes by its media type. Gives the
+    /// values that it has itself, where the answer may go on.
+    pub fn begin(&mut self, head: &ResponseHead, found: &mut Vec<EarlyValue>) {
         let is = |start: &[u8]| {
-            field_values(fields, "content-type").any(|value| value.starts_with(start))
+            field_values(&head.fields, "content-type").any(|value| value.starts_with(start))
         };
         self.form = if is(b"application/grpc") {
             Some(Form::Messages)
         } else {
             is(b"text/event-stream").then_some(Form::Events)
         };
+        if self.form.is_some() {
+            found.extend(values_of_head(head, &self.of_head));
+        }
     }
 
     /// Takes the next bytes of the body; gives the values that are whole with them.
@@ -178,6 +185,20 @@ impl Ear {
     }
 }
 
+/// The values at these of the paths that lie in a head.
+pub(crate) fn values_of_head<'a>(
+    head: &'a ResponseHead,
+    paths: &'a [Arc<str>],
+) -> impl Iterator<Item = EarlyValue> + 'a {
+    paths.iter().filter_map(|path| {
+        let value = twintap_scrub::extract(head, &[], path)?;
+        Some(EarlyValue {
+            path: Arc::clone(path),
+            value: Bytes::from(value),
+        })
+    })
+}
+
 /// The number of the message or event that a leaf's path names.
 fn number(path: &str) -> Option<usize> {
     let of_message = || path.strip_prefix("grpc.")?.split_once('>');
@@ -188,7 +209,22 @@ fn number(path: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use twintap_stream::Field;
+
     use super::*;
+
+    fn head(media_type: &str) -> ResponseHead {
+        let fields = [("content-type", media_type), ("x-ticket", "of the head")];
+        let fields = fields.map(|(name, value)| Field::new(name, value.to_owned()));
+        ResponseHead {
+            version: Bytes::from_static(b"HTTP/2"),
+            status: 200,
+            reason: Bytes::new(),
+            fields: fields.to_vec(),
+            line_spelling: None,
+            end: Bytes::new(),
+        }
+    }
 
     fn framed(text: &str) -> Vec<u8> {
         let mut message = vec![0, 0, 0, 0, text.len() as u8 + 2, 0x0a, text.len() as u8];
@@ -199,8 +235,8 @@ mod tests {
     /// What is heard of these messages in pieces of `size`, after how many bytes each.
     fn heard(paths: &[&str], messages: &[&str], size: usize) -> Vec<(usize, String, Bytes)> {
         let paths: Vec<Arc<str>> = paths.iter().map(|path| Arc::from(*path)).collect();
-        let mut ear = Ear::new(&paths, 40).expect("something to hear");
-        ear.begin(&[Field::new("content-type", "application/grpc")]);
+        let mut ear = Ear::new(&paths, 40);
+        ear.begin(&head("application/grpc"), &mut Vec::new());
         let body: Vec<u8> = messages.iter().flat_map(|text| framed(text)).collect();
         let mut all = Vec::new();
         for (number, piece) in (1..).zip(body.chunks(size)) {
@@ -224,7 +260,6 @@ mod tests {
         assert_eq!(heard(&paths, &messages, 1), expected);
         let at_once = heard(&paths, &messages, 1000);
         assert_eq!(at_once.len(), 2);
-        assert!(Ear::new(&[Arc::from("json./id")], 40).is_none());
     }
 
     #[test]
@@ -245,23 +280,20 @@ mod tests {
         let stream = ": beat\n\ndata: {\"id\":\"one\"}\n\nid: 7\r\ndata: x\r\n\r\n\
                       data: {\"id\":\"three\"}\n\n";
         for size in [1, 5, 1000] {
-            let mut ear = Ear::new(&paths, 60).expect("something to hear");
+            let mut ear = Ear::new(&paths, 60);
             let mut found = Vec::new();
             ear.hear(stream.as_bytes(), &mut found);
             assert!(found.is_empty(), "no head said what it is");
-            ear.begin(&[Field::new(
-                "content-type",
-                "text/event-stream; charset=utf-8",
-            )]);
+            ear.begin(&head("text/event-stream; charset=utf-8"), &mut found);
             for piece in stream.as_bytes().chunks(size) {
                 ear.hear(piece, &mut found);
             }
             let found: Vec<&[u8]> = found.iter().map(|early| &early.value[..]).collect();
             assert_eq!(found, [&b"one"[..], b"7", b"three"], "in pieces of {size}");
         }
-        let mut ear = Ear::new(&paths[1..2], 20).expect("something to hear");
-        ear.begin(&[Field::new("content-type", "text/event-stream")]);
+        let mut ear = Ear::new(&paths[1..2], 20);
         let mut found = Vec::new();
+        ear.begin(&head("text/event-stream"), &mut found);
         let long = format!(
             "data: {}\n\ndata: x\n\ndata: {{\"id\":\"c\"}}\n\n",
             "y".repeat(50)
@@ -270,5 +302,17 @@ mod tests {
             ear.hear(piece, &mut found);
         }
         assert_eq!(found.len(), 1, "what is too long counts");
+    }
+
+    #[test]
+    fn values_of_the_head_come_with_it_where_the_answer_may_go_on() {
+        let paths = [Arc::from("header.x-ticket"), Arc::from("json./0/data/id")];
+        for (media_type, expected) in [("text/event-stream", 1), ("application/json", 0)] {
+            let mut ear = Ear::new(&paths, 60);
+            let mut found = Vec::new();
+            ear.begin(&head(media_type), &mut found);
+            assert_eq!(found.len(), expected, "{media_type}");
+            assert!(found.iter().all(|early| early.value == "of the head"));
+        }
     }
 }

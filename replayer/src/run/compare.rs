@@ -9,7 +9,7 @@ use twintap_archive::{StoredBody, StoredExchange};
 use twintap_plan::Window;
 use twintap_scrub::{
     BodyFate, ExchangeScrubber, Leaf, LinkTag, MessageNote, Part, Scrubber, SocketMessage,
-    render_messages, split_messages,
+    Timeline, render_messages, split_messages,
 };
 use twintap_stream::message::{Framing, Message, MessageState};
 use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
@@ -76,6 +76,8 @@ pub struct RawAnswerKept {
     pub head: ResponseHead,
     /// Its body; empty where it was too large to be held.
     pub body: Bytes,
+    /// Of a WebSocket where its messages end in the body.
+    pub said: Option<Timeline>,
 }
 
 /// What a comparison works with.
@@ -344,28 +346,15 @@ impl<R: Records, C: Case> Comparison<'_, R, C> {
 
 impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
     fn values(&mut self, position: u32, answer: &RawAnswer) -> Vec<Option<Bytes>> {
-        let body: &[u8] = match &answer.body {
-            RawBody::Whole(body) => body,
-            RawBody::Digest { .. } => &[],
+        let body = match &answer.body {
+            RawBody::Whole(body) => body.clone(),
+            RawBody::Digest { .. } => Bytes::new(),
         };
-        let produces = self.records.produces(position);
-        if let (Framing::Socket, RawBody::Whole(body)) = (answer.framing, &answer.body) {
-            let messages = split_messages(body, &answer.timeline);
-            let scrubber = self.inputs.scrubber;
-            let value = |path: &str| scrubber.extract_from_messages(&messages, path);
-            let values = produces.iter().map(|produced| value(&produced.path));
-            return values.map(|value| value.map(Bytes::from)).collect();
-        }
-        produces
-            .iter()
-            .map(|produced| {
-                let value = self
-                    .inputs
-                    .scrubber
-                    .extract(&answer.head, body, &produced.path);
-                value.map(Bytes::from)
-            })
-            .collect()
+        let is_conversation = answer.framing == Framing::Socket;
+        let said = is_conversation.then_some(&answer.timeline);
+        let produces = self.records.produces(position).iter();
+        let paths = produces.map(|produced| produced.path.as_str());
+        values_at(self.inputs.scrubber, &answer.head, &body, said, paths)
     }
 
     fn observe(&mut self, raw: RawOutcome) {
@@ -408,21 +397,35 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
         twin: Twin,
         paths: &[String],
     ) -> Option<Vec<Option<Bytes>>> {
+        let RawAnswerKept { head, body, said } = self.case.answer(producer, twin)?;
+        let paths = paths.iter().map(String::as_str);
         let scrubber = self.inputs.scrubber;
-        let answer = self.case.answer(producer, twin)?;
-        let value = |path: &String| scrubber.extract(&answer.head, &answer.body, path);
-        Some(
-            paths
-                .iter()
-                .map(|path| value(path).map(Bytes::from))
-                .collect(),
-        )
+        Some(values_at(scrubber, head, body, said.as_ref(), paths))
     }
 
     fn tick(&mut self) {
         self.case.tick();
         (self.tick)();
     }
+}
+
+/// The values at these leaves' paths in an answer; `said` is the timeline of a WebSocket, whose
+/// messages the body is.
+fn values_at<'a>(
+    scrubber: &Scrubber,
+    head: &ResponseHead,
+    body: &Bytes,
+    said: Option<&Timeline>,
+    paths: impl Iterator<Item = &'a str>,
+) -> Vec<Option<Bytes>> {
+    let messages = said.map(|timeline| split_messages(body, timeline));
+    let value = |path: &str| {
+        let messages = messages.as_deref();
+        messages
+            .and_then(|messages| scrubber.extract_from_messages(messages, path))
+            .or_else(|| scrubber.extract(head, body, path))
+    };
+    paths.map(|path| value(path).map(Bytes::from)).collect()
 }
 
 /// Whether a request went out, or should have.

@@ -97,9 +97,17 @@ fn serve(mut stream: TcpStream, ticket: &str, used: &Used, name: &str) {
     let accept = accept(key.unwrap_or_default().as_bytes());
     let opening = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
-        String::from_utf8_lossy(&accept)
+         Sec-WebSocket-Accept: {}\r\n{}\r\n",
+        String::from_utf8_lossy(&accept),
+        match line.starts_with("GET /head ") {
+            true => format!("X-Ticket: {ticket}\r\n"),
+            false => String::new(),
+        }
     );
+    let said = match line.starts_with("GET /head ") {
+        true => "{}".to_owned(),
+        false => said,
+    };
     let first = [
         opening.as_bytes(),
         &[0x81, said.len() as u8],
@@ -131,6 +139,8 @@ fn head(stream: &mut TcpStream) -> Option<String> {
 #[derive(Clone, Copy)]
 enum Way {
     Socket,
+    /// Over a WebSocket, in the head that opens it.
+    Head,
     Events,
 }
 
@@ -139,6 +149,11 @@ impl Way {
         match self {
             Way::Socket => {
                 "GET /subscribe HTTP/1.1\r\nHost: box\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            }
+            Way::Head => {
+                "GET /head HTTP/1.1\r\nHost: box\r\nConnection: Upgrade\r\n\
                  Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             }
@@ -159,9 +174,15 @@ fn recorded(way: Way) -> Vec<Segment> {
         stream
             .write_all(way.request().as_bytes())
             .expect("a service");
-        head(&mut stream).expect("an answer");
-        let said = read_through(&mut stream, b"}");
-        let ticket = said.split('"').nth(3).expect("a ticket");
+        let answer = head(&mut stream).expect("an answer");
+        let of_head = answer.split("X-Ticket: ").nth(1);
+        let ticket = match of_head.and_then(|rest| rest.lines().next()) {
+            Some(ticket) => ticket.to_owned(),
+            None => {
+                let said = read_through(&mut stream, b"}");
+                said.split('"').nth(3).expect("a ticket").to_owned()
+            }
+        };
         // Others use what they are given a while later.
         thread::sleep(Duration::from_millis(5));
         let mut user = TcpStream::connect(using.address).expect("the tap");
@@ -170,7 +191,7 @@ fn recorded(way: Way) -> Vec<Segment> {
         assert!(head(&mut user).expect("an answer").contains(" 200 "));
         drop(user);
         match way {
-            Way::Socket => {
+            Way::Socket | Way::Head => {
                 read_through(&mut stream, b"\x03\xe8");
                 let close = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
                 stream.write_all(&close).expect("a service");
@@ -222,6 +243,11 @@ fn check(way: Way) {
 #[test]
 fn what_a_subscription_hands_out_is_used_while_it_is_open() {
     check(Way::Socket);
+}
+
+#[test]
+fn what_the_head_of_a_subscription_hands_out_is_used_while_it_is_open() {
+    check(Way::Head);
 }
 
 #[test]

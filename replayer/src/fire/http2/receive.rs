@@ -172,12 +172,19 @@ impl Client {
             let tag = stream.tag;
             self.events.push_back(Event::Begun { tag });
         }
-        if stream.awaits_head()
-            && let Some(ear) = self.ears.get_mut(&stream.tag)
+        let awaits_head = stream.head().is_none();
+        let result = stream.take_fields(fields, ends_stream);
+        let tag = stream.tag;
+        if awaits_head
+            && let Some(head) = stream.head()
+            && let Some(ear) = self.ears.get_mut(&tag)
         {
-            ear.begin(&fields);
+            let mut found = Vec::new();
+            ear.begin(head, &mut found);
+            let heard = found.into_iter().map(|value| Event::Heard { tag, value });
+            self.events.extend(heard);
         }
-        match stream.take_fields(fields, ends_stream) {
+        match result {
             Err(why) => self.garble(id, why),
             Ok(()) if ends_stream => self.finish(id),
             Ok(()) => {}

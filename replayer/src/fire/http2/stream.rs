@@ -116,9 +116,9 @@ impl Stream {
         Arc::clone(&self.sections)
     }
 
-    /// True until the head of the answer has come.
-    pub(super) fn awaits_head(&self) -> bool {
-        self.head.is_none()
+    /// The head of the answer, once it has come.
+    pub(super) fn head(&self) -> Option<&ResponseHead> {
+        self.head.as_ref()
     }
 
     /// Takes a section of fields of the answer.

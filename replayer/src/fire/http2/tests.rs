@@ -225,8 +225,7 @@ fn values_of_a_stream_that_goes_on_are_told() {
     let mut pair = Pair::new(&[]);
     pair.client.request(7, sections(&[], &[]));
     let paths = [Arc::from("grpc.0>proto./1"), Arc::from("grpc.1>proto./1")];
-    let ear = Ear::new(&paths, 1000).expect("something to hear");
-    pair.client.listen(7, ear);
+    pair.client.listen(7, Ear::new(&paths, 1000));
     let head = [(":status", "200"), ("content-type", "application/grpc")];
     pair.head(1, 0, &head);
     pair.get(DATA, 0, 1, b"\0\0\0\0\x05\x0a\x03one\0\0");

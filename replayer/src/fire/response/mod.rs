@@ -304,7 +304,7 @@ impl ResponseReader {
 
     fn start_body(&mut self, head: ResponseHead) -> Result<(), Garbage> {
         if let Some(ear) = &mut self.ear {
-            ear.begin(&head.fields);
+            ear.begin(&head, &mut self.heard);
         }
         let bodiless = self.to_head || matches!(head.status, 101 | 204 | 304);
         (self.state, self.framing) = if bodiless {

@@ -64,7 +64,7 @@ impl Http1 {
 /// What is listened for in the answer to a request.
 fn ear(request: &InFlight, setting: &Setting) -> Option<Ear> {
     let paths = request.wanted.as_ref()?;
-    Ear::new(paths, setting.limits.max_body_bytes())
+    Some(Ear::new(paths, setting.limits.max_body_bytes()))
 }
 
 impl Talk for Http1 {

@@ -89,9 +89,8 @@ impl Talk for Http2 {
     fn push(&mut self, request: InFlight, wire: Wire) {
         let position = request.release.position;
         let origin_ns = request.origin_ns;
-        if let Some(paths) = &request.wanted
-            && let Some(ear) = Ear::new(paths, self.max_bytes)
-        {
+        if let Some(paths) = &request.wanted {
+            let ear = Ear::new(paths, self.max_bytes);
             self.client.listen(position, ear);
         }
         self.in_flight.insert(position, request);

@@ -29,7 +29,7 @@ impl Socket {
         let wanted = request.wanted.as_deref().unwrap_or_default();
         let conversation = Conversation::new(setting, script, fields, sent_ns, answered_ns);
         Socket {
-            conversation: conversation.listening(wanted),
+            conversation: conversation.listening(&answer.head, wanted),
             request,
             answer,
         }

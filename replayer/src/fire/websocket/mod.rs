@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use twintap_scrub::{Mark, Piece, SocketMessage, Timeline};
-use twintap_stream::Field;
 use twintap_stream::websocket::{Inflater, deflate};
+use twintap_stream::{Field, ResponseHead};
 
 use super::capture::{Capture, CaptureLimits, Held, RawBody};
-use super::ear::EarlyValue;
+use super::ear::{EarlyValue, values_of_head};
 use super::tempo::{Dues, Moment};
 
 pub use handshake::fresh_key;
@@ -156,8 +156,10 @@ impl Conversation {
         }
     }
 
-    /// The same, which gives the values at these leaves' paths as they come.
-    pub(crate) fn listening(mut self, paths: &[Arc<str>]) -> Conversation {
+    /// The same, which gives the values at these leaves' paths as they come; those of the head
+    /// that opened it at once.
+    pub(crate) fn listening(mut self, head: &ResponseHead, paths: &[Arc<str>]) -> Conversation {
+        self.given.extend(values_of_head(head, paths));
         let numbered = paths
             .iter()
             .filter_map(|path| Some((number(path)?, Arc::clone(path))));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use twintap_stream::message::Framing;
 use twintap_verdict::Twin;
 
 use crate::fire::capture::RawBody;
@@ -48,12 +49,15 @@ impl Answers {
         let of_fields: usize = fields
             .map(|field| 96 + field.name.len() + field.value.len())
             .sum();
-        let bytes = 256 + of_fields + body.len();
+        let said = (answer.framing == Framing::Socket).then(|| answer.timeline.clone());
+        let of_marks = said.as_ref().map_or(0, |said| size_of_val(&said.marks[..]));
+        let bytes = 256 + of_fields + body.len() + of_marks;
         self.last_stamp += 1;
         let entry = Entry {
             answer: RawAnswerKept {
                 head: answer.head.clone(),
                 body,
+                said,
             },
             bytes,
             stamp: self.last_stamp,
