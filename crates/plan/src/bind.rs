@@ -10,7 +10,7 @@ use std::ops::Range;
 use twintap_scrub::split_path;
 
 use crate::capture::{Capture, Made, Value};
-use crate::collect::Use;
+use crate::collect::{Offer, Use};
 use crate::correlate::{Found, Producer, Producers};
 use crate::created::Creations;
 use crate::model::{BindReason, Binding, Created, Kept, KeptReason};
@@ -81,10 +81,17 @@ impl<'a> Binder<'a> {
         if !fired {
             return;
         }
-        for offer in self.capture.offers(position as usize) {
-            let path = offer.path;
-            let producer = Producer { position, path };
-            self.offers.add(offer.rule, session, offer.tag, producer);
+        let offers = self.capture.offers(position as usize).iter();
+        for offer in offers.filter(|offer| offer.arrival.is_none()) {
+            self.offers.add(offer, session, position);
+        }
+    }
+
+    /// Takes up one of the values that a rule names of the conversation at `position`.
+    pub fn pass_offer(&mut self, position: u32, index: usize, session: u32, fired: bool) {
+        let offer = self.capture.offers(position as usize).get(index);
+        if let Some(offer) = offer.filter(|_| fired) {
+            self.offers.add(offer, session, position);
         }
     }
 
@@ -275,7 +282,11 @@ struct Offers(HashMap<Wanted, (Producer, u64)>);
 type Wanted = (u8, Option<u32>, Option<u64>);
 
 impl Offers {
-    fn add(&mut self, rule: u8, session: u32, tag: u64, producer: Producer) {
+    fn add(&mut self, offer: &Offer, session: u32, position: u32) {
+        let Offer {
+            rule, tag, path, ..
+        } = *offer;
+        let producer = Producer { position, path };
         for session in [Some(session), None] {
             for value in [Some(tag), None] {
                 self.0.insert((rule, session, value), (producer, tag));

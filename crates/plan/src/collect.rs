@@ -146,6 +146,8 @@ pub(crate) struct Offer {
     pub tag: u64,
     /// Index in [`Collected::names`].
     pub path: u32,
+    /// When it came, in a conversation; else with the response's end.
+    pub arrival: Option<u64>,
 }
 
 /// A leaf of a response.
@@ -228,7 +230,7 @@ impl Collected {
             uses,
             within,
             passed_over,
-            offers: self.keep_offers(&record.response.leaves, head, options),
+            offers: self.keep_offers(record, head, options),
             touches: self.resources.add(record),
             products,
             arrivals,
@@ -319,11 +321,13 @@ impl Collected {
 
     fn keep_offers(
         &mut self,
-        leaves: &[Leaf],
+        record: &ExchangeRecord,
         request: Option<&RequestHead>,
         options: &PlanOptions,
     ) -> Span {
         let start = self.offers.len();
+        let leaves = &record.response.leaves;
+        let arrivals = Arrivals::of(record);
         let names_producer = |rule: &BindingRule| {
             let producer = rule.producer.as_ref();
             producer.is_some_and(|place| place.is_of(request))
@@ -338,6 +342,7 @@ impl Collected {
                     rule,
                     tag: leaf.tag.0,
                     path,
+                    arrival: arrivals.as_ref().map(|all| all.of_leaf(leaf).0),
                 });
             }
         }

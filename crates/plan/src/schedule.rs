@@ -125,10 +125,17 @@ struct Sweep<'a> {
     lossy: Vec<bool>,
 }
 
-/// Values of a conversation that came together: a range of what its answer made.
+/// Values of a conversation that came before it ended.
 struct Early {
     position: u32,
-    made: Range<usize>,
+    what: EarlyWhat,
+}
+
+enum EarlyWhat {
+    /// Those that came together: a range of what its answer made.
+    Made(Range<usize>),
+    /// One that a rule names, by its index.
+    Offer(usize),
 }
 
 /// Marks a place in `early` where else positions are.
@@ -172,7 +179,15 @@ impl<'a> Sweep<'a> {
                 first = made.end;
                 // No archive has as many.
                 ends.push((together[0], EARLY | early.len() as u32));
-                early.push(Early { position, made });
+                let what = EarlyWhat::Made(made);
+                early.push(Early { position, what });
+            }
+            for (index, offer) in capture.offers(position as usize).iter().enumerate() {
+                if let Some(arrival_ns) = offer.arrival {
+                    ends.push((arrival_ns, EARLY | early.len() as u32));
+                    let what = EarlyWhat::Offer(index);
+                    early.push(Early { position, what });
+                }
             }
             if item.response == MessageState::Complete {
                 let round_trip_ns = *round_trips
@@ -261,15 +276,22 @@ impl<'a> Sweep<'a> {
 
     /// Takes up values of a conversation that goes on.
     fn pass_early(&mut self, index: usize) {
-        let Early { position, made } = &self.early[index];
+        let Early { position, what } = &self.early[index];
         let position = *position;
         // What came before its request, by the stamps of its capture, has no place yet.
         let request = self.requests.get(position as usize);
         if let Some(request) = request.filter(|_| !self.capture.internal[position as usize]) {
             let session = self.sessions.of[position as usize];
             let fired = request.skip.is_none();
-            self.binder
-                .pass_some(position, made.clone(), session, fired);
+            match what {
+                EarlyWhat::Made(made) => {
+                    self.binder
+                        .pass_some(position, made.clone(), session, fired);
+                }
+                EarlyWhat::Offer(index) => {
+                    self.binder.pass_offer(position, *index, session, fired);
+                }
+            }
         }
     }
 

@@ -257,3 +257,20 @@ fn a_token_that_is_signed_anew_lacks_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn a_rule_binds_to_a_message_of_a_conversation_that_goes_on() {
+    let json = r#"[{"action": "add", "consumer": {"path": "/use/*", "leaf": "query.t"},
+                     "producer": {"path": "/watch", "leaf": "json./*/id"}}]"#;
+    check_with(
+        rules(json),
+        "0 f1 !http2 POST /watch -> 10..1000 json./0/id=abc json./1/id=def
+         11.5 f2 GET /use/one?t=x -> 12
+         2000 f3 GET /use/two?t=x -> 2001",
+        expect![[r#"
+            0 path.0=short
+            1 query.t<-0 added path.1=words path.0=short
+            2 query.t<-0 added path.1=words path.0=short
+        "#]],
+    );
+}
