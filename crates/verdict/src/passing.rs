@@ -323,7 +323,7 @@ impl Passing<'_> {
     fn fidelity(&self, is_equal: Option<bool>) -> Option<Result<(), Unequal>> {
         let verdict = match &self.observation.baseline {
             Outcome::Skipped(cause) => match cause.as_str() {
-                "filtered" | "incomplete" => return None,
+                "filtered" | "incomplete" | "not_due" => return None,
                 "unbound" => Err(Unequal::Unbound),
                 _ => Err(Unequal::Skipped),
             },

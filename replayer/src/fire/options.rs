@@ -85,7 +85,8 @@ pub struct Options {
     pub plan_speed: f64,
     /// Run time before the plan's time begins.
     pub lead: Duration,
-    /// Where the plan grows: no flow goes on in a later batch.
+    /// Where the plan grows: it does so without end and by rounds, so that no flow goes on
+    /// in a later batch.
     pub flows_end: bool,
     /// What becomes of the schedule while a twin is down.
     pub when_down: WhenDown,

@@ -87,6 +87,9 @@ pub const TWIN_DOWN: &str = "twin_down";
 /// The word for what belongs to a session that lost a request while a twin was down.
 pub const SHED: &str = "shed";
 
+/// The word for what a run without end had planned ahead when it was stopped.
+pub const NOT_DUE: &str = "not_due";
+
 /// The word of the run ledger for a reason.
 pub fn skip_word(reason: SkipReason) -> &'static str {
     match reason {

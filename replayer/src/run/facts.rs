@@ -169,8 +169,9 @@ fn add_captures(facts: &mut RunFacts, checkpoint: &Checkpoint) {
 /// Why the run says nothing about the candidate.
 fn doubts(file: &RunFile, fired: &FireSummary, unreadable: u64) -> Vec<String> {
     let mut doubts = Vec::new();
-    // A run that follows what is captured has no other end.
-    if fired.stopped && file.settings.follow.is_none() {
+    // A run without end has no other.
+    let is_endless = file.settings.follow.is_some() || file.settings.is_endless();
+    if fired.stopped && !is_endless {
         doubts.push("The run was stopped before its end.".to_owned());
     }
     for (name, twin) in [

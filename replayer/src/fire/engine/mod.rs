@@ -21,7 +21,7 @@ use super::feed::Fed;
 use super::flows::Flows;
 use super::ledger::{FireSummary, Spread, thread_cpu_ns};
 use super::options::WhenDown;
-use super::outcome::{FromWitness, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
+use super::outcome::{FromWitness, NOT_DUE, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
 use super::poll::{Poll, Ready};
 use super::priority::Standing;
 use super::schedule::Timetable;

@@ -92,14 +92,35 @@ impl<'a> Engine<'a> {
         self.read_ahead.stop.store(true, Ordering::Relaxed);
         // What the plan would grow by is not of this run.
         self.feed = None;
-        for twin in &mut self.twins {
-            for position in twin.schedule.drain() {
-                twin.refuse(position, "stopped", now);
+        let options = self.common.options;
+        // Where rounds follow each other without end, what is planned ahead is nothing that
+        // the run lacks; where nothing is due by the clock, that is all that is out at neither twin.
+        let is_endless = options.flows_end;
+        let drained = self.twins.each_mut().map(|twin| twin.schedule.drain());
+        let mut ahead: HashSet<u32> = HashSet::new();
+        if is_endless && options.holds_back() {
+            let [candidate, baseline] = drained.each_ref();
+            let of_candidate: HashSet<u32> = candidate.iter().copied().collect();
+            let of_both = baseline
+                .iter()
+                .filter(|position| of_candidate.contains(position));
+            ahead.extend(of_both);
+        }
+        for (twin, positions) in self.twins.iter_mut().zip(drained) {
+            for position in positions {
+                match ahead.contains(&position) {
+                    true => twin.leave_out(position, NOT_DUE, now),
+                    false => twin.refuse(position, "stopped", now),
+                }
             }
         }
         while self.next != self.end {
             let position = self.next;
             self.next = position.wrapping_add(1);
+            if is_endless {
+                self.leave_out(position, NOT_DUE, now);
+                continue;
+            }
             let skip = self.skip_reason(position);
             for twin in &mut self.twins {
                 match skip {

@@ -116,7 +116,7 @@ pub fn execute(
     let ended = now();
 
     let unreadable = comparison.unreadable();
-    let (judge, began) = comparison.into_case().into_last();
+    let last = comparison.into_case().into_last();
     tell(Phase::Concluding);
     let reader = Reader::open(&file.archive)
         .with_context(|| format!("opening the archive {}", file.archive.display()))?;
@@ -127,8 +127,8 @@ pub fn execute(
         loss: &fed.loss,
         plan: &fed.summary,
     };
-    let facts = facts::of_run(file, origin, &fired, unreadable, (began, ended));
-    let report = judge.conclude(facts);
+    let facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let report = last.conclude(facts);
     write_results(file, fed.summary, &fired, &report)?;
     Ok(report)
 }

@@ -14,7 +14,7 @@ use twintap_archive::Reader;
 use twintap_plan::{PlanSummary, Window};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Observation, Twin};
+use twintap_verdict::{Judge, Observation, Report, RunFacts, Twin};
 
 use super::compare::{Case, RawAnswerKept};
 use super::file::RunFile;
@@ -55,10 +55,14 @@ impl<'a> Periods<'a> {
         }
     }
 
-    /// The judge of the last period, and when that began.
-    pub fn into_last(mut self) -> (Judge, Timestamp) {
+    /// The last period.
+    pub fn into_last(mut self) -> Last {
         self.report();
-        (self.judges.into_last(), self.began)
+        Last {
+            is_only: self.number == 0,
+            began: self.began,
+            judge: self.judges.into_last(),
+        }
     }
 
     /// Reports on the periods that are over.
@@ -90,15 +94,45 @@ impl<'a> Periods<'a> {
             loss: &BTreeMap::new(),
             plan: &PlanSummary::default(),
         };
-        let mut facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
-        // These are known of the run as a whole alone.
-        facts.plan = None;
-        facts.release_error_us = None;
-        let report = judge.conclude(facts);
+        let facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
+        let report = judge.conclude(of_period(facts));
         let text = serde_json::to_string_pretty(&report).context("writing JSON")?;
         let name = format!("period-{number:06}.json");
         write(&self.file.output.join(name), &text)?;
         Ok(report.verdict.name())
+    }
+}
+
+/// What is left to be reported when a run ends.
+pub struct Last {
+    /// It is the first one, too.
+    is_only: bool,
+    began: Timestamp,
+    judge: Judge,
+}
+
+impl Last {
+    /// When it began.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Its report, where these are the facts of the run.
+    pub fn conclude(self, facts: RunFacts) -> Report {
+        let facts = match self.is_only {
+            true => facts,
+            false => of_period(facts),
+        };
+        self.judge.conclude(facts)
+    }
+}
+
+/// Plan and release error are known of a run as a whole alone.
+fn of_period(facts: RunFacts) -> RunFacts {
+    RunFacts {
+        plan: None,
+        release_error_us: None,
+        ..facts
     }
 }
 

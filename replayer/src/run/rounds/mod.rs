@@ -20,7 +20,7 @@ use super::renew::Renewal;
 use super::targets::Resolver;
 use super::{Phase, Progress, facts, hooks, now, options, targets, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, follow};
-use feeder::Feeder;
+use feeder::{Compared, Feeder};
 use records::RoundRecords;
 use shelf::RoundShelf;
 use source::RoundSource;
@@ -76,6 +76,7 @@ pub fn execute(
     let mut source = RoundSource::new(&prepared, &rounds, shelf(), settings, renewal);
     let mut tick = || tell(Phase::Firing);
     let every = settings.report_every.map_or(REPORT_EVERY, |every| every.0);
+    let compared = Compared::default();
     let mut comparison = Comparison::new(
         compare::Inputs {
             scrubber: &prepared.scrubber,
@@ -83,28 +84,26 @@ pub fn execute(
             max_body_bytes: limits.body_bytes,
             warm_up_ns: u64::try_from(settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
         },
-        RoundRecords::new(&prepared, &rounds, shelf()),
+        RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         // No value crosses from one round to another.
         Periods::new(file, &prepared.scrubber, every, 0),
         &mut tick,
     );
     let (feed, fodder) = PlanFeed::new(control);
-    let feeder = Feeder::new(rounds.clone(), plan.speed, feed, control);
+    let feeder = Feeder::new(rounds.clone(), plan.speed, feed, control, compared);
     let (fired, summary) = thread::scope(|scope| {
         let feeding = scope.spawn(|| feeder.run());
         let fired = follow(fodder, &mut source, &mut comparison, &options, control);
         // Where it could not be set up, nobody else ends the feeding.
         control.stop();
-        let summary = feeding.join();
-        Ok::<_, anyhow::Error>((
-            fired?,
-            summary.map_err(|_| anyhow!("a thread of the run failed"))?,
-        ))
+        let taken = feeding.join();
+        let taken = taken.map_err(|_| anyhow!("a thread of the run failed"))?;
+        Ok::<_, anyhow::Error>((fired?, taken.into_summary(control.planned())))
     })?;
     let ended = now();
 
     let unreadable = comparison.unreadable();
-    let (judge, began) = comparison.into_case().into_last();
+    let last = comparison.into_case().into_last();
     tell(Phase::Concluding);
     let origin = facts::Origin {
         checkpoint: prepared.checkpoint.as_ref(),
@@ -112,8 +111,8 @@ pub fn execute(
         loss: &prepared.loss,
         plan: &summary,
     };
-    let facts = facts::of_run(file, origin, &fired, unreadable, (began, ended));
-    let report = judge.conclude(facts);
+    let facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let report = last.conclude(facts);
     write_results(file, summary, &fired, &report)?;
     Ok(report)
 }

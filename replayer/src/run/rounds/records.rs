@@ -6,6 +6,7 @@ use bytes::Bytes;
 use twintap_archive::{Reader, StoredBody};
 use twintap_plan::{Plan, Produced, RoundPlace, RoundPlaces, Rounds, Window};
 
+use super::feeder::Compared;
 use super::shelf::RoundShelf;
 use crate::run::prepare::Prepared;
 use crate::run::records::{Record, Records, awaited, dependencies, produced, races};
@@ -20,14 +21,16 @@ pub struct RoundRecords<'a> {
     places: RoundPlaces,
     /// For each request of the plan, whether another depends on it.
     awaited: Vec<bool>,
+    compared: Compared,
 }
 
 impl<'a> RoundRecords<'a> {
-    /// Records off `shelf`.
+    /// Records off `shelf`. Tells `compared` how far the comparison is.
     pub fn new(
         prepared: &'a Prepared,
         rounds: &Rounds<'a>,
         shelf: RoundShelf<'a>,
+        compared: Compared,
     ) -> RoundRecords<'a> {
         let (plan, reader) = (&prepared.plan, &prepared.reader);
         RoundRecords {
@@ -37,6 +40,7 @@ impl<'a> RoundRecords<'a> {
             shelf,
             places: RoundPlaces::of(plan),
             awaited: awaited(plan),
+            compared,
         }
     }
 
@@ -77,5 +81,9 @@ impl Records for RoundRecords<'_> {
 
     fn body(&self, _position: u32, body: &StoredBody, limit: u64) -> Option<Bytes> {
         self.reader.read_body(body, limit).ok()
+    }
+
+    fn done(&mut self, _position: u32) {
+        self.compared.add_one();
     }
 }
