@@ -260,6 +260,10 @@ impl Entry {
 
     fn execute(&self) {
         let outcome = execute(&self.file, &self.control, &mut |_| {});
+        match &outcome {
+            Ok(done) => info!(run = self.id, verdict = verdict_word(done), "run ended"),
+            Err(why) => error!(run = self.id, "run failed: {why:#}"),
+        }
         self.ended(&outcome);
     }
 
@@ -267,7 +271,6 @@ impl Entry {
         let mut state = lock(&self.state);
         match outcome {
             Ok(done) => {
-                info!(run = self.id, verdict = verdict_word(done), "run ended");
                 state.state = match self.control.steering() {
                     crate::fire::Steering::Stop => RunState::Stopped,
                     crate::fire::Steering::Go | crate::fire::Steering::Pause => RunState::Finished,
@@ -276,7 +279,6 @@ impl Entry {
                 state.report_path = self.file.report_path().display().to_string();
             }
             Err(why) => {
-                error!(run = self.id, "run failed: {why:#}");
                 state.state = RunState::Failed;
                 state.error = format!("{why:#}");
             }
