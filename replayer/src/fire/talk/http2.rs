@@ -47,9 +47,12 @@ impl Http2 {
                 } => {
                     self.unreleased.push_back((at, tag));
                     if let Some(request) = self.in_flight.get_mut(&tag).filter(|_| has_waited) {
-                        // It could not go out before, whatever this side did.
-                        let run_ns = now_ns.saturating_sub(request.origin_ns);
-                        request.release.ready_ns = request.release.ready_ns.max(run_ns);
+                        // It could not go out before, whatever this side did; what was out
+                        // once and is sent again was ready then.
+                        if request.released_ns == 0 {
+                            let run_ns = now_ns.saturating_sub(request.origin_ns);
+                            request.release.ready_ns = request.release.ready_ns.max(run_ns);
+                        }
                         request.has_waited = true;
                     }
                     continue;
