@@ -44,7 +44,7 @@ fn check(test: &str, service: Service) -> Result<()> {
     )?;
     let played = service.play(&root, &scenario)?;
     eprintln!(
-        "{} {} under {POLICY}: fidelity {} of {} exchanges",
+        "{} {} under {POLICY}: fidelity {:.4}, {} exchanges",
         played.service, played.version, played.fidelity, played.exchanges
     );
     ensure!(played.unexplained == 0, "a ledger does not close");
