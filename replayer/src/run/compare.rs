@@ -15,13 +15,13 @@ use twintap_stream::message::{Framing, Message, MessageState};
 use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
+use super::given::values_at;
 use super::records::{Record, Records};
 use super::sent;
 use super::vouch::{stored_bytes, stored_part};
 use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
 use crate::fire::response::RawAnswer;
 use crate::fire::rewrite::Rewrite;
-use crate::fire::websocket::Extract;
 use crate::fire::{RawOutcome, RawResult, Witness};
 
 /// The most of a request's body that goes along as evidence.
@@ -409,25 +409,6 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
     }
 }
 
-/// The values at these leaves' paths in an answer; `said` is the timeline of a WebSocket, whose
-/// messages the body is.
-fn values_at<'a>(
-    scrubber: &Scrubber,
-    head: &ResponseHead,
-    body: &Bytes,
-    said: Option<&Timeline>,
-    paths: impl Iterator<Item = &'a str>,
-) -> Vec<Option<Bytes>> {
-    let messages = said.map(|timeline| split_messages(body, timeline));
-    let value = |path: &str| {
-        let messages = messages.as_deref();
-        messages
-            .and_then(|messages| scrubber.extract_from_messages(messages, path))
-            .or_else(|| scrubber.extract(head, body, path))
-    };
-    paths.map(|path| value(path).map(Bytes::from)).collect()
-}
-
 /// Whether a request went out, or should have.
 fn is_fired(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Answered { .. } | Outcome::Errored { .. })
@@ -472,12 +453,6 @@ pub fn digests(scrubber: &Scrubber) -> DigestMaker {
             exchange: scrubber.exchange(),
         })
     })
-}
-
-/// Finds values in what twins say over WebSockets, as [`Witness::values`] does in answers.
-pub fn extract(scrubber: &Scrubber) -> Extract {
-    let scrubber = scrubber.clone();
-    Arc::new(move |message, path| scrubber.extract_from_message(message, path))
 }
 
 /// A body of no known type: nothing is kept of it but its digest.

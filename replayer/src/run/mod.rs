@@ -6,6 +6,7 @@ mod dry;
 mod facts;
 pub mod file;
 mod follow;
+mod given;
 mod hooks;
 mod periods;
 mod prepare;
@@ -243,7 +244,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
         capture_bytes: limits.held_answer_bytes,
         read_ahead_bytes: limits.read_ahead_bytes,
         digest: Some(compare::digests(scrubber)),
-        extract: Some(compare::extract(scrubber)),
+        extract: Some(given::extract(scrubber)),
         ..Options::new(candidate, baseline)
     }
 }
