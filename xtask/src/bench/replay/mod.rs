@@ -4,6 +4,7 @@
 //! server on the same machine. Peers and ours take turns; medians count.
 
 mod cost;
+mod idle;
 mod process;
 mod release;
 mod scale;
@@ -37,9 +38,12 @@ pub fn release(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
     release::run(&Twintap::build(shell)?, effort)
 }
 
-/// What a plan costs as sessions grow.
+/// What a plan costs as sessions grow, and what an idle session holds.
 pub fn scale(shell: &Shell, effort: Effort) -> Result<Vec<Line>> {
-    scale::run(shell, &Twintap::build(shell)?, effort)
+    let twintap = Twintap::build(shell)?;
+    let mut lines = idle::run(&twintap, effort)?;
+    lines.extend(scale::run(shell, &twintap, effort)?);
+    Ok(lines)
 }
 
 /// When requests of a real capture arrive, beside when they were recorded.

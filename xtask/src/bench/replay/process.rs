@@ -43,6 +43,18 @@ impl Running {
     }
 }
 
+impl Running {
+    /// How many file descriptors it has open.
+    ///
+    /// # Errors
+    /// When it is there no longer.
+    pub fn descriptors(&self) -> Result<usize> {
+        let place = format!("/proc/{}/fd", self.0.id());
+        let open = fs::read_dir(&place).with_context(|| format!("reading {place}"))?;
+        Ok(open.count())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself.

@@ -49,7 +49,7 @@ pub fn run(twintap: &Twintap, effort: Effort) -> Result<Vec<Line>> {
 }
 
 /// As many file descriptors as there can be, for this process and what it starts.
-fn raise_file_limit() -> Result<u64> {
+pub fn raise_file_limit() -> Result<u64> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let wanted = u64::from(CONNECTIONS[1]) * 2 + OTHER_DESCRIPTORS;
     let mut limit = getrlimit(Resource::Nofile);
