@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use twintap_scrub::split_path;
 
@@ -304,9 +305,9 @@ impl Offers {
 fn binding(capture: &Capture, used: &Use, producer: Producer, reason: BindReason) -> Binding {
     Binding {
         producer: producer.position,
-        producer_path: capture.names.text(producer.path).to_owned(),
+        producer_path: capture.names.shared(producer.path),
         part: used.part,
-        path: capture.names.text(used.path).to_owned(),
+        path: capture.names.shared(used.path),
         start: used.start,
         len: used.len,
         encoding: used.encoding,
@@ -316,7 +317,7 @@ fn binding(capture: &Capture, used: &Use, producer: Producer, reason: BindReason
 
 /// Of spans that overlap (a token, and a claim inside it) leaves the longest, since
 /// only one of them can be replaced; gives the paths of the others.
-fn leave_outermost<T>(bound: &mut Vec<(Binding, T)>) -> Vec<String> {
+fn leave_outermost<T>(bound: &mut Vec<(Binding, T)>) -> Vec<Arc<str>> {
     let mut kept: Vec<(Binding, T)> = Vec::with_capacity(bound.len());
     let mut within = Vec::new();
     for (new, product) in bound.drain(..) {

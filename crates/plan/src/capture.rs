@@ -159,19 +159,19 @@ impl Capture {
 /// order of the stream holds, even where the stamps of a capture contradict it.
 fn in_order(items: Vec<Item>, internal: &[bool]) -> (Vec<Item>, Vec<bool>) {
     let mut items: Vec<(Item, bool)> = items.into_iter().zip(internal.iter().copied()).collect();
+    // A flow's number hangs on the order of adding, but what comes of these two does not.
+    let place = |item: &Item| (item.flow, item.id.offset, item.id.from_response);
     items.sort_unstable_by(|(a, _), (b, _)| {
-        a.id.cmp(&b.id)
+        place(a)
+            .cmp(&place(b))
             .then(b.end_ns.cmp(&a.end_ns))
             .then(a.start_ns.cmp(&b.start_ns))
     });
-    items.dedup_by(|(later, _), (kept, _)| later.id == kept.id);
-    let stream_order = |a: &Item, b: &Item| {
-        (&a.id.node, a.id.boot, a.id.flow)
-            .cmp(&(&b.id.node, b.id.boot, b.id.flow))
-            .then(a.index_in_flow.cmp(&b.index_in_flow))
-            .then(a.id.cmp(&b.id))
-    };
-    items.sort_by(|(a, _), (b, _)| stream_order(a, b));
+    items.dedup_by(|(later, _), (kept, _)| place(later) == place(kept));
+    items.sort_unstable_by_key(|(item, _)| {
+        let (flow, offset, from_response) = place(item);
+        (flow, item.index_in_flow, offset, from_response)
+    });
     for index in 1..items.len() {
         let (before, after) = items.split_at_mut(index);
         let (previous, item) = (&before[index - 1].0, &mut after[0].0);
@@ -180,6 +180,14 @@ fn in_order(items: Vec<Item>, internal: &[bool]) -> (Vec<Item>, Vec<bool>) {
             item.end_ns = item.end_ns.max(item.start_ns);
         }
     }
-    items.sort_by(|(a, _), (b, _)| a.start_ns.cmp(&b.start_ns).then_with(|| stream_order(a, b)));
+    items.sort_unstable_by(|(a, _), (b, _)| {
+        let by_stream = || {
+            (&a.id.node, a.id.boot, a.id.flow)
+                .cmp(&(&b.id.node, b.id.boot, b.id.flow))
+                .then(a.index_in_flow.cmp(&b.index_in_flow))
+                .then(a.id.cmp(&b.id))
+        };
+        a.start_ns.cmp(&b.start_ns).then_with(by_stream)
+    });
     items.into_iter().unzip()
 }

@@ -579,6 +579,10 @@ impl Names {
         self.paths.get(path)
     }
 
+    pub fn shared(&self, path: u32) -> Arc<str> {
+        Arc::clone(self.paths.get(path))
+    }
+
     /// The request's leaf that a `set-cookie.NAME` leaf makes.
     pub fn cookie_of(&self, set: u32) -> Option<u32> {
         self.cookies.get(&set).copied()

@@ -254,7 +254,7 @@ impl Follower {
         if let Some(lacking) = lacking
             && self.options.unbound == UnboundRule::Skip
         {
-            request.missing = Some(request.bindings[lacking].path.clone());
+            request.missing = Some(request.bindings[lacking].path.to_string());
             request.skip = Some(SkipReason::Unbound);
             request.bindings.clear();
             request.waits.clear();
@@ -382,7 +382,7 @@ fn place_edges(request: &mut PlannedRequest, places: &[Place], carried: &mut Has
         if let Place::Earlier(producer) = place {
             carried.insert(Carried {
                 producer,
-                path: binding.producer_path.clone(),
+                path: binding.producer_path.to_string(),
             });
         }
     }

@@ -1,6 +1,9 @@
 //! The plan of a run.
+//!
+//! Paths of leaves are shared: a plan of millions of requests has few of them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twintap_scrub::{Encoding, LinkTag, Part};
@@ -163,7 +166,7 @@ fn http1() -> Protocol {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Produced {
     /// The leaf's path in the recorded response.
-    pub path: String,
+    pub path: Arc<str>,
     /// The leaf's recorded link tag.
     pub tag: LinkTag,
 }
@@ -214,11 +217,11 @@ pub struct Binding {
     /// Position in [`Plan::requests`] of the producer.
     pub producer: u32,
     /// The producing leaf's path in the producer's response.
-    pub producer_path: String,
+    pub producer_path: Arc<str>,
     /// The part of the request that uses it.
     pub part: Part,
     /// The using leaf's path.
-    pub path: String,
+    pub path: Arc<str>,
     /// First byte of the span in the scrubbed part.
     pub start: u32,
     /// Bytes of the span in the scrubbed part.

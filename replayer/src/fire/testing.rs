@@ -62,9 +62,9 @@ pub(crate) fn plan(due_ns: &[u64]) -> Plan {
 pub(crate) fn binding(producer: u32, path: &str) -> Binding {
     Binding {
         producer,
-        producer_path: path.to_owned(),
+        producer_path: path.into(),
         part: Part::Target,
-        path: "path.0".to_owned(),
+        path: "path.0".into(),
         start: 0,
         len: 1,
         encoding: Encoding::Plain,

@@ -221,7 +221,7 @@ impl ValueStore {
         let (values, _) = self.batches.get(user)?;
         if let Some(carried) = values.carried.get(&binding.producer) {
             let mut all = carried.as_ref()?.iter();
-            let (_, value) = all.find(|(path, _)| *path == binding.producer_path)?;
+            let (_, value) = all.find(|(path, _)| **path == *binding.producer_path)?;
             return value.as_ref();
         }
         let place = binding.producer.wrapping_sub(values.first) as usize;

@@ -146,6 +146,6 @@ pub fn races(
 pub fn produced(produces: &[Produced]) -> Vec<(String, LinkTag)> {
     let produces = produces.iter();
     produces
-        .map(|produced| (produced.path.clone(), produced.tag))
+        .map(|produced| (produced.path.to_string(), produced.tag))
         .collect()
 }

@@ -323,7 +323,7 @@ pub fn recorded_stream(method: &str, target: &str, body: &str) -> Recorded {
 
 pub fn produces(paths: &[&str]) -> Vec<Produced> {
     let produced = |path: &&str| Produced {
-        path: (*path).to_owned(),
+        path: (*path).into(),
         tag: LinkTag(0),
     };
     paths.iter().map(produced).collect()
@@ -339,9 +339,9 @@ pub fn binding(
 ) -> Binding {
     Binding {
         producer,
-        producer_path: producer_path.to_owned(),
+        producer_path: producer_path.into(),
         part,
-        path: String::new(),
+        path: "".into(),
         start: span.start,
         len: span.end - span.start,
         encoding,

@@ -65,11 +65,12 @@ pub(crate) fn schedule(
         (producer.position, capture.names.text(producer.path), *tag)
     });
     produced.dedup();
-    for (Producer { position, path }, tag) in produced {
-        requests[position as usize].produces.push(Produced {
-            path: capture.names.text(path).to_owned(),
-            tag: LinkTag(tag),
+    for of_one in produced.chunk_by(|(one, _), (other, _)| one.position == other.position) {
+        let leaves = of_one.iter().map(|(Producer { path, .. }, tag)| Produced {
+            path: capture.names.shared(*path),
+            tag: LinkTag(*tag),
         });
+        requests[of_one[0].0.position as usize].produces = leaves.collect();
     }
     let first_fired = requests.iter().position(|request| request.skip.is_none());
     let capture_start = capture
@@ -325,12 +326,16 @@ impl<'a> Sweep<'a> {
         let mut races = Vec::new();
         let mut follows = Vec::new();
         if skip.is_none() {
+            bindings.reserve_exact(bound.bindings.len());
             for (binding, product) in bound.bindings {
                 bindings.push(binding);
                 self.produced.push(product);
             }
             waits = self.waits(position, session, item, &bindings);
             follows = self.order(position, &mut waits, &mut races);
+            // There may be millions of requests, most of which have one or two.
+            waits.shrink_to_fit();
+            follows.shrink_to_fit();
             self.last_on_flow[item.flow as usize] = Some(position);
             if let Some(last) = self.last_on_connection.get_mut(item.connection as usize) {
                 *last = Some(position);

@@ -295,7 +295,7 @@ fn a_binding_carries_its_span_and_the_producer_its_leaf() {
     assert_eq!(&target[span], id.as_bytes());
     let produced = &plan.requests[0].produces;
     assert_eq!(produced.len(), 1);
-    assert_eq!(produced[0].path, "json./id");
+    assert_eq!(&*produced[0].path, "json./id");
     assert_eq!(produced[0].tag, crate::dsl::tag_of(id));
 }
 

@@ -53,7 +53,7 @@ fn message(item: &str, count: u8, ticket: &str) -> Vec<u8> {
 /// The binding of a value inside of a message to one of the first request's answer.
 fn inside(place: u32, span: Range<usize>, path: &str, producer_path: &str) -> Binding {
     Binding {
-        path: format!("grpc.{place}>{path}"),
+        path: format!("grpc.{place}>{path}").into(),
         ..binding(
             0,
             producer_path,
