@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::collect::{Collected, Item, Names, Offer, Span, Use};
 use crate::model::KeptReason;
-use crate::resource::{Derivation, Touch};
+use crate::resource::{Derivation, Touch, TouchNames};
 use crate::shape::Shape;
 
 /// The collected exchanges, in the order of their requests' first bytes.
@@ -107,6 +107,11 @@ impl Capture {
             resources,
             small,
         }
+    }
+
+    /// The names of leaves and of resources.
+    pub fn into_names(self) -> (Names, TouchNames) {
+        (self.names, self.resources.names)
     }
 
     /// The resources that an item touches.

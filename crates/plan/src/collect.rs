@@ -55,7 +55,7 @@ pub(crate) struct Collected {
 }
 
 /// One exchange.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub id: ExchangeId,
     pub client: SocketAddr,
@@ -192,12 +192,6 @@ impl Collected {
             Some((_, RouteTo::Service(service))) => service,
             Some((_, RouteTo::Nowhere)) | None => 0,
         };
-        let id = &exchange.id;
-        let flow = self.flows.intern((id.node.clone(), id.boot, id.flow));
-        let connection = match options.routes.is_empty() {
-            true => flow,
-            false => self.connections.intern((flow, service)),
-        };
         let status = response.head.as_ref().map(|head| head.status);
         let fireable = seen_request
             && request.state == MessageState::Complete
@@ -210,12 +204,12 @@ impl Collected {
         let arrivals = self.arrivals.len();
         let products = self.keep_products(record, response.head.as_ref(), head);
         let arrivals = Span::between(arrivals, self.arrivals.len());
-        let item = Item {
+        let mut item = Item {
             id: exchange.id.clone(),
             client: exchange.endpoints.client,
-            server: self.servers.intern(exchange.endpoints.server),
-            flow,
-            connection,
+            server: 0,
+            flow: 0,
+            connection: 0,
             service,
             route: routed.map_or(0, |(number, _)| number),
             index_in_flow: exchange.index_in_flow,
@@ -245,7 +239,26 @@ impl Collected {
                 matches!(&head.method[..], b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
             }),
         };
+        self.place(&mut item, exchange.endpoints.server, options);
         self.items.push(item);
+    }
+
+    /// Says which server, flow and connection the item is of.
+    pub fn place(&mut self, item: &mut Item, server: SocketAddr, options: &PlanOptions) {
+        item.server = self.servers.intern(server);
+        let id = &item.id;
+        item.flow = self.flows.intern((id.node.clone(), id.boot, id.flow));
+        item.connection = match options.routes.is_empty() {
+            true => item.flow,
+            false => self.connections.intern((item.flow, item.service)),
+        };
+    }
+
+    /// Forgets which servers, flows and connections there were.
+    pub fn forget_places(&mut self) {
+        self.servers = Interner::default();
+        self.flows = Interner::default();
+        self.connections = Interner::default();
     }
 
     /// Notes the values that the request of `record` uses.
@@ -532,7 +545,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    fn intern(&mut self, path: &str) -> u32 {
+    pub fn intern(&mut self, path: &str) -> u32 {
         if let Some(known) = self.paths.indexes.get(path) {
             return *known;
         }
@@ -541,7 +554,20 @@ impl Names {
         index
     }
 
-    fn note_set_cookie(&mut self, set: u32, cookie: u32) {
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Which cookies responses set; forgets that they did.
+    pub fn take_cookies(&mut self) -> Box<[(u32, u32)]> {
+        let cookies: Box<[(u32, u32)]> = self.cookies.drain().collect();
+        for (_, cookie) in &cookies {
+            self.facts[*cookie as usize] = facts_of(self.paths.get(*cookie));
+        }
+        cookies
+    }
+
+    pub fn note_set_cookie(&mut self, set: u32, cookie: u32) {
         self.cookies.insert(set, cookie);
         // A cookie that a response sets is the server's, whatever its name.
         self.facts[cookie as usize].token = true;

@@ -1,20 +1,22 @@
 //! Planning without end: one window of exchanges after the other.
 //!
-//! Each window goes through the [`Planner`] together with what is kept of earlier
-//! ones, so that sessions go on and a token that was made long ago still binds.
-//! What is kept has a bound: the exchanges that nothing used for longest go first,
-//! and count as forgotten.
+//! Each window is planned, as [`Planner`](crate::Planner) does it, together with what is
+//! kept of earlier ones, so that sessions go on and a token that was made long ago still
+//! binds. What is kept was collected when it was new (`digest`): its leaves are read
+//! once. It has a bound: the exchanges that nothing used for longest go first, and count
+//! as forgotten.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use twintap_scrub::ExchangeRecord;
-use twintap_stream::message::MessageState;
+use twintap_stream::message::Protocol;
 use twintap_stream::{ExchangeId, Timestamp};
 
+use crate::digest::{Digest, Digester};
 use crate::model::{Plan, PlannedRequest, SessionInfo, SkipReason, Wait};
 use crate::options::{PlanOptions, UnboundRule};
-use crate::planner::Planner;
+use crate::planner::plan_of;
 
 /// Plans exchanges window by window, each exchange once.
 ///
@@ -26,6 +28,7 @@ pub struct Follower {
     options: PlanOptions,
     origin: Timestamp,
     max_kept_bytes: usize,
+    digester: Digester,
     kept: HashMap<ExchangeId, Kept>,
     kept_bytes: usize,
     /// By the stamp of their last use.
@@ -65,14 +68,20 @@ pub struct Carried {
 /// What is kept of an exchange that was planned.
 #[derive(Debug)]
 struct Kept {
-    record: Arc<ExchangeRecord>,
-    is_replayable: bool,
+    digest: Digest,
     position: u32,
     is_fired: bool,
     session: Arc<str>,
     /// Whose values its request uses: they are of use as long as it is.
     producers: Vec<ExchangeId>,
     stamp: u64,
+    bytes: usize,
+}
+
+/// An exchange of the window that is planned.
+#[derive(Debug)]
+struct Fresh {
+    digest: Digest,
     bytes: usize,
 }
 
@@ -87,6 +96,7 @@ impl Follower {
             options,
             origin,
             max_kept_bytes,
+            digester: Digester::default(),
             kept: HashMap::new(),
             kept_bytes: 0,
             by_use: BTreeMap::new(),
@@ -107,6 +117,11 @@ impl Follower {
         self.kept.len() as u64
     }
 
+    /// Names of leaves and of resources that are known.
+    pub fn names(&self) -> usize {
+        self.digester.names()
+    }
+
     /// Exchanges that were let go to keep within the bound: what their answers made
     /// binds no more.
     pub fn forgotten(&self) -> u64 {
@@ -115,47 +130,47 @@ impl Follower {
 
     /// Plans the next window: exchanges, each with whether its request's body can be
     /// sent again. Those that were planned before are passed over.
-    pub fn plan(&mut self, window: Vec<(Arc<ExchangeRecord>, bool)>) -> Window {
+    pub fn plan<'r>(
+        &mut self,
+        window: impl IntoIterator<Item = (&'r ExchangeRecord, bool)>,
+    ) -> Window {
         self.forget_far_ones();
-        let mut new: HashMap<ExchangeId, (Arc<ExchangeRecord>, bool)> = HashMap::new();
+        let mut new: HashMap<ExchangeId, Fresh> = HashMap::new();
         for (record, is_replayable) in window {
-            let id = record.exchange.id.clone();
-            if !self.kept.contains_key(&id) {
-                new.insert(id, (record, is_replayable));
+            let id = &record.exchange.id;
+            let is_known = self.kept.contains_key(id) || new.contains_key(id);
+            // A flow that no parser claimed is not fired.
+            if is_known || record.exchange.protocol == Protocol::Opaque {
+                continue;
+            }
+            let digest = self.digester.digest(record, is_replayable, &self.options);
+            if let Some(digest) = digest {
+                let bytes = size(record);
+                new.insert(id.clone(), Fresh { digest, bytes });
             }
         }
         let plan = self.plan_with(&new);
         let window = self.take_new(plan, &mut new);
         self.make_room();
+        let kept = self.kept.values_mut();
+        self.digester
+            .forget_unused(kept.map(|kept| &mut kept.digest));
         window
     }
 
     /// The plan of everything that is kept and what is new.
-    fn plan_with(&self, new: &HashMap<ExchangeId, (Arc<ExchangeRecord>, bool)>) -> Plan {
-        let kept = self.kept.values();
-        let all: Vec<(&ExchangeRecord, bool)> = kept
-            .map(|kept| (&*kept.record, kept.is_replayable))
-            .chain(
-                new.values()
-                    .map(|(record, is_replayable)| (&**record, *is_replayable)),
-            )
-            .collect();
-        let mut planner = Planner::new(self.options.clone());
-        for (record, _) in &all {
-            planner.note_request(record);
-        }
-        for (record, is_replayable) in all {
-            planner.add(record, is_replayable);
-        }
-        planner.finish()
+    fn plan_with(&mut self, new: &HashMap<ExchangeId, Fresh>) -> Plan {
+        let kept = self.kept.values().map(|kept| &kept.digest);
+        let all = kept.chain(new.values().map(|fresh| &fresh.digest));
+        let collected = self.digester.collect(all, &self.options);
+        let (plan, capture) = plan_of(collected, &self.options);
+        let (names, touch_names) = capture.into_names();
+        self.digester.give_back(names, touch_names);
+        plan
     }
 
     /// Takes the new requests out of a plan, and keeps them for the next.
-    fn take_new(
-        &mut self,
-        plan: Plan,
-        new: &mut HashMap<ExchangeId, (Arc<ExchangeRecord>, bool)>,
-    ) -> Window {
+    fn take_new(&mut self, plan: Plan, new: &mut HashMap<ExchangeId, Fresh>) -> Window {
         let mut places = Vec::with_capacity(plan.requests.len());
         let first = self.next;
         for request in &plan.requests {
@@ -185,7 +200,7 @@ impl Follower {
             let Place::Here(position) = *place else {
                 continue;
             };
-            let Some((record, is_replayable)) = new.remove(&request.exchange) else {
+            let Some(fresh) = new.remove(&request.exchange) else {
                 continue;
             };
             let session = &names[request.session as usize];
@@ -196,7 +211,7 @@ impl Follower {
                 window.sessions.push(Arc::clone(session));
             }
             request.session = number;
-            let start_ns = start_of(&record).since_ns(self.origin);
+            let start_ns = Timestamp(fresh.digest.start_ns()).since_ns(self.origin);
             window.tardy += u64::from(start_ns < floor_ns);
             self.last_due_ns = self.last_due_ns.max(start_ns);
             request.due_ns = self.last_due_ns;
@@ -213,14 +228,7 @@ impl Follower {
                 producers
             };
             place_edges(&mut request, &places, &mut carried);
-            self.keep(
-                record,
-                is_replayable,
-                position,
-                &request,
-                session,
-                producers,
-            );
+            self.keep(fresh, position, &request, session, producers);
             window.requests.push(request);
         }
         let mut all: Vec<Carried> = carried.into_iter().collect();
@@ -266,25 +274,23 @@ impl Follower {
 
     fn keep(
         &mut self,
-        record: Arc<ExchangeRecord>,
-        is_replayable: bool,
+        fresh: Fresh,
         position: u32,
         request: &PlannedRequest,
         session: &Arc<str>,
         producers: Vec<ExchangeId>,
     ) {
-        let bytes = size(&record);
+        let Fresh { digest, bytes } = fresh;
         self.last_stamp += 1;
         let stamp = self.last_stamp;
-        let id = record.exchange.id.clone();
+        let id = request.exchange.clone();
         self.by_use.insert(stamp, id.clone());
         self.kept_bytes += bytes;
         self.touch(&producers);
         self.kept.insert(
             id,
             Kept {
-                record,
-                is_replayable,
+                digest,
                 position,
                 is_fired: request.skip.is_none(),
                 session: Arc::clone(session),
@@ -385,16 +391,6 @@ fn place_edges(request: &mut PlannedRequest, places: &[Place], carried: &mut Has
                 path: binding.producer_path.to_string(),
             });
         }
-    }
-}
-
-/// When its request was sent; its response, where no request was seen.
-fn start_of(record: &ExchangeRecord) -> Timestamp {
-    let exchange = &record.exchange;
-    if exchange.request.state != MessageState::Absent && !exchange.id.from_response {
-        exchange.request.first_byte
-    } else {
-        exchange.response.first_byte
     }
 }
 

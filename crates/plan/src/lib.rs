@@ -16,6 +16,7 @@ mod collect;
 mod conversation;
 mod correlate;
 mod created;
+mod digest;
 mod entry;
 mod front;
 mod identity;

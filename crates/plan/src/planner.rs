@@ -55,13 +55,18 @@ impl Planner {
 
     /// Makes the plan.
     pub fn finish(self) -> Plan {
-        let Planner { options, collected } = self;
-        let internal = entry::internal(&collected, &options.entry, options.clock_uncertainty_ns);
-        let capture = Capture::of(collected, &internal);
-        let mut identities = Identities::of(&capture);
-        let sessions = Sessions::of(&capture, &mut identities);
-        let shared = identities.shared(&capture);
-        drop(identities);
-        schedule(&capture, sessions, &shared, &options)
+        plan_of(self.collected, &self.options).0
     }
+}
+
+/// The plan of what was collected, and that in the order of the plan.
+pub(crate) fn plan_of(collected: Collected, options: &PlanOptions) -> (Plan, Capture) {
+    let internal = entry::internal(&collected, &options.entry, options.clock_uncertainty_ns);
+    let capture = Capture::of(collected, &internal);
+    let mut identities = Identities::of(&capture);
+    let sessions = Sessions::of(&capture, &mut identities);
+    let shared = identities.shared(&capture);
+    drop(identities);
+    let plan = schedule(&capture, sessions, &shared, options);
+    (plan, capture)
 }

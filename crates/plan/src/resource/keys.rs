@@ -31,12 +31,14 @@ pub(super) const MOST_SHOWN: usize = 32;
 /// Most characters of an id.
 pub(super) const MOST_CHARS: u32 = 256;
 
+/// Names of resources for people.
+pub(crate) type TouchNames = Interner<Arc<str>>;
+
 /// What was derived of all exchanges.
 #[derive(Debug, Default)]
 pub(crate) struct Derivation {
     pub touches: Vec<Touch>,
-    /// Names of resources for people.
-    pub names: Interner<Arc<str>>,
+    pub names: TouchNames,
 }
 
 impl Derivation {

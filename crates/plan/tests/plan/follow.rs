@@ -1,13 +1,15 @@
 //! Planning window by window.
 
+use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use twintap_plan::{Follower, PlanOptions, Window};
-use twintap_stream::Timestamp;
+use proptest::prelude::*;
+use twintap_plan::{Follower, PlanOptions, PlannedRequest, SkipReason, UnboundRule, Window};
+use twintap_stream::{ExchangeId, Timestamp};
 
-use crate::dsl::{BASE_NS, Recorded, capture};
+use crate::dsl::{BASE_NS, Recorded, capture, plan_of};
+use crate::properties::{line, options};
 
 const PLENTY: usize = 64 << 20;
 
@@ -17,11 +19,7 @@ fn follower(max_kept_bytes: usize) -> Follower {
 
 fn plan(follower: &mut Follower, records: &[Recorded]) -> Window {
     let records = records.iter();
-    follower.plan(
-        records
-            .map(|(record, replayable)| (Arc::new(record.clone()), *replayable))
-            .collect(),
-    )
+    follower.plan(records.map(|(record, replayable)| (record, *replayable)))
 }
 
 fn render(window: &Window) -> String {
@@ -190,4 +188,158 @@ fn what_was_forgotten_binds_no_more() {
         .expect("a window");
     let me = last.requests.last().expect("a request");
     assert_eq!(me.skip, Some(twintap_plan::SkipReason::Unbound));
+}
+
+/// What a window says of a request, told by exchanges.
+#[derive(Debug, PartialEq)]
+struct Said {
+    exchange: ExchangeId,
+    skip: Option<SkipReason>,
+    missing: Option<String>,
+    waits: Vec<ExchangeId>,
+    follows: Vec<ExchangeId>,
+    races: Vec<ExchangeId>,
+    bindings: Vec<(ExchangeId, String, String)>,
+}
+
+impl Said {
+    fn of(request: &PlannedRequest, name: impl Fn(u32) -> ExchangeId) -> Said {
+        let bindings = request.bindings.iter().map(|binding| {
+            let (from, to) = (&binding.producer_path, &binding.path);
+            (name(binding.producer), from.to_string(), to.to_string())
+        });
+        Said {
+            exchange: request.exchange.clone(),
+            skip: request.skip,
+            missing: request.missing.clone(),
+            waits: request
+                .waits
+                .iter()
+                .map(|wait| name(wait.request))
+                .collect(),
+            follows: request.follows.iter().map(|at| name(*at)).collect(),
+            races: request
+                .races
+                .iter()
+                .map(|race| name(race.request))
+                .collect(),
+            bindings: bindings.collect(),
+        }
+    }
+}
+
+/// What windows come to where each is planned from scratch, with all before it.
+fn from_scratch(windows: &[&[Recorded]], options: &PlanOptions) -> Vec<Vec<Said>> {
+    let mut all: Vec<Recorded> = Vec::new();
+    let mut fired: HashMap<ExchangeId, bool> = HashMap::new();
+    let mut said = Vec::new();
+    for window in windows {
+        all.extend_from_slice(window);
+        let plan = plan_of(&all, options);
+        let name = |position: u32| plan.requests[position as usize].exchange.clone();
+        let mut new = Vec::new();
+        for request in &plan.requests {
+            if fired.contains_key(&request.exchange) {
+                continue;
+            }
+            let mut told = Said::of(request, name);
+            // What was not fired in an earlier window gives nothing, whatever is known today.
+            let lacking = told
+                .bindings
+                .iter()
+                .find(|(producer, ..)| fired.get(producer) == Some(&false));
+            if let Some((.., leaf)) = lacking
+                && options.unbound == UnboundRule::Skip
+            {
+                told = Said {
+                    skip: Some(SkipReason::Unbound),
+                    missing: Some(leaf.clone()),
+                    exchange: told.exchange,
+                    waits: Vec::new(),
+                    follows: Vec::new(),
+                    races: Vec::new(),
+                    bindings: Vec::new(),
+                };
+            }
+            new.push(told);
+        }
+        for told in &new {
+            fired.insert(told.exchange.clone(), told.skip.is_none());
+        }
+        said.push(new);
+    }
+    said
+}
+
+proptest! {
+    /// Reading the leaves of an exchange once, in its own window, changes nothing.
+    #[test]
+    fn windows_are_planned_as_from_scratch(
+        lines in prop::collection::vec(line(), 0..40),
+        size in 1usize..12,
+        options in options(),
+    ) {
+        let records = capture(&lines.join("\n"));
+        let windows: Vec<&[Recorded]> = records.chunks(size).collect();
+        let mut follower = Follower::new(options.clone(), Timestamp(BASE_NS), PLENTY);
+        let mut names: Vec<ExchangeId> = Vec::new();
+        let mut said = Vec::new();
+        for window in &windows {
+            let planned = plan(&mut follower, window);
+            let new = planned.requests.iter().map(|request| request.exchange.clone());
+            names.extend(new);
+            let name = |position: u32| names[position as usize].clone();
+            said.push(
+                planned
+                    .requests
+                    .iter()
+                    .map(|request| Said::of(request, name))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let expected = from_scratch(&windows, &options);
+        prop_assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn names_that_nothing_has_any_more_are_let_go_and_the_others_stay() {
+    let token = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
+    let mut text = format!("0 f1 POST /login -> 2 set-cookie.sid={token}\n");
+    // Members of JSON that are named by what they hold are names without end.
+    for number in 1..3000 {
+        let at = number * 10;
+        let leaves: Vec<String> = (0..4)
+            .map(|leaf| format!("json./of-{number}/{leaf}=v-{number}-{leaf}-77f3a9c2"))
+            .collect();
+        let leaves = leaves.join(" ");
+        writeln!(
+            text,
+            "{at} f{} GET /of/{number} -> {} {leaves}",
+            number + 10,
+            at + 1
+        )
+        .expect("a String");
+        if number % 20 == 0 {
+            writeln!(
+                text,
+                "{} f1 GET /me cookie.sid={token} -> {}",
+                at + 2,
+                at + 3
+            )
+            .expect("a String");
+        }
+    }
+    let mut follower = follower(100_000);
+    let mut bound = 0;
+    for window in capture(&text).chunks(50) {
+        let planned = plan(&mut follower, window);
+        let of_user = planned
+            .requests
+            .iter()
+            .filter(|request| request.flow.0 == 1);
+        bound += of_user.map(|request| request.bindings.len()).sum::<usize>();
+        assert!(follower.names() < 8_000, "{}", follower.names());
+    }
+    assert_eq!(bound, 149);
 }

@@ -24,7 +24,8 @@ fn leaves(paths: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::collection::vec(leaf, 0..4).prop_map(|leaves| leaves.join(" "))
 }
 
-fn line() -> impl Strategy<Value = String> {
+/// A line of a capture.
+pub fn line() -> impl Strategy<Value = String> {
     let options = prop::sample::select(
         &[
             "",
@@ -73,7 +74,7 @@ fn line() -> impl Strategy<Value = String> {
         )
 }
 
-fn options() -> impl Strategy<Value = PlanOptions> {
+pub fn options() -> impl Strategy<Value = PlanOptions> {
     let entry = prop_oneof![Just(EntryRule::All), Just(EntryRule::Auto)];
     let unbound = prop_oneof![Just(UnboundRule::Skip), Just(UnboundRule::Fire)];
     let order = prop_oneof![Just(OrderRule::Resource), Just(OrderRule::Recorded)];

@@ -197,9 +197,9 @@ impl<'a> Feeder<'a> {
         }
         let record = |stored: &Arc<StoredExchange>| {
             let dropped = matches!(stored.record.request.body, BodyFate::Dropped(_));
-            (Arc::new(ExchangeRecord::clone(&stored.record)), !dropped)
+            (&*stored.record, !dropped)
         };
-        self.follower.plan(due.values().map(record).collect())
+        self.follower.plan(due.values().map(record))
     }
 }
 
