@@ -8,6 +8,7 @@ mod ebpf;
 mod edges;
 mod fuzz;
 mod services;
+mod soak;
 mod test;
 
 use anyhow::Result;
@@ -46,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Install services that nobody here wrote, capture and replay them, print the fidelity.
     Services(services::Options),
+    /// Follow live traffic for a while, and tell whether memory and lag stay as they were.
+    Soak(soak::Options),
     /// Generate the gRPC code anew from the .proto files.
     Codegen,
     /// What the integration checks: format, lints, dependency edges, all tests.
@@ -75,6 +78,7 @@ fn main() -> Result<()> {
         Task::Corpus(options) => corpus::run(&shell, &options),
         Task::Fuzz(options) => fuzz::run(&shell, &options),
         Task::Services(options) => services::run(&shell, &options),
+        Task::Soak(options) => soak::run(&shell, &options),
         Task::Codegen => {
             cmd!(
                 shell,

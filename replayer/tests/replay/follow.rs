@@ -295,3 +295,26 @@ fn a_run_never_fires_at_what_is_captured_meanwhile() {
         assert!(received.iter().all(String::is_empty), "{received:?}");
     }
 }
+
+#[test]
+fn times_are_moved_by_the_delay() {
+    let mut play = Play::start("{delay: 2s}\ntimes: shift");
+    let at = jiff::Timestamp::now()
+        .round(jiff::Unit::Second)
+        .expect("a time of today");
+    let body = format!(r#"{{"at":"{at}"}}"#);
+    let request = format!(
+        "POST /notes HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    play.send(1, &request, &json("200 OK", "", "{}"));
+    let (_, play) = play.finish();
+    let later = at + jiff::SignedDuration::from_secs(2);
+    for twin in play.twins.iter() {
+        let received = twin.received().join("");
+        assert!(
+            received.contains(&format!(r#"{{"at":"{later}"}}"#)),
+            "{received}"
+        );
+    }
+}

@@ -62,17 +62,12 @@ impl Drift {
         let late: Vec<f64> = arrivals.iter().zip(due).map(|(at, due)| at - due).collect();
         let earliest = late.iter().copied().fold(f64::INFINITY, f64::min);
         let latest = late.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let size = late.len().div_ceil(BLOCKS).max(1);
-        let medians: Vec<(f64, f64)> = due
-            .chunks(size)
-            .zip(late.chunks(size))
-            .map(|(due, late)| (median(due), median(late)))
-            .collect();
-        let (slope, half_width) = line_through(&medians);
+        let points: Vec<(f64, f64)> = due.iter().copied().zip(late).collect();
+        let trend = Trend::of(&points);
         Drift {
             largest_us: (latest - earliest).max(0.0),
-            slope_ppm: slope * 1e6,
-            slope_half_width_ppm: half_width * 1e6,
+            slope_ppm: trend.slope * 1e6,
+            slope_half_width_ppm: trend.half_width * 1e6,
         }
     }
 
@@ -81,6 +76,38 @@ impl Drift {
     pub fn is_steady(&self) -> bool {
         self.slope_ppm.abs() <= self.slope_half_width_ppm || self.slope_ppm.abs() < 1.0
     }
+}
+
+/// How something goes with time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trend {
+    /// Its mean.
+    pub mean: f64,
+    /// By how much it grows in a unit of time.
+    pub slope: f64,
+    /// Half the width of the interval around the slope that holds it with a confidence of 95 %.
+    pub half_width: f64,
+}
+
+impl Trend {
+    /// Of points in the order of time: the line of least squares through the medians of 20
+    /// successive blocks, so that single ones count for little.
+    #[must_use]
+    pub fn of(points: &[(f64, f64)]) -> Trend {
+        let size = points.len().div_ceil(BLOCKS).max(1);
+        let medians: Vec<(f64, f64)> = points.chunks(size).map(median_of).collect();
+        let (slope, half_width) = line_through(&medians);
+        Trend {
+            mean: points.iter().map(|point| point.1).sum::<f64>() / points.len().max(1) as f64,
+            slope,
+            half_width,
+        }
+    }
+}
+
+fn median_of(block: &[(f64, f64)]) -> (f64, f64) {
+    let middle = |of: fn(&(f64, f64)) -> f64| median(&block.iter().map(of).collect::<Vec<_>>());
+    (middle(|point| point.0), middle(|point| point.1))
 }
 
 /// The slope of least squares, and half its 95 % interval.

@@ -20,13 +20,8 @@ mod share;
 mod trail;
 mod words;
 
-<<<<<<< HEAD
-pub(crate) use keys::Derivation;
-pub(crate) use order::{Resources, add_race};
-=======
 pub(crate) use keys::{Derivation, TouchNames};
-pub(crate) use order::Resources;
->>>>>>> 27cd577 (Read what is kept between windows once: a window is planned of what was collected before)
+pub(crate) use order::{Resources, add_race};
 
 /// How an exchange touches a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

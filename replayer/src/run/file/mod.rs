@@ -313,9 +313,6 @@ impl Settings {
             follow
                 .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
-            if settings.times != RequestTimes::Keep || !settings.jwt.is_empty() {
-                bail!("{source}: `follow` can't be together with `times: shift` or `jwt`");
-            }
         }
         for (twin, target) in settings.targets.both() {
             target

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tracing::warn;
@@ -20,9 +20,11 @@ use super::stock::{Stock, Stocked, size};
 use super::tail::Tail;
 use crate::fire::{Following, PlanFeed, RunControl, Steering};
 
-/// How often the archive is looked at, at least: each time costs a plan of all that is
-/// kept.
+/// How often the archive is looked at, at least.
 const LOOK: Duration = Duration::from_secs(1);
+/// A window costs a plan of all that is kept, too: after it comes a pause of so many times
+/// what it took, unless requests would be planned late for it.
+const PAUSE_FACTOR: u32 = 9;
 /// How much of the delay is left for planning and reading ahead, at most.
 const MOST_AHEAD: Duration = Duration::from_secs(5);
 
@@ -41,6 +43,8 @@ pub struct Feeder<'a> {
     /// Read and not planned, in the order of their requests.
     pending: BTreeMap<(Timestamp, ExchangeId), StoredExchange>,
     pending_bytes: usize,
+    /// Nothing is planned before.
+    pauses_until: Instant,
     fed: Fed,
 }
 
@@ -80,6 +84,7 @@ impl<'a> Feeder<'a> {
             delay: follow.delay.0,
             pending: BTreeMap::new(),
             pending_bytes: 0,
+            pauses_until: Instant::now(),
             fed: Fed::default(),
         }
     }
@@ -114,14 +119,18 @@ impl<'a> Feeder<'a> {
         let is_full = |bytes| bytes > self.file.settings.limits.read_ahead_bytes;
         let mut is_taken = true;
         // What is not read now is read when there is room: the archive has it.
+        let begun = Instant::now();
         if !is_full(self.pending_bytes)
             && !is_full(self.stock.bytes())
+            && begun >= self.pauses_until
             && let Some(reader) = self.read()?
         {
             let ahead = MOST_AHEAD.min(self.delay / 4);
             let before_ns = self.delay.saturating_sub(ahead).as_nanos() as u64;
             let horizon = Timestamp(now().0.saturating_sub(before_ns));
             is_taken = self.feed(horizon, reader);
+            let pause = (begun.elapsed() * PAUSE_FACTOR).min(ahead / 2);
+            self.pauses_until = Instant::now() + pause;
         }
         let at_ns = self.origin.0 + self.control.position().as_nanos() as u64;
         self.control.set_following(Following {
@@ -195,11 +204,10 @@ impl<'a> Feeder<'a> {
         if due.is_empty() {
             return Window::default();
         }
-        let record = |stored: &Arc<StoredExchange>| {
+        self.follower.plan(due.values().map(|stored| {
             let dropped = matches!(stored.record.request.body, BodyFate::Dropped(_));
             (&*stored.record, !dropped)
-        };
-        self.follower.plan(due.values().map(record))
+        }))
     }
 }
 

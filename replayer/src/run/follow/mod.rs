@@ -19,6 +19,7 @@ use super::compare::{self, Comparison};
 use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::{Checks, plan_options};
+use super::renew::Renewal;
 use super::targets::{self, Captured, Resolver};
 use super::{Phase, Progress, facts, hooks, now, options, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
@@ -69,7 +70,9 @@ pub fn execute(
         when_down: settings.when_down,
         ..options(file, addresses, &scrubber)
     };
-    let follower = Follower::new(plan, now(), settings.memory_bytes);
+    let origin = now();
+    let renewal = Renewal::following(file, origin, settings.delay.0)?;
+    let follower = Follower::new(plan, origin, settings.memory_bytes);
     let tail = Tail::from_now(&file.archive)?;
     let stock = Stock::default();
     let (feed, fodder) = PlanFeed::new(control);
@@ -77,7 +80,7 @@ pub fn execute(
     let feeder = Feeder::new(file, control, checks, follower, tail, stock.clone(), feed);
 
     let limits = &file.settings.limits;
-    let mut source = StockSource::new(stock.clone(), limits.request_body_bytes);
+    let mut source = StockSource::new(stock.clone(), limits.request_body_bytes, renewal);
     let mut tick = || tell(Phase::Firing);
     let mut comparison = Comparison::new(
         compare::Inputs {

@@ -9,6 +9,7 @@ use twintap_plan::{Produced, Window};
 
 use crate::fire::{Recorded, RequestSource};
 use crate::run::records::{Record, Records, dependencies, produced, races};
+use crate::run::renew::{Renewal, Repeat};
 use crate::run::source::recorded;
 
 /// Windows with their exchanges, until all of a window is settled. Clones share them.
@@ -68,18 +69,19 @@ impl Stock {
 }
 
 /// Gives the firing side its requests.
-#[derive(Debug)]
 pub struct StockSource {
     stock: Stock,
     max_body_bytes: u64,
+    renewal: Renewal,
 }
 
 impl StockSource {
     /// Request bodies of more than `max_body_bytes` are not fired.
-    pub fn new(stock: Stock, max_body_bytes: u64) -> StockSource {
+    pub fn new(stock: Stock, max_body_bytes: u64, renewal: Renewal) -> StockSource {
         StockSource {
             stock,
             max_body_bytes,
+            renewal,
         }
     }
 }
@@ -91,7 +93,21 @@ impl RequestSource for StockSource {
         let within = &stocked.window.requests[place].within;
         // What is followed goes at the speed at which it comes.
         let stored = &stocked.stored[place];
-        recorded(stored, &stocked.reader, self.max_body_bytes, within, 1.0)
+        let mut recorded = recorded(stored, &stocked.reader, self.max_body_bytes, within, 1.0)?;
+        // What is said over a WebSocket is written as it was.
+        if recorded.script.is_none() {
+            let leaves = &stored.record.request.leaves;
+            // Each is fired once.
+            let repeat = Repeat {
+                position,
+                copy: 0,
+                later: 0,
+            };
+            recorded.edits = self
+                .renewal
+                .edits(repeat, leaves, &recorded.head, &recorded.body);
+        }
+        Ok(recorded)
     }
 }
 

@@ -31,6 +31,14 @@ impl Copies {
         Copies { key, places }
     }
 
+    /// None: every request is recorded once and fired once.
+    pub fn none() -> Copies {
+        Copies {
+            key: [0; 32],
+            places: HashMap::new(),
+        }
+    }
+
     /// The edits of the request at `position` in this copy.
     pub fn edits(&self, position: u32, copy: u32, head: &RequestHead, body: &Bytes) -> Vec<Edit> {
         let places = self.places.get(&position).filter(|_| copy > 0);

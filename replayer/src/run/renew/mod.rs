@@ -70,6 +70,21 @@ impl Renewal {
         })
     }
 
+    /// As the run file says, for a run without end: what was sent at `origin` goes out as if it
+    /// were `delay` later. Nothing has copies.
+    ///
+    /// # Errors
+    /// When a key can't be read.
+    pub fn following(file: &RunFile, origin: Timestamp, delay: Duration) -> Result<Renewal> {
+        let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Renewal {
+            times: file.settings.times,
+            shift: Shift::new(origin, origin.plus_ns(delay_ns)),
+            signers: file.signers()?,
+            copies: Copies::none(),
+        })
+    }
+
     /// Whether [`edits`](Self::edits) looks at leaves.
     pub fn needs_leaves(&self) -> bool {
         self.times == RequestTimes::Shift || !self.signers.is_empty()
