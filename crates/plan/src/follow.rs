@@ -51,6 +51,9 @@ pub struct Window {
     pub sessions: Vec<Arc<str>>,
     /// Values of earlier windows' answers that these requests use.
     pub carried: Vec<Carried>,
+    /// The exchanges of earlier windows, by position, that these requests race with. (Those
+    /// were planned before it was known.)
+    pub raced: Vec<(u32, ExchangeId)>,
     /// Requests that were stored only after what was sent after them was planned:
     /// they are due with the first of this window.
     pub tardy: u64,
@@ -227,6 +230,14 @@ impl Follower {
             } else {
                 producers
             };
+            let raced = request.races.iter().filter_map(|race| {
+                let place = race.request as usize;
+                let Place::Earlier(position) = places[place] else {
+                    return None;
+                };
+                Some((position, ids[place].clone()))
+            });
+            window.raced.extend(raced);
             place_edges(&mut request, &places, &mut carried);
             self.keep(fresh, position, &request, session, producers);
             window.requests.push(request);
@@ -234,6 +245,8 @@ impl Follower {
         let mut all: Vec<Carried> = carried.into_iter().collect();
         all.sort_unstable();
         window.carried = all;
+        window.raced.sort_unstable();
+        window.raced.dedup();
         window
     }
 

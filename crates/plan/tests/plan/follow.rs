@@ -99,6 +99,23 @@ fn a_session_goes_on_and_its_token_binds_windows_later() {
 }
 
 #[test]
+fn a_request_races_with_writes_of_earlier_windows() {
+    let mut follower = follower(PLENTY);
+    let records = capture(
+        "0 f1 PUT /orders/17 -> 900
+         500 f2 GET /orders/17 -> 510
+         600 f3 GET /orders/17 -> 610",
+    );
+    let first = plan(&mut follower, &records[..2]);
+    assert_eq!(first.requests[1].races[0].request, 0);
+    // Both are in this window.
+    assert_eq!(first.raced, []);
+    let second = plan(&mut follower, &records[2..]);
+    assert_eq!(second.requests[0].races[0].request, 0);
+    assert_eq!(second.raced, [(0, records[0].0.exchange.id.clone())]);
+}
+
+#[test]
 fn what_is_stored_late_is_due_at_once() {
     check(
         "0 f1 GET /a -> 2

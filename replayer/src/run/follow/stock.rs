@@ -171,8 +171,13 @@ impl Records for StockRecords {
             // What comes in later windows is not known yet.
             is_awaited: true,
             races: races(planned, |position| {
-                let (stocked, place) = self.find(position)?;
-                Some(stocked.window.requests[place].exchange.clone())
+                if let Some(place) = stocked.place(position) {
+                    return Some(window.requests[place].exchange.clone());
+                }
+                // Its window may be gone.
+                let mut raced = window.raced.iter();
+                let (_, id) = raced.find(|(raced, _)| *raced == position)?;
+                Some(id.clone())
             }),
             stored: Some(Arc::clone(&stocked.stored[place])),
         }
