@@ -90,7 +90,7 @@ impl ValueStore {
         value: Bytes,
     ) -> bool {
         let produces = &batch.request(producer).produces;
-        let number = produces.iter().position(|produced| produced.path == path);
+        let number = produces.iter().position(|produced| *produced.path == *path);
         let Some((values, place)) = self.batches.get_mut(producer) else {
             return false;
         };

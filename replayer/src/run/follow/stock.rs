@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use twintap_archive::{Reader, StoredBody, StoredExchange};
@@ -101,7 +102,7 @@ impl RequestSource for StockSource {
             let repeat = Repeat {
                 position,
                 copy: 0,
-                later: 0,
+                later: Duration::ZERO,
             };
             recorded.edits = self
                 .renewal
