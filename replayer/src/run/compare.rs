@@ -353,7 +353,7 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
         let is_conversation = answer.framing == Framing::Socket;
         let said = is_conversation.then_some(&answer.timeline);
         let produces = self.records.produces(position).iter();
-        let paths = produces.map(|produced| produced.path.as_str());
+        let paths = produces.map(|produced| &*produced.path);
         values_at(self.inputs.scrubber, &answer.head, &body, said, paths)
     }
 
