@@ -279,7 +279,7 @@ pub(crate) fn visit(
         Kind::Xml => xml::find(&mut search)?,
         Kind::Multipart => multipart::find(&mut search)?,
         Kind::Grpc => grpc::find(&mut search)?,
-        Kind::Events => events::find(&mut search),
+        Kind::Events => events::find(&mut search)?,
         Kind::Text => find::text(&mut search),
     }
     Ok(())

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{Found, Search, Visit, json};
+use super::{Found, Search, Unparsable, Visit, json};
 use crate::encoding::is_document;
 use crate::leaf::Encoding;
 
@@ -18,16 +18,17 @@ struct Line {
 }
 
 /// Goes through the events of a body.
-pub(crate) fn find(search: &mut Search<'_, impl Visit>) {
+pub(crate) fn find(search: &mut Search<'_, impl Visit>) -> Result<(), Unparsable> {
     let mut number = 0;
     for block in blocks(search.src) {
         let lines: Vec<Line> = lines(search.src, block).collect();
         if search.visit.is_done() {
-            return;
+            return Ok(());
         }
-        block_values(search, &lines, number);
+        block_values(search, &lines, number)?;
         number += usize::from(lines.iter().any(Line::is_of_event));
     }
+    Ok(())
 }
 
 /// The raw value at a leaf's path in the bytes of one event, whichever its number is.
@@ -58,11 +59,12 @@ pub fn value_in_event(event: &[u8], path: &str) -> Option<Vec<u8>> {
         src: event,
         value: None,
     };
-    find(&mut Search {
+    let mut search = Search {
         src: event,
         visit: &mut wanted,
         repeats: &mut Default::default(),
-    });
+    };
+    find(&mut search).ok()?;
     wanted.value
 }
 
@@ -107,7 +109,11 @@ impl Line {
     }
 }
 
-fn block_values(search: &mut Search<'_, impl Visit>, lines: &[Line], number: usize) {
+fn block_values(
+    search: &mut Search<'_, impl Visit>,
+    lines: &[Line],
+    number: usize,
+) -> Result<(), Unparsable> {
     let src = search.src;
     let data = lines.iter().filter(|line| line.name == "data").count();
     for line in lines {
@@ -118,8 +124,7 @@ fn block_values(search: &mut Search<'_, impl Visit>, lines: &[Line], number: usi
                 start: line.value.start,
                 number,
             };
-            // It was read once already.
-            let _ = json::find(value, false, &mut visit);
+            json::find(value, false, &mut visit)?;
             continue;
         }
         let span = match line.name {
@@ -141,6 +146,7 @@ fn block_values(search: &mut Search<'_, impl Visit>, lines: &[Line], number: usi
             encoding: Encoding::Plain,
         });
     }
+    Ok(())
 }
 
 /// The visitor of a document in an event.
@@ -271,11 +277,12 @@ mod tests {
             }
         }
         let mut notes = Notes(src, Vec::new(), 0);
-        find(&mut Search {
+        let mut search = Search {
             src,
             visit: &mut notes,
             repeats: &mut Repeats::default(),
-        });
+        };
+        find(&mut search).expect("sound documents");
         notes.1
     }
 

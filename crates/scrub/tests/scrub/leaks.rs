@@ -66,6 +66,22 @@ fn body(secret: String) -> impl Strategy<Value = (&'static str, Vec<u8>)> {
         ),
         ("text/html", format!("<p title=\"{html}")),
         ("text/xml", format!("<a>{html}</a>")),
+        (
+            "text/event-stream",
+            format!(
+                ": {json}\n{json}\n{json}: {json}\nid: {json}\nevent: {json}\nretry:{json}\n\n"
+            ),
+        ),
+        (
+            "text/event-stream",
+            format!(
+                "data: {json}\ndata: {{\"{json}\": [\"{json}\"]}}\r\n\r\ndata: {{\"a\": \"{json}\"}}"
+            ),
+        ),
+        (
+            "text/event-stream",
+            format!("data: {{\"{json}\": {{\"b\": \"{json}\"}}}}\n\n{json}"),
+        ),
         ("image/png", secret.clone()),
         ("", secret),
     ];
@@ -179,6 +195,7 @@ proptest! {
         value in any::<Vec<u8>>(),
         markup in "[<>/!a-c=\"' &;-]{0,60}",
         json in "[\\[\\]{}:,\"\\\\a0-9. -]{0,60}",
+        events in "(data|id|event|:|x|\\{\"a\":1\\}|\\[|\\]| |\r|\n){0,60}",
         chunk_bytes in 1..64_usize,
     ) {
         for (media_type, body) in [
@@ -187,6 +204,8 @@ proptest! {
             ("application/x-ndjson", json.as_bytes()),
             ("application/x-www-form-urlencoded", &value),
             ("text/plain", &value),
+            ("text/event-stream", events.as_bytes()),
+            ("application/grpc", &value),
         ] {
             let known = ["cookie", "set-cookie", "location", "authorization", "content-type"]
                 .map(|name| Field::new(name, value.clone()));
