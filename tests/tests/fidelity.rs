@@ -50,6 +50,21 @@ fn the_shops_whole_life_replays_and_without_correlation_does_not() -> Result<()>
             let unexplained = &report["ledgers"]["runs"][twin]["unexplained"];
             ensure!(unexplained == 0, "{}", report["ledgers"]);
         }
+        check_resources(&report["resources"])?;
+    }
+    Ok(())
+}
+
+/// Both shops are processes of this machine, and were looked at.
+fn check_resources(resources: &Value) -> Result<()> {
+    let all = resources.as_array().context("resources")?;
+    for name in ["memory", "file_descriptors", "threads", "sockets"] {
+        let found = all.iter().find(|resource| resource["resource"] == name);
+        let found = found.with_context(|| format!("{name} in {resources}"))?;
+        for twin in ["candidate", "baseline"] {
+            let largest = found[twin]["max"].as_f64().context("a number")?;
+            ensure!(largest >= 1.0, "{found}");
+        }
     }
     Ok(())
 }

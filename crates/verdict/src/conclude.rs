@@ -21,12 +21,14 @@ use crate::report::{
     Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION, Scope,
     StoreReport, Timings, Twins,
 };
+use crate::resource::resources;
 use crate::tally::EndpointTally;
 
 pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> Report {
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
     let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
-    let (latency, findings) = findings(&blame);
+    let resources = resources(&facts.resources, &facts.resource_limits, &options);
+    let (latency, findings) = findings(&blame, &resources);
     let (apart, consequences) = (apart(&blame), blame.by_cause());
     let fidelity_detail = fidelity(&names, &endpoints);
     let planned = facts.plan.as_ref().map(|plan| plan.requests);
@@ -51,6 +53,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         fidelity,
         fidelity_detail,
         latency: latency_table(&names, &endpoints, &latency),
+        resources,
         ledgers,
         loss: facts.loss,
         release_error_us,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use twintap_stream::{StoreLedger, Timestamp};
 
+use crate::resource::{Resource, ResourceSample};
+
 /// Where the traffic came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -145,4 +147,8 @@ pub struct RunFacts {
     pub inconclusive: Vec<String>,
     /// Command lines that do it again.
     pub reproduce: Vec<String>,
+    /// What the twins' processes used, by time.
+    pub resources: Vec<ResourceSample>,
+    /// What the candidate's and the baseline's must stay below, as far as it is known.
+    pub resource_limits: [BTreeMap<Resource, f64>; 2],
 }

@@ -11,10 +11,14 @@ use crate::latency::Shift;
 use crate::lead::Lead;
 use crate::options::Options;
 use crate::report::{Also, Finding, LatencyShift, Test};
+use crate::resource::{Course, ResourceReport};
 use crate::stats::benjamini_hochberg;
 
 /// The latency tests by endpoint, and all findings.
-pub(crate) fn findings(input: &Blame<'_>) -> (Vec<Option<Shift>>, Vec<Finding>) {
+pub(crate) fn findings(
+    input: &Blame<'_>,
+    resources: &[ResourceReport],
+) -> (Vec<Option<Shift>>, Vec<Finding>) {
     let mut findings = of_leads(input);
     let shifts: Vec<Option<Shift>> = input
         .endpoints
@@ -22,6 +26,7 @@ pub(crate) fn findings(input: &Blame<'_>) -> (Vec<Option<Shift>>, Vec<Finding>) 
         .map(|endpoint| endpoint.latency.shift(input.options))
         .collect();
     findings.extend(of_latency(input, &shifts));
+    findings.extend(of_resources(resources, input.options));
     findings.sort_by_key(|finding| {
         (
             harm(finding),
@@ -51,12 +56,13 @@ fn harm(finding: &Finding) -> u8 {
         Kind::BodyMissing => 3,
         Kind::BodyType => 4,
         Kind::BodyChanged => 5,
-        Kind::Latency => 6,
-        Kind::HeaderMissing => 7,
-        Kind::HeaderChanged => 8,
-        Kind::BodyAdded => 9,
-        Kind::HeaderAdded => 10,
-        Kind::TrailerMoved => 11,
+        Kind::Growth => 6,
+        Kind::Latency => 7,
+        Kind::HeaderMissing => 8,
+        Kind::HeaderChanged => 9,
+        Kind::BodyAdded => 10,
+        Kind::HeaderAdded => 11,
+        Kind::TrailerMoved => 12,
     }
 }
 
@@ -183,6 +189,74 @@ fn latency_test(shift: &Shift, tests: usize, options: &Options) -> Test {
     }
 }
 
+fn of_resources(resources: &[ResourceReport], options: &Options) -> Vec<Finding> {
+    let grows = |report: &&ResourceReport| report.course == Course::Grows;
+    resources
+        .iter()
+        .filter(grows)
+        .map(|report| {
+            let claim = growth_claim(report);
+            Finding {
+                id: String::new(),
+                endpoint: "the process".to_owned(),
+                kind: Kind::Growth,
+                location: report.resource.name().to_owned(),
+                also: Vec::new(),
+                summary: format!("the process {claim}, over {} looks", report.samples),
+                claim,
+                count: report.samples,
+                sessions: 0,
+                rate: 1.0,
+                compared: report.samples,
+                test: growth_test(report, resources.len(), options),
+                latency: None,
+                evidence: Vec::new(),
+                racing: 0,
+                consequences: Vec::new(),
+                related: Vec::new(),
+            }
+        })
+        .collect()
+}
+
+fn growth_claim(report: &ResourceReport) -> String {
+    let amount = |value: f64| report.resource.amount(value);
+    let slope = report.per_hour.map_or(0.0, |per_hour| per_hour.slope);
+    let limit = report.hours_to_limit.map_or_else(String::new, |hours| {
+        format!(", which meets its limit in {hours:.1} hours")
+    });
+    format!(
+        "uses {} more {} each hour than the baseline's{limit}",
+        amount(slope),
+        report.resource.words(),
+    )
+}
+
+fn growth_test(report: &ResourceReport, tests: usize, options: &Options) -> Test {
+    let per_hour = report.per_hour;
+    let amount = |value: f64| report.resource.amount(value);
+    let [low, high] = per_hour.map_or([0.0; 2], |per_hour| [per_hour.low, per_hour.high]);
+    Test {
+        name: "theil_sen".to_owned(),
+        level: Some(options.level),
+        p_value: None,
+        unit: "look".to_owned(),
+        sample: report.samples,
+        statement: format!(
+            "Candidate minus baseline, {} looks over {:.0} s. Slope of the last half by Theil and \
+             Sen, from {} to {} an hour by a block bootstrap; level {} for {tests} resources \
+             together. It grows over the whole run and over the last half, there at least half as \
+             fast as before, and by {} of what the baseline uses in an hour.",
+            report.samples,
+            report.seconds,
+            amount(low),
+            amount(high),
+            options.level,
+            crate::reasons::percent(options.resources.min_growth),
+        ),
+    }
+}
+
 fn summary(finding: &Finding) -> String {
     let Finding {
         endpoint,
@@ -218,6 +292,8 @@ fn claim(finding: &Finding) -> String {
             "sends {} with the head, not after the body",
             field(location)
         ),
+        // Said by what was measured.
+        Kind::Growth => String::new(),
         Kind::Latency => finding.latency.map_or_else(String::new, |shift| {
             format!(
                 "is slower by {:.1} ms at the median ({:.1} → {:.1} ms)",

@@ -24,6 +24,8 @@ pub enum Kind {
     HeaderChanged,
     /// The candidate answers later.
     Latency,
+    /// The candidate's processes use more and more of something.
+    Growth,
     /// The body has a part more.
     BodyAdded,
     /// There is a header or trailer field more.
@@ -44,6 +46,7 @@ impl Kind {
             Kind::HeaderMissing => "header_missing",
             Kind::HeaderChanged => "header_changed",
             Kind::Latency => "latency",
+            Kind::Growth => "growth",
             Kind::BodyAdded => "body_added",
             Kind::HeaderAdded => "header_added",
             Kind::TrailerMoved => "trailer_moved",

@@ -29,10 +29,12 @@ mod order;
 mod passing;
 mod reasons;
 pub mod report;
+pub mod resource;
 mod roles;
 mod stats;
 mod tally;
 mod text;
+mod trend;
 mod worded;
 
 pub use evidence::{Evidence, Excerpt, RacedWith};
@@ -46,4 +48,5 @@ pub use kind::Kind;
 pub use observation::{Answer, Body, Observation, Outcome, Raced, Timing, Twin};
 pub use options::{LatencyOptions, Options};
 pub use report::{Apart, ApartCause, Finding, Report, Verdict};
+pub use resource::{Resource, ResourceSample};
 pub use text::{markdown, text};

@@ -18,6 +18,8 @@ pub struct Options {
     pub min_rate_difference: f64,
     /// When a candidate is slower.
     pub latency: LatencyOptions,
+    /// When a candidate uses more and more.
+    pub resources: ResourceOptions,
     /// Header fields that are not compared at all, in lower case: what frames a
     /// message on one connection, and what the body decides.
     pub ignored_headers: Vec<String>,
@@ -47,6 +49,20 @@ pub struct LatencyOptions {
     pub min_sessions: usize,
 }
 
+/// When a candidate counts as using more and more of something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResourceOptions {
+    /// Growth in an hour, against the baseline's, as a share of what the baseline uses.
+    pub min_growth: f64,
+}
+
+impl Default for ResourceOptions {
+    fn default() -> Self {
+        Self { min_growth: 0.05 }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -55,6 +71,7 @@ impl Default for Options {
             level: 0.01,
             min_rate_difference: 0.05,
             latency: LatencyOptions::default(),
+            resources: ResourceOptions::default(),
             ignored_headers: owned(IGNORED_HEADERS),
             volatile_headers: owned(VOLATILE_HEADERS),
             examples: 3,

@@ -8,6 +8,7 @@ use crate::evidence::Evidence;
 use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
 use crate::kind::Kind;
 use crate::options::Options;
+use crate::resource::ResourceReport;
 
 /// The version of the report's layout; it changes when a key is removed or
 /// means something else, not when one is added.
@@ -67,6 +68,9 @@ pub struct Report {
     pub fidelity_detail: FidelityReport,
     /// Latencies by endpoint.
     pub latency: Vec<EndpointLatency>,
+    /// What the twins' processes used, where they were looked at.
+    #[serde(default)]
+    pub resources: Vec<ResourceReport>,
     /// The three ledgers.
     pub ledgers: Ledgers,
     /// Known loss, by name.
@@ -104,12 +108,13 @@ pub struct Report {
 pub struct Finding {
     /// Its name in this report: `F1`, `F2`, ...
     pub id: String,
-    /// Method and path template.
+    /// Method and path template; `the process` where it is of no endpoint.
     pub endpoint: String,
     /// What differs.
     pub kind: Kind,
     /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
-    /// `*` for indices, `body`, `text after "WORD"`, `answer` or `latency`.
+    /// `*` for indices, `body`, `text after "WORD"`, `answer`, `latency`, or what is used:
+    /// `memory`, `file_descriptors`, `threads`, `sockets`.
     pub location: String,
     /// Other places that differ in the very same exchanges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -156,13 +161,13 @@ pub struct Also {
 /// Why a difference counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// `exact`, `novel_status`, `sign` or `signed_rank`.
+    /// `exact`, `novel_status`, `sign`, `signed_rank` or `theil_sen`.
     pub name: String,
     /// The level of significance; none for a rule without chance in it.
     pub level: Option<f64>,
     /// The chance of as much under the null hypothesis.
     pub p_value: Option<f64>,
-    /// What the sample is made of: `exchange`, `session` or `request`.
+    /// What the sample is made of: `exchange`, `session`, `request` or `look`.
     pub unit: String,
     /// How many of them.
     pub sample: u64,

@@ -12,6 +12,7 @@ mod periods;
 mod prepare;
 mod records;
 pub mod renew;
+pub mod resources;
 mod rounds;
 mod sent;
 mod shelf;
@@ -40,6 +41,7 @@ use compare::Comparison;
 use prepare::Prepared;
 use records::PlanRecords;
 use renew::Renewal;
+use resources::{Sampled, Sampler};
 use shelf::Shelf;
 use source::ArchiveSource;
 use targets::{Addresses, Resolver};
@@ -126,6 +128,8 @@ pub fn execute(
     tell(Phase::Preparing);
     hooks::prepare(file, &prepared.captured, control)?;
 
+    let sampler = Sampler::watch(file, &addresses.twins)?;
+
     tell(Phase::Firing);
     let resolver = Resolver::new(file, &prepared.captured, &addresses);
     let _looking = resolver.start()?;
@@ -166,6 +170,7 @@ pub fn execute(
         control,
     )?;
     let ended = now();
+    let sampled = sampler.map(|sampler| sampler.finish(file.settings.warm_up.0));
 
     let unreadable = comparison.unreadable();
     let judge = comparison.into_case();
@@ -177,7 +182,9 @@ pub fn execute(
         loss: &prepared.loss,
         plan: &plan,
     };
-    let facts = facts::of_run(file, origin, &fired, unreadable, (started, ended));
+    let mut facts = facts::of_run(file, origin, &fired, unreadable, (started, ended));
+    let Sampled { samples, limits } = sampled.unwrap_or_default();
+    (facts.resources, facts.resource_limits) = (samples, limits);
     let report = judge.conclude(facts);
     write_results(file, plan, &fired, &report)?;
     Ok(report)

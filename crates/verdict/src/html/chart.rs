@@ -4,6 +4,7 @@ use maud::{Markup, html as page};
 
 use super::number::ms;
 use crate::facts::Quantiles;
+use crate::resource::ResourceReport;
 
 /// The width of drawings in a table, in pixels.
 const WIDTH: f64 = 200.0;
@@ -103,6 +104,41 @@ pub(super) fn curves(baseline: &[f64], candidate: &[f64]) -> Markup {
         p.small {
             span class="key b" {} "baseline  "
             span class="key c" {} "candidate"
+        }
+    }
+}
+
+/// What both twins used, from the first look to the last, on an axis from 0.
+pub(super) fn over_time(row: &ResourceReport, amount: &dyn Fn(f64) -> String) -> Markup {
+    const HIGH: f64 = 40.0;
+    let curves = [&row.baseline.curve, &row.candidate.curve];
+    let most = curves
+        .iter()
+        .flat_map(|curve| curve.iter())
+        .fold(f64::MIN_POSITIVE, |most, value| most.max(*value));
+    let path = |curve: &[f64]| {
+        let last = curve.len().saturating_sub(1).max(1) as f64;
+        let points = curve.iter().enumerate().map(|(index, value)| {
+            let x = 2.0 + index as f64 / last * (WIDTH - 4.0);
+            let y = 2.0 + (1.0 - value / most) * (HIGH - 4.0);
+            format!("{} {}", fixed(x), fixed(y))
+        });
+        format!("M{}", points.collect::<Vec<_>>().join("L"))
+    };
+    let ends = |curve: &[f64]| {
+        let end = |value: Option<&f64>| amount(value.copied().unwrap_or(0.0));
+        format!("from {} to {}", end(curve.first()), end(curve.last()))
+    };
+    let label = format!(
+        "baseline {}, candidate {}",
+        ends(&row.baseline.curve),
+        ends(&row.candidate.curve)
+    );
+    page! {
+        svg width=(WIDTH) height=(HIGH) viewBox={ "0 0 " (WIDTH) " " (HIGH) } role="img" aria-label=(label) {
+            line class="axis" x1="2" x2=(WIDTH - 2.0) y1=(HIGH - 2.0) y2=(HIGH - 2.0) {}
+            path class="b-line" d=(path(&row.baseline.curve)) {}
+            path class="c-line" d=(path(&row.candidate.curve)) {}
         }
     }
 }

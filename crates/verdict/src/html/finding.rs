@@ -21,9 +21,11 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
                 span.id { (finding.id) }
                 span.chip { (label(finding.kind)) }
                 span.where.small {
+                    @if finding.kind == Kind::Growth { (plural(finding.count, "look")) } @else {
                     (plural(finding.count, "exchange")) " of " (count(finding.compared))
                     " (" (percent(finding.rate)) "), " (plural(finding.sessions, "session"))
                     @if finding.racing > 0 { ", " (count(finding.racing)) " of them in races" }
+                    }
                 }
             }
             h3 { code { (finding.endpoint) } " " (finding.claim) }
@@ -73,6 +75,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::HeaderAdded => "header: added",
         Kind::TrailerMoved => "trailer: moved",
         Kind::Latency => "latency",
+        Kind::Growth => "growth",
     }
 }
 

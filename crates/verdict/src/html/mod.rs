@@ -5,6 +5,7 @@ mod chart;
 mod finding;
 mod ledger;
 mod number;
+mod resources;
 mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as page};
@@ -40,6 +41,7 @@ pub fn html(report: &Report) -> String {
                     }
                     (apart::section(report))
                     (tables::latency(report))
+                    (resources::section(report))
                     (tables::fidelity(report))
                     (ledger::section(report))
                     (tables::timing(report))
@@ -92,6 +94,7 @@ fn top(report: &Report) -> Markup {
                     @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
                     @if apart::is_shown(report) { a href="#apart" { "Apart" } }
                     a href="#latency" { "Latency" }
+                    @if resources::is_shown(report) { a href="#resources" { "Resources" } }
                     a href="#fidelity" { "Fidelity" }
                     a href="#ledgers" { "Ledgers" }
                     a href="#timing" { "Timing" }

@@ -3,6 +3,7 @@
 mod pages;
 mod properties;
 mod reports;
+mod resources;
 mod rules;
 mod shops;
 mod support;

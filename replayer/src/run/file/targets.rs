@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::routes::ServiceSettings;
+use crate::run::resources::ResourceSettings;
 use crate::run::values::{Address, HookRequest, Span};
 
 /// Both twins.
@@ -41,6 +42,9 @@ pub struct TargetSettings {
     /// Succeeds once it can take requests.
     #[serde(default)]
     pub health: Option<Hook>,
+    /// Whose use of memory and the like is looked at while the run fires.
+    #[serde(default)]
+    pub resources: ResourceSettings,
 }
 
 /// When the twins' names are looked up.
@@ -124,6 +128,7 @@ impl TargetSettings {
         for service in self.services.values_mut() {
             service.resolve(base);
         }
+        self.resources.resolve(base);
     }
 }
 

@@ -1,0 +1,224 @@
+//! Whether a measured quantity grows over a run.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::stats::median;
+
+/// Points that a series is reduced to, each the mean of those at its time: what is
+/// between them is noise for a slope, and every pair of points counts.
+const MOST_POINTS: usize = 90;
+/// With fewer points nothing is said.
+const FEWEST_POINTS: usize = 24;
+/// Series drawn anew for an interval.
+const DRAWS: usize = 200;
+
+/// A straight line through a series, per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Trend {
+    /// The slope.
+    pub(crate) slope: f64,
+    /// The ends of the slope's interval.
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// How a series goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Course {
+    /// It may as well stay where it is.
+    Level(Trend),
+    /// It grew, and less and less.
+    LevelsOff(Trend),
+    /// It grows, in the end as before: the trend is that of its last half.
+    Grows(Trend),
+}
+
+/// What becomes of `series`, of (seconds, value) by time; none where it is too short to
+/// tell. `level` is the chance that a series which does not grow is said to.
+pub(crate) fn course(series: &[(f64, f64)], level: f64) -> Option<Course> {
+    let points = reduced(series);
+    if points.len() < FEWEST_POINTS {
+        return None;
+    }
+    let whole = trend(&points, level);
+    if whole.low <= 0.0 {
+        return Some(Course::Level(whole));
+    }
+    // What warms up slows down: the second half is flatter than the first.
+    let (first, last) = points.split_at(points.len() / 2);
+    let (first, last) = (trend(first, level), trend(last, level));
+    let goes_on = last.low > 0.0 && last.slope >= first.slope / 2.0;
+    Some(if goes_on {
+        Course::Grows(last)
+    } else {
+        Course::LevelsOff(last)
+    })
+}
+
+/// The slope of Theil (1950) and Sen (1968), the median over all pairs of points, which up to
+/// 29 % of outliers do not move. Its interval is one-sided at `level` on either side, from
+/// residuals drawn anew in blocks (Künsch, 1989), since neighbours are alike.
+fn trend(points: &[(f64, f64)], level: f64) -> Trend {
+    let slope = theil_sen(points);
+    let middle = median(
+        &mut points
+            .iter()
+            .map(|(x, y)| y - slope * x)
+            .collect::<Vec<_>>(),
+    );
+    let residuals: Vec<f64> = points.iter().map(|(x, y)| y - middle - slope * x).collect();
+    let block = block_length(&residuals);
+    // The same run gives the same report.
+    let mut random = SmallRng::seed_from_u64(points.len() as u64);
+    let mut drawn: Vec<(f64, f64)> = points.to_vec();
+    let mut slopes: Vec<f64> = (0..DRAWS)
+        .map(|_| {
+            let mut at = 0;
+            while at < drawn.len() {
+                let start = random.random_range(0..=residuals.len() - block);
+                for offset in 0..block.min(drawn.len() - at) {
+                    drawn[at + offset].1 = residuals[start + offset];
+                }
+                at += block;
+            }
+            theil_sen(&drawn)
+        })
+        .collect();
+    slopes.sort_by(f64::total_cmp);
+    let place = |share: f64| slopes[((DRAWS as f64 * share) as usize).min(DRAWS - 1)];
+    Trend {
+        slope,
+        low: slope - place(1.0 - level),
+        high: slope - place(level),
+    }
+}
+
+fn theil_sen(points: &[(f64, f64)]) -> f64 {
+    let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
+    for (place, (x, y)) in points.iter().enumerate() {
+        let later = points[place + 1..].iter().filter(|(later, _)| later > x);
+        slopes.extend(later.map(|(later_x, later_y)| (later_y - y) / (later_x - x)));
+    }
+    if slopes.is_empty() {
+        return 0.0;
+    }
+    let middle = slopes.len() / 2;
+    *slopes.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// Points that are drawn together: some times as many as neighbours stay alike for.
+fn block_length(residuals: &[f64]) -> usize {
+    let count = residuals.len();
+    let square: f64 = residuals.iter().map(|value| value * value).sum();
+    let alike = |lag: usize| {
+        let products = residuals.iter().zip(&residuals[lag..]);
+        products.map(|(one, other)| one * other).sum::<f64>() / square
+    };
+    // What is above chance of white noise (Bartlett, 1946).
+    let chance = 2.0 / (count as f64).sqrt();
+    let most = count / 4;
+    let lag = (1..most)
+        .find(|lag| square == 0.0 || alike(*lag) < chance)
+        .unwrap_or(most);
+    (lag * 3)
+        .max((count as f64).cbrt() as usize)
+        .min(most)
+        .max(1)
+}
+
+/// The means of at most [`MOST_POINTS`] stretches of equal length in time.
+fn reduced(series: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let (Some((first, _)), Some((last, _))) = (series.first(), series.last()) else {
+        return Vec::new();
+    };
+    if series.len() <= MOST_POINTS || last <= first {
+        return series.to_vec();
+    }
+    let width = (last - first) / MOST_POINTS as f64;
+    let place = |x: f64| (((x - first) / width) as usize).min(MOST_POINTS - 1);
+    series
+        .chunk_by(|(one, _), (other, _)| place(*one) == place(*other))
+        .map(|points| {
+            let count = points.len() as f64;
+            let (x, y) = points
+                .iter()
+                .fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
+            (x / count, y / count)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples of ten minutes: `shape` of the seconds, with noise whose neighbours are
+    /// alike by `alike` (0 to 1).
+    fn series(seed: u64, noise: f64, alike: f64, shape: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut carried = 0.0;
+        (0..600)
+            .map(|second| {
+                let x = f64::from(second);
+                // A sum of uniform values is near enough to normal.
+                let fresh: f64 = (0..6).map(|_| random.random_range(-1.0..1.0)).sum();
+                carried = alike * carried + (1.0 - alike * alike).sqrt() * fresh / 2.0_f64.sqrt();
+                (x, shape(x) + noise * carried)
+            })
+            .collect()
+    }
+
+    fn grows(series: &[(f64, f64)]) -> bool {
+        matches!(course(series, 0.01), Some(Course::Grows(_)))
+    }
+
+    #[test]
+    fn what_does_not_grow_is_rarely_said_to() {
+        for alike in [0.0, 0.5, 0.9] {
+            let alarms = (0..60).filter(|seed| grows(&series(*seed, 1e6, alike, |_| 5e7)));
+            let alarms = alarms.count();
+            assert!(alarms <= 3, "{alarms} of 60 at {alike}");
+        }
+    }
+
+    #[test]
+    fn a_leak_has_its_slope() {
+        for seed in 0..20 {
+            let leak = 200.0 * 1024.0;
+            let series = series(seed, 4e6, 0.8, |second| 5e7 + leak * second);
+            let Some(Course::Grows(trend)) = course(&series, 0.01) else {
+                panic!("a leak of {leak} bytes a second is not seen with seed {seed}");
+            };
+            assert!((trend.slope / leak - 1.0).abs() < 0.1, "{trend:?}");
+            assert!(trend.low < leak && leak < trend.high, "{trend:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_warms_up_levels_off() {
+        for seed in 0..20 {
+            let filling = |second: f64| 1e8 * (1.0 - (-second / 150.0).exp());
+            let series = series(seed, 2e6, 0.5, filling);
+            let course = course(&series, 0.01);
+            assert!(matches!(course, Some(Course::LevelsOff(_))), "{course:?}");
+        }
+    }
+
+    #[test]
+    fn a_saw_does_not_grow() {
+        let saw = |second: f64| 5e7 + (second % 45.0) * 1e6;
+        assert!(!grows(&series(1, 1e5, 0.0, saw)));
+        assert!(grows(
+            &series(1, 1e5, 0.0, |second| saw(second) + second * 1e5)
+        ));
+    }
+
+    #[test]
+    fn little_is_nothing() {
+        assert_eq!(course(&[], 0.01), None);
+        assert_eq!(course(&[(0.0, 1.0); 10], 0.01), None);
+        let still = vec![(1.0, 2.0); 100];
+        assert!(matches!(course(&still, 0.01), Some(Course::Level(_))));
+    }
+}
