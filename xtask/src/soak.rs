@@ -244,12 +244,17 @@ fn print(state: &Value, noted: &[Noted]) -> Result<()> {
         slope,
         half_width,
     } = Trend::of(&points);
-    let grows = slope - half_width > 0.0 && slope > BAR_GROWTH * mean;
+    let bar = BAR_GROWTH * mean;
+    let grows = slope - half_width > 0.0 && slope > bar;
+    let found = match grows {
+        true => "it GROWS",
+        false if slope + half_width <= bar => "flat",
+        false => "not told from flat: soak for longer",
+    };
     println!(
-        "memory: {mean:.1} MiB, slope {slope:.3} MiB a minute (95 %: {:.3} to {:.3}): {}",
+        "memory: {mean:.1} MiB, slope {slope:.3} MiB a minute (95 %: {:.3} to {:.3}): {found}",
         slope - half_width,
         slope + half_width,
-        if grows { "it GROWS" } else { "flat" }
     );
     let most_lag_s = filled
         .iter()
