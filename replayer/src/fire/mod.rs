@@ -20,6 +20,7 @@ pub mod http2;
 pub mod lateness;
 pub mod ledger;
 mod link;
+mod mailbox;
 mod moving;
 pub mod options;
 pub mod outcome;
@@ -44,7 +45,7 @@ pub mod wire;
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use thiserror::Error;
@@ -68,6 +69,7 @@ use capture::CaptureLimits;
 use control::TWINS;
 use engine::{Engine, WAKE_TOKEN};
 use feed::Fed;
+use mailbox::mailbox;
 use poll::{Clock, Poll, Registry};
 use source::ReadAhead;
 use twin::{Common, TwinSide, nanos};
@@ -163,9 +165,9 @@ fn fire_all<'a>(
     };
 
     let read_ahead = ReadAhead::default();
-    let (loaded, loads) = sync_channel(LOADS_QUEUED);
+    let (loaded, loads) = mailbox(LOADS_QUEUED);
     let (tell, told) = channel();
-    let (values_to, values) = channel();
+    let (values_to, values) = mailbox(usize::MAX);
     let stolen_before = ledger::steal_ns();
     let compare_before = ledger::thread_cpu_ns();
     thread::scope(|scope| {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use twintap_plan::{SkipReason, Window};
 use twintap_verdict::observation::{Timing, Twin};
 
 use super::control::RunControl;
+use super::mailbox::Sender;
 use super::response::RawAnswer;
 
 /// What one twin did with one request, raw: it must not reach a disk.
@@ -151,7 +152,7 @@ pub(crate) fn witness_all(
                     {
                         let found = witness.values(outcome.position, answer);
                         let values = FromWitness::Values(outcome.position, outcome.twin, found);
-                        let _ = answers.send(values);
+                        answers.send(values);
                         control.wake();
                     }
                 }
@@ -164,7 +165,7 @@ pub(crate) fn witness_all(
                     witness.observe(outcome);
                 }
                 let found = witness.carried(wanted.producer, wanted.twin, &wanted.paths);
-                let _ = answers.send(FromWitness::Carried(wanted, found));
+                answers.send(FromWitness::Carried(wanted, found));
                 control.wake();
             }
         }

@@ -1,7 +1,6 @@
 //! Reading requests shortly before they are due.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use twintap_plan::PlannedRequest;
 
 use super::batches::{Requests, ahead};
 use super::clean::{WireForm, clean};
+use super::mailbox::Sender;
 use super::options::Options;
 use super::wire::{Edit, Recorded, Wire, WireError, assemble};
 
@@ -76,7 +76,7 @@ pub(crate) fn read_ahead<'a>(
     source: &mut dyn RequestSource,
     options: &Options,
     shared: &ReadAhead,
-    loaded: &SyncSender<(u32, LoadedOrNot)>,
+    loaded: &Sender<(u32, LoadedOrNot)>,
 ) {
     for requests in batches {
         let is_wanted = read_batch(&requests, source, options, shared, loaded);
@@ -92,7 +92,7 @@ fn read_batch(
     source: &mut dyn RequestSource,
     options: &Options,
     shared: &ReadAhead,
-    loaded: &SyncSender<(u32, LoadedOrNot)>,
+    loaded: &Sender<(u32, LoadedOrNot)>,
 ) -> bool {
     let wanted = (0u32..).zip(requests.iter());
     for (place, request) in wanted.filter(|(_, request)| request.skip.is_none()) {
@@ -117,7 +117,7 @@ fn read_batch(
                 .fetch_add(loaded.held_bytes, Ordering::Relaxed);
             Box::new(loaded)
         });
-        if loaded.send((position, result)).is_err() {
+        if !loaded.send((position, result)) {
             return false;
         }
     }

@@ -112,19 +112,21 @@ impl<'a> Engine<'a> {
 
     pub(super) fn take_loads(&mut self) {
         self.is_loading |= self.window.len() < FEW_LOADS;
-        for _ in 0..LOADS_AT_ONCE {
-            if !self.is_loading {
-                return;
-            }
-            match self.loads.try_recv() {
-                // What a seek passed over comes too late.
-                Ok((position, loaded)) if self.is_past(position) => {
-                    self.read_ahead
-                        .free(loaded.map_or(0, |loaded| loaded.held_bytes));
-                }
-                Ok((position, loaded)) => self.window.put(position, loaded),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.is_loading = false,
+        if !self.is_loading {
+            return;
+        }
+        let mut taken = std::mem::take(&mut self.taken);
+        self.loads.take(LOADS_AT_ONCE, &mut taken);
+        self.is_loading = !taken.is_empty();
+        for (position, loaded) in taken.drain(..) {
+            // What a seek passed over comes too late.
+            if self.is_past(position) {
+                let freed = loaded.map_or(0, |loaded| loaded.held_bytes);
+                self.read_ahead.free(freed);
+            } else {
+                self.window.put(position, loaded);
             }
         }
+        self.taken = taken;
     }
 }

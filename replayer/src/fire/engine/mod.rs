@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Sender, TryRecvError};
 
 use smallvec::{SmallVec, smallvec};
 use twintap_plan::{Carried, Pace, SkipReason};
@@ -20,6 +20,7 @@ use super::control::{Steering, index};
 use super::feed::Fed;
 use super::flows::Flows;
 use super::ledger::{FireSummary, Spread, thread_cpu_ns};
+use super::mailbox::Receiver;
 use super::options::WhenDown;
 use super::outcome::{FromWitness, NOT_DUE, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
 use super::poll::{Poll, Ready};
@@ -44,7 +45,7 @@ pub(crate) struct Engine<'a> {
     common: Common<'a>,
     poll: Poll,
     /// More of the plan; none where all of it is here.
-    feed: Option<Receiver<Fed>>,
+    feed: Option<mpsc::Receiver<Fed>>,
     /// All before this moment of the plan is here.
     horizon_ns: u64,
     batches: PerBatch<Rc<Batch<'a>>>,
@@ -54,6 +55,8 @@ pub(crate) struct Engine<'a> {
     sweep_ns: u64,
     twins: [TwinSide<'a>; 2],
     loads: Receiver<(u32, LoadedOrNot)>,
+    /// Room for what is taken from there.
+    taken: Vec<(u32, LoadedOrNot)>,
     read_ahead: &'a ReadAhead,
     is_loading: bool,
     values: Receiver<FromWitness>,
@@ -97,6 +100,7 @@ impl<'a> Engine<'a> {
             sweep_ns: 0,
             twins,
             loads,
+            taken: Vec::new(),
             read_ahead,
             is_loading: true,
             values,
@@ -123,7 +127,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Fires what the feed brings, until that ends and every request has its outcome.
-    pub(crate) fn follow(mut self, feed: Receiver<Fed>) -> FireSummary {
+    pub(crate) fn follow(mut self, feed: mpsc::Receiver<Fed>) -> FireSummary {
         self.feed = Some(feed);
         self.horizon_ns = 0;
         self.fire()
@@ -186,7 +190,7 @@ impl<'a> Engine<'a> {
 
     /// Requests that can't be read yet must not make the first ones late.
     fn wait_for_first_load(&mut self) {
-        if let Ok((position, loaded)) = self.loads.recv() {
+        if let Some((position, loaded)) = self.loads.wait() {
             self.window.put(position, loaded);
         }
     }

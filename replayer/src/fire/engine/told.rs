@@ -55,7 +55,9 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn take_values(&mut self) {
-        while let Ok(values) = self.values.try_recv() {
+        let mut taken = Vec::new();
+        self.values.take(usize::MAX, &mut taken);
+        for values in taken {
             let now = self.now();
             match values {
                 FromWitness::Values(position, twin, values) => {
