@@ -375,16 +375,6 @@ fn what_cannot_be_run_is_refused_in_words() -> Result<()> {
     let other = play.directory.path().join("other.key");
     fs::write(&other, "5a".repeat(32))?;
 
-    // What only a daemon carries out.
-    let archive = play.scenario.archive().display().to_string();
-    let endless = format!("{file}archive: {archive}\nfollow: {{delay: 1s}}\n");
-    let endless = play.write(&endless)?;
-    let (code, output) = play.scenario.twintap(&["replay", &endless])?;
-    ensure!(
-        code == 3 && output.contains("ctl create"),
-        "{code}: {output}"
-    );
-
     // Only the exchanges tell that a key is another one; the run says so.
     let id = play.create(&format!("key: {}\n", other.display()))?;
     play.object(&["start", &id])?;
