@@ -8,7 +8,7 @@ use twintap_plan::{FilterProtocol, Pace};
 
 use crate::fire::WireForm;
 use crate::run::RunFile;
-use crate::run::file::{FilterSettings, Rate, Repeats, Settings, Times};
+use crate::run::file::{FilterSettings, Rate, Repeats, Settings, Threads, Times};
 use crate::run::values::{Instant, Span, Speed};
 
 /// What the command line says of a run, in place of its file.
@@ -54,6 +54,9 @@ pub struct Overrides {
     /// Requests in flight at one twin at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: Option<u32>,
+    /// Threads that fire: 1 for both twins, or 2, one for each.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<Threads>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,6 +113,9 @@ impl Overrides {
         set(&mut settings.ramp, self.ramp);
         if let Some(limit) = self.in_flight {
             settings.limits.in_flight = Some(limit as usize);
+        }
+        if self.threads.is_some() {
+            settings.limits.threads = self.threads;
         }
         self.change_filter(&mut settings.filter);
     }
@@ -172,6 +178,10 @@ impl Overrides {
             add("filter", Some(filter.text()));
         }
         add("in-flight", self.in_flight.map(|limit| limit.to_string()));
+        add(
+            "threads",
+            self.threads.map(|threads| threads.get().to_string()),
+        );
         words.join(" ")
     }
 }
@@ -190,6 +200,13 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+fn threads(text: &str) -> Result<Threads, String> {
+    let threads: u64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no number of threads"))?;
+    threads.try_into()
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
@@ -293,7 +310,8 @@ mod tests {
     fn every_flag_changes_its_key_and_can_be_given_again() {
         let line = "--rate 5 --pace recorded --scale 3 --loop 2 --wire clean --warm-up 30s --ramp 1m \
             --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z --filter method=GET \
-            --filter method=HEAD --filter session=s-1 --filter protocol=grpc --in-flight 9";
+            --filter method=HEAD --filter session=s-1 --filter protocol=grpc --in-flight 9 \
+            --threads 1";
         let overrides = parse(line).expect("sound flags");
         let mut file = file();
         overrides.apply(&mut file).expect("no contradiction");
@@ -305,6 +323,7 @@ mod tests {
         assert_eq!(settings.warm_up.0.as_secs(), 30);
         assert_eq!(settings.ramp.0.as_secs(), 60);
         assert_eq!(settings.limits.in_flight, Some(9));
+        assert_eq!(settings.limits.threads.map(Threads::get), Some(1));
         let filter = &settings.filter;
         assert_eq!(filter.methods, ["GET", "HEAD"]);
         assert_eq!(filter.path_prefixes, ["/a"]);

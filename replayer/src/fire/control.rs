@@ -22,7 +22,8 @@ pub struct RunControl {
 #[derive(Debug)]
 struct Shared {
     state: AtomicU8,
-    wake: OwnedFd,
+    /// One for each firing thread there can be.
+    wakes: [OwnedFd; 2],
     /// The bits of the speed that was asked for; 0 is no speed, and none was.
     speed: AtomicU64,
     /// Recorded nanoseconds to go on from, until the run does; 0 without a seek.
@@ -147,11 +148,11 @@ impl RunControl {
     /// # Errors
     /// When the process has no file descriptor left.
     pub fn new() -> io::Result<RunControl> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let wake = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(RunControl {
             shared: Arc::new(Shared {
                 state: AtomicU8::new(0),
-                wake,
+                wakes: [wake()?, wake()?],
                 speed: AtomicU64::new(0),
                 seek_ns: AtomicU64::new(0),
                 following: Mutex::default(),
@@ -257,7 +258,7 @@ impl RunControl {
         self.counters(twin).lateness.read()
     }
 
-    /// Recorded nanoseconds to go on from, told once.
+    /// Recorded nanoseconds to go on from, told once: to the firing thread that leads.
     pub(crate) fn take_seek(&self) -> Option<u64> {
         let seek_ns = &self.shared.seek_ns;
         if seek_ns.load(Ordering::Acquire) == 0 {
@@ -311,22 +312,29 @@ impl RunControl {
         &self.shared.twins[index(twin)]
     }
 
-    /// The descriptor that [`wake`](Self::wake) makes readable.
-    pub(crate) fn wake_fd(&self) -> &OwnedFd {
-        &self.shared.wake
+    /// The descriptor that [`wake_one`](Self::wake_one) makes readable.
+    pub(crate) fn wake_fd(&self, thread: usize) -> &OwnedFd {
+        &self.shared.wakes[thread]
     }
 
-    /// Ends the firing thread's sleep.
+    /// Ends the sleep of all firing threads.
     pub(crate) fn wake(&self) {
-        // It can only fail by being full of wake-ups, and one is enough.
-        let _ = rustix::io::write(&self.shared.wake, &1u64.to_ne_bytes());
+        for thread in 0..self.shared.wakes.len() {
+            self.wake_one(thread);
+        }
     }
 
-    /// Takes back all wake-ups.
-    pub(crate) fn clear_wake(&self) {
+    /// Ends a firing thread's sleep.
+    pub(crate) fn wake_one(&self, thread: usize) {
+        // It can only fail by being full of wake-ups, and one is enough.
+        let _ = rustix::io::write(self.wake_fd(thread), &1u64.to_ne_bytes());
+    }
+
+    /// Takes back all wake-ups of a firing thread.
+    pub(crate) fn clear_wake(&self, thread: usize) {
         let mut count = [0; 8];
         // It can only fail by there being none.
-        let _ = rustix::io::read(&self.shared.wake, &mut count);
+        let _ = rustix::io::read(self.wake_fd(thread), &mut count);
     }
 
     fn steer(&self, from: u8, to: u8) {
@@ -344,6 +352,11 @@ pub(crate) fn index(twin: Twin) -> usize {
         Twin::Candidate => 0,
         Twin::Baseline => 1,
     }
+}
+
+/// Which of so many firing threads fires at a twin.
+pub(crate) fn thread_of(twin: Twin, threads: usize) -> usize {
+    index(twin).min(threads.saturating_sub(1))
 }
 
 /// Both twins, each at its [`index`].

@@ -117,7 +117,12 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.0.lock().has_receiver = false;
+        let mut state = self.0.lock();
+        state.has_receiver = false;
+        // Nobody takes it out, and it may hold what others wait for to be let go.
+        let left = std::mem::take(&mut state.items);
+        drop(state);
+        drop(left);
         self.0.changed.notify_one();
     }
 }

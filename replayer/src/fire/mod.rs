@@ -1,17 +1,19 @@
 //! Firing a plan at two twins.
 //!
-//! One thread does all that time hangs on: it waits for due times and sockets,
-//! writes requests and reads answers of both twins. A second reads requests from
-//! the archive ahead of it, and the caller's thread takes the outcomes: it finds
-//! the values that later requests use, scrubs, and hands on to the comparison.
-//! Nothing that the firing thread does depends on how fast the others are, apart
-//! from requests that wait for values.
+//! For each twin one thread does all that time hangs on: it waits for due times and
+//! sockets, writes requests and reads answers. (There may be one thread for both.)
+//! Another reads requests from the archive ahead of them, and the caller's thread
+//! takes the outcomes: it finds the values that later requests use, scrubs, and hands
+//! on to the comparison. Nothing that a firing thread does depends on how fast the
+//! others are, apart from requests that wait for values; how time runs they have in
+//! common ([`course`]).
 
 mod batches;
 pub mod capture;
 mod clean;
 mod connection;
 pub mod control;
+mod course;
 mod ear;
 mod engine;
 mod feed;
@@ -44,12 +46,15 @@ pub mod websocket;
 pub mod wire;
 
 use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use thiserror::Error;
 use twintap_plan::Plan;
+use twintap_verdict::observation::Twin;
 
 pub use clean::WireForm;
 pub use control::{Following, RunControl, SteerError, Steering, TwinProgress};
@@ -66,12 +71,15 @@ pub use wire::{BodyPace, Recorded};
 
 use batches::Requests;
 use capture::CaptureLimits;
-use control::TWINS;
-use engine::{Engine, WAKE_TOKEN};
+use control::{TWINS, thread_of};
+use course::Course;
+use engine::{Engine, Fired, Inbox, Role, WAKE_TOKEN};
 use feed::Fed;
 use mailbox::mailbox;
+use outcome::Answers;
 use poll::{Clock, Poll, Registry};
 use source::ReadAhead;
+use timetable::Timetable;
 use twin::{Common, TwinSide, nanos};
 
 /// Why nothing could be fired.
@@ -133,6 +141,28 @@ pub fn follow(
 
 enum Feed<'a> {
     Whole(Requests<'a>),
+    Growing([Receiver<Fed>; 2]),
+}
+
+impl<'a> Feed<'a> {
+    /// What each of the firing threads takes from, in their order.
+    fn split(self, threads: usize) -> Vec<FeedOfOne<'a>> {
+        match self {
+            Feed::Whole(plan) => {
+                let table = Arc::new(Timetable::new(plan.first(), &plan));
+                let one = || FeedOfOne::Whole(plan.clone(), Arc::clone(&table));
+                std::iter::repeat_with(one).take(threads).collect()
+            }
+            Feed::Growing(feeds) => {
+                let feeds = feeds.into_iter().take(threads);
+                feeds.map(FeedOfOne::Growing).collect()
+            }
+        }
+    }
+}
+
+enum FeedOfOne<'a> {
+    Whole(Requests<'a>, Arc<Timetable>),
     Growing(Receiver<Fed>),
 }
 
@@ -145,59 +175,68 @@ fn fire_all<'a>(
     control: &RunControl,
 ) -> Result<FireSummary, FireError> {
     raise_file_limit();
-    let clock = Clock::start();
-    let registry = Registry::new().map_err(FireError::SetUp)?;
-    registry
-        .add(control.wake_fd(), WAKE_TOKEN)
-        .map_err(FireError::SetUp)?;
+    let threads = options.threads.clamp(1, TWINS.len());
     let capture = CaptureLimits::new(
         options.max_body_bytes,
         options.capture_bytes,
         options.digest.clone(),
     );
-    let common = Common {
+    let firing = Firing {
+        threads,
+        share: share_of(threads),
+        grows: matches!(feed, Feed::Growing(_)),
         options,
         control,
-        grows: matches!(feed, Feed::Growing(_)),
-        capture: &capture,
-        registry: &registry,
-        clock,
+        capture,
+        clock: Clock::start(),
+        course: Course::default(),
+        read_ahead: ReadAhead::default(),
     };
-
-    let read_ahead = ReadAhead::default();
-    let (loaded, loads) = mailbox(LOADS_QUEUED);
+    let feeds = feed.split(threads);
+    let (loaded, loads): (Vec<_>, Vec<_>) = feeds.iter().map(|_| mailbox(LOADS_QUEUED)).unzip();
+    let (values_to, values): (Vec<_>, Vec<_>) = feeds.iter().map(|_| mailbox(usize::MAX)).unzip();
     let (tell, told) = channel();
-    let (values_to, values) = mailbox(usize::MAX);
     let stolen_before = ledger::steal_ns();
     let compare_before = ledger::thread_cpu_ns();
     thread::scope(|scope| {
+        let firing = &firing;
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        let read_ahead = &read_ahead;
         let loader = spawn("load").spawn_scoped(scope, move || {
             // What is not read in time is late, and reading takes little.
             priority::go_ahead();
-            source::read_ahead(batches, source, options, read_ahead, &loaded);
+            source::read_ahead(batches, source, options, &firing.read_ahead, &loaded);
             ledger::thread_cpu_ns()
         });
         let loader = loader.map_err(FireError::SetUp)?;
-        let registry = registry.clone();
-        let firing = spawn("fire").spawn_scoped(scope, move || {
-            let poll = Poll::new(registry, clock, nanos(options.max_spin));
-            let twins = TWINS.map(|twin| TwinSide::new(common, twin));
-            let engine = Engine::new(common, poll, twins, loads, read_ahead, values, tell);
-            let summary = match feed {
-                Feed::Whole(plan) => engine.run(plan),
-                Feed::Growing(feed) => engine.follow(feed),
+        let means = loads.into_iter().zip(values).zip(feeds).enumerate();
+        let mut running = Vec::new();
+        // The one that leads comes last: nothing begins before all are there.
+        for (thread, ((loads, values), feed)) in means.rev() {
+            let inbox = Inbox {
+                loads,
+                values,
+                outcomes: tell.clone(),
             };
-            read_ahead.stop.store(true, Ordering::Relaxed);
-            summary
-        });
-        let firing = firing.map_err(|error| {
-            read_ahead.stop.store(true, Ordering::Relaxed);
-            FireError::SetUp(error)
-        })?;
-        outcome::witness_all(witness, &told, &values_to, control);
-        let mut summary = firing.join().map_err(|_| FireError::Failed)?;
+            let spawned = Registry::new().and_then(|registry| {
+                registry.add(control.wake_fd(thread), WAKE_TOKEN)?;
+                spawn("fire")
+                    .spawn_scoped(scope, move || firing.run(thread, &registry, inbox, feed))
+            });
+            match spawned {
+                Ok(spawned) => running.push(spawned),
+                Err(error) => {
+                    firing.course.give_up();
+                    firing.read_ahead.stop.store(true, Ordering::Relaxed);
+                    return Err(FireError::SetUp(error));
+                }
+            }
+        }
+        drop(tell);
+        outcome::witness_all(witness, &told, &Answers(values_to), control);
+        firing.read_ahead.stop.store(true, Ordering::Relaxed);
+        let joined = running.into_iter().map(|thread| thread.join());
+        let fired: Result<Vec<Fired>, _> = joined.collect();
+        let mut summary = summary(fired.map_err(|_| FireError::Failed)?);
         summary.load_cpu_ns = loader.join().map_err(|_| FireError::Failed)?;
         summary.compare_cpu_ns = ledger::thread_cpu_ns() - compare_before;
         summary.steal_ns = ledger::steal_ns()
@@ -205,6 +244,86 @@ fn fire_all<'a>(
             .map(|(after, before)| after.saturating_sub(before));
         Ok(summary)
     })
+}
+
+/// What the firing threads share.
+struct Firing<'a> {
+    threads: usize,
+    /// Of a processor, what each may have while it goes before others.
+    share: f64,
+    grows: bool,
+    options: &'a Options,
+    control: &'a RunControl,
+    capture: Arc<CaptureLimits>,
+    clock: Clock,
+    course: Course,
+    read_ahead: ReadAhead,
+}
+
+impl Firing<'_> {
+    /// Fires at the twins of one thread, on it.
+    fn run<'a>(
+        &'a self,
+        thread: usize,
+        registry: &'a Registry,
+        inbox: Inbox,
+        feed: FeedOfOne<'a>,
+    ) -> Fired {
+        let max_spin_ns = nanos(self.options.max_spin);
+        let poll = Poll::new(registry.clone(), self.clock, max_spin_ns);
+        let common = Common {
+            options: self.options,
+            control: self.control,
+            grows: self.grows,
+            capture: &self.capture,
+            registry,
+            clock: self.clock,
+        };
+        let own = |twin: &Twin| thread_of(*twin, self.threads) == thread;
+        let twins = TWINS.into_iter().filter(own);
+        let sides = twins.map(|twin| TwinSide::new(common, twin)).collect();
+        let role = Role {
+            thread,
+            share: self.share,
+            course: &self.course,
+            read_ahead: &self.read_ahead,
+        };
+        let engine = Engine::new(common, poll, sides, role, inbox);
+        match feed {
+            FeedOfOne::Whole(plan, table) => engine.run(plan, table),
+            FeedOfOne::Growing(feed) => engine.follow(feed),
+        }
+    }
+}
+
+/// How much of a processor each firing thread may have while it goes before others: all,
+/// where these have a processor of their own.
+fn share_of(threads: usize) -> f64 {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    if threads < processors { 1.0 } else { 0.85 }
+}
+
+/// All that firing came to.
+fn summary(fired: Vec<Fired>) -> FireSummary {
+    let mut summary = FireSummary::default();
+    let mut release_error = ledger::histogram();
+    for of_thread in fired {
+        for (twin, of_twin, errors) in of_thread.twins {
+            // All have the same bounds, so that adding can't fail.
+            let _ = release_error.add(errors);
+            match twin {
+                Twin::Candidate => summary.candidate = of_twin,
+                Twin::Baseline => summary.baseline = of_twin,
+            }
+        }
+        summary.stopped |= of_thread.stopped;
+        summary.wall_ns = summary.wall_ns.max(of_thread.wall_ns);
+        summary.paused_ns = summary.paused_ns.max(of_thread.paused_ns);
+        summary.wire_cpu_ns += of_thread.wire_cpu_ns;
+        summary.spun_ns += of_thread.spun_ns;
+    }
+    summary.release_error = Spread::of(&release_error);
+    summary
 }
 
 /// Every connection takes a file descriptor, and the usual soft limit is 1024.

@@ -116,6 +116,8 @@ pub struct Options {
     pub capture_bytes: usize,
     /// Bytes of requests read ahead of their due times.
     pub read_ahead_bytes: usize,
+    /// Threads that fire: one for each twin, or one for both.
+    pub threads: usize,
     /// The longest spin before a due time.
     pub max_spin: Duration,
     /// Digests for bodies that are not held.
@@ -162,6 +164,7 @@ impl Options {
             max_body_bytes: 4 << 20,
             capture_bytes: 256 << 20,
             read_ahead_bytes: 64 << 20,
+            threads: 2,
             max_spin: Duration::from_micros(50),
             digest: None,
             extract: None,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use twintap_plan::{SkipReason, Window};
 use twintap_verdict::observation::{Timing, Twin};
 
-use super::control::RunControl;
+use super::batches::ahead;
+use super::control::{RunControl, thread_of};
 use super::mailbox::Sender;
 use super::response::RawAnswer;
 
@@ -103,7 +104,7 @@ pub fn skip_word(reason: SkipReason) -> &'static str {
 /// How often [`Witness::tick`] is called.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the firing thread tells the one that compares.
+/// What the firing threads tell the one that compares.
 #[derive(Debug)]
 pub(crate) enum ToWitness {
     /// Outcomes, and nothing else comes of these requests.
@@ -124,7 +125,7 @@ pub(crate) struct Wanted {
     pub(crate) paths: Vec<String>,
 }
 
-/// What it tells the firing thread.
+/// What it tells a firing thread.
 #[derive(Debug)]
 pub(crate) enum FromWitness {
     /// The values of an answer, for its own batch.
@@ -133,17 +134,31 @@ pub(crate) enum FromWitness {
     Carried(Wanted, Option<Vec<Option<Bytes>>>),
 }
 
-/// Hands outcomes to `witness` until the firing thread is done. Values go first,
+/// Where the firing threads take up what they are told.
+#[derive(Debug)]
+pub(crate) struct Answers(pub(crate) Vec<Sender<FromWitness>>);
+
+impl Answers {
+    /// Tells the thread that fires at a twin.
+    fn send(&self, twin: Twin, told: FromWitness, control: &RunControl) {
+        let thread = thread_of(twin, self.0.len());
+        // It may be gone after a stop, and takes no values then.
+        self.0[thread].send(told);
+        control.wake_one(thread);
+    }
+}
+
+/// Hands outcomes to `witness` until the firing threads are done. Values go first,
 /// since requests wait for them.
 pub(crate) fn witness_all(
     witness: &mut dyn Witness,
     told: &Receiver<ToWitness>,
-    answers: &Sender<FromWitness>,
+    answers: &Answers,
     control: &RunControl,
 ) {
     let mut unseen = VecDeque::new();
-    let take = |witness: &mut dyn Witness, unseen: &mut VecDeque<RawOutcome>, told| {
-        // The firing thread may be gone after a stop, and takes no values then.
+    let mut appended: Option<u32> = None;
+    let mut take = |witness: &mut dyn Witness, unseen: &mut VecDeque<RawOutcome>, told| {
         match told {
             ToWitness::Outcomes(some) => {
                 for outcome in &some {
@@ -152,21 +167,27 @@ pub(crate) fn witness_all(
                     {
                         let found = witness.values(outcome.position, answer);
                         let values = FromWitness::Values(outcome.position, outcome.twin, found);
-                        answers.send(values);
-                        control.wake();
+                        answers.send(outcome.twin, values, control);
                     }
                 }
                 unseen.extend(some);
             }
-            ToWitness::Appended(window) => witness.appended(&window),
+            ToWitness::Appended(window) => {
+                // Each firing thread tells it, before its outcomes.
+                let is_news = appended.is_none_or(|last| ahead(window.first, last) > Some(0));
+                if is_news {
+                    appended = Some(window.first);
+                    witness.appended(&window);
+                }
+            }
             ToWitness::Wanted(wanted) => {
                 // The answer may be among those that wait for their turn.
                 while let Some(outcome) = unseen.pop_front() {
                     witness.observe(outcome);
                 }
                 let found = witness.carried(wanted.producer, wanted.twin, &wanted.paths);
-                answers.send(FromWitness::Carried(wanted, found));
-                control.wake();
+                let twin = wanted.twin;
+                answers.send(twin, FromWitness::Carried(wanted, found), control);
             }
         }
     };

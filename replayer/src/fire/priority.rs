@@ -13,17 +13,19 @@ const REAL_TIME: u32 = 1;
 
 /// How often the firing thread's share of a processor is looked at.
 const LOOK_NS: u64 = 200_000_000;
-/// With a larger share than this it goes first no more: it would take the processor from
+/// With a larger share of what it may have than this it goes first no more: it would take the processor from
 /// those whose answers it wants, and the kernel takes it from who is always first.
 const BUSY: f64 = 0.85;
 /// With a smaller one it goes first again.
-const AT_LEISURE: f64 = 0.6;
+const AT_LEISURE: f64 = 0.7;
 
 /// How far the firing thread goes before others: before all, as long as it waits enough
 /// and there are due times to be met, since a request that is due must not wait until a
 /// twin, or the comparison, has had its turn.
 #[derive(Debug)]
 pub(crate) struct Standing {
+    /// Of a processor, what it may have.
+    most: f64,
     is_first: bool,
     looked_ns: u64,
     cpu_ns: u64,
@@ -32,10 +34,12 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Puts the calling thread before all others, as far as the system lets it.
-    pub(crate) fn first(now_ns: u64) -> Standing {
+    /// Puts the calling thread before all others, as far as the system lets it, while it
+    /// needs no more than about `most` of a processor.
+    pub(crate) fn first(now_ns: u64, most: f64) -> Standing {
         go_first();
         Standing {
+            most,
             is_first: true,
             looked_ns: now_ns,
             cpu_ns: thread_cpu_ns(),
@@ -55,7 +59,7 @@ impl Standing {
         let share = cpu_ns.saturating_sub(self.cpu_ns) as f64 / wall_ns as f64;
         (self.looked_ns, self.cpu_ns) = (now_ns, cpu_ns);
         let is_timely = std::mem::take(&mut self.is_timely);
-        let goes_first = is_timely && may_go_first(self.is_first, share);
+        let goes_first = is_timely && may_go_first(self.is_first, share / self.most);
         if goes_first != self.is_first {
             self.is_first = goes_first;
             if goes_first { go_first() } else { step_back() }

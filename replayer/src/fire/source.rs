@@ -1,5 +1,6 @@
 //! Reading requests shortly before they are due.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -29,8 +30,30 @@ pub(crate) struct Loaded {
     pub(crate) wire: Unsent,
     /// It goes out in another form than it was recorded in.
     pub(crate) is_cleaned: bool,
-    /// Bytes that it takes in memory, about.
-    pub(crate) held_bytes: usize,
+    _held: Held,
+}
+
+/// Bytes of a request in memory, about, for as long as a firing thread needs it.
+#[derive(Debug)]
+struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Held {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Held {
+            all: Arc::clone(all),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A request before a twin's values are in it.
@@ -47,24 +70,18 @@ pub(crate) enum Unsent {
     Open(Box<Recorded>, [Vec<Edit>; 2]),
 }
 
-/// What the loader sends on: the requests that are not skipped, in order.
-pub(crate) type LoadedOrNot = Result<Box<Loaded>, String>;
+/// What the loader sends on: the requests that are not skipped, in order, to each firing
+/// thread.
+pub(crate) type LoadedOrNot = Result<Arc<Loaded>, String>;
 
-/// What the firing thread and the loader know of each other.
+/// What the firing threads and the loader know of each other.
 #[derive(Debug, Default)]
 pub(crate) struct ReadAhead {
-    pub(crate) held_bytes: AtomicUsize,
+    held_bytes: Arc<AtomicUsize>,
     pub(crate) stop: AtomicBool,
     /// What comes before is needed no more, once there is one.
     pub(crate) first: AtomicU32,
     pub(crate) has_first: AtomicBool,
-}
-
-impl ReadAhead {
-    /// Bytes of a request are needed no more.
-    pub(crate) fn free(&self, bytes: usize) {
-        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
 }
 
 /// How long the loader rests when it is far enough ahead.
@@ -76,7 +93,7 @@ pub(crate) fn read_ahead<'a>(
     source: &mut dyn RequestSource,
     options: &Options,
     shared: &ReadAhead,
-    loaded: &Sender<(u32, LoadedOrNot)>,
+    loaded: &[Sender<(u32, LoadedOrNot)>],
 ) {
     for requests in batches {
         let is_wanted = read_batch(&requests, source, options, shared, loaded);
@@ -92,7 +109,7 @@ fn read_batch(
     source: &mut dyn RequestSource,
     options: &Options,
     shared: &ReadAhead,
-    loaded: &Sender<(u32, LoadedOrNot)>,
+    loaded: &[Sender<(u32, LoadedOrNot)>],
 ) -> bool {
     let wanted = (0u32..).zip(requests.iter());
     for (place, request) in wanted.filter(|(_, request)| request.skip.is_none()) {
@@ -111,20 +128,26 @@ fn read_batch(
             return false;
         }
         let result = source.load(position).map(|recorded| {
-            let loaded = prepare(recorded, request, options);
-            shared
-                .held_bytes
-                .fetch_add(loaded.held_bytes, Ordering::Relaxed);
-            Box::new(loaded)
+            let held = Held::new(&shared.held_bytes, recorded.held_bytes());
+            Arc::new(prepare(recorded, request, options, held))
         });
-        if !loaded.send((position, result)) {
+        let mut is_wanted = false;
+        for thread in loaded {
+            is_wanted |= thread.send((position, result.clone()));
+        }
+        if !is_wanted {
             return false;
         }
     }
     true
 }
 
-fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) -> Loaded {
+fn prepare(
+    mut recorded: Recorded,
+    request: &PlannedRequest,
+    options: &Options,
+    held: Held,
+) -> Loaded {
     recorded.pace(options.bodies, options.plan_speed);
     let is_cleaned = options.wire == WireForm::Clean && clean(&mut recorded);
     let edits = [0, 1].map(|twin| {
@@ -137,7 +160,7 @@ fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) 
         }
         edits
     });
-    let (method, held_bytes) = (recorded.head.method.clone(), recorded.held_bytes());
+    let method = recorded.head.method.clone();
     // What is said over a WebSocket follows the bytes.
     let wire = if request.bindings.is_empty() && recorded.script.is_none() {
         let first = assemble(&recorded, &edits[0]);
@@ -155,6 +178,6 @@ fn prepare(mut recorded: Recorded, request: &PlannedRequest, options: &Options) 
         method,
         wire,
         is_cleaned,
-        held_bytes,
+        _held: held,
     }
 }

@@ -38,6 +38,7 @@ pub use file::RunFile;
 use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, TwinProgress, fire};
 use crate::keys;
 use compare::Comparison;
+use file::Threads;
 use prepare::Prepared;
 use records::PlanRecords;
 use renew::Renewal;
@@ -246,6 +247,12 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
         connect_timeout: timeouts.connect.0,
         stop_grace: timeouts.stop.0,
         max_in_flight: file.settings.max_in_flight(),
+        threads: file
+            .settings
+            .limits
+            .threads
+            .unwrap_or_else(Threads::of_machine)
+            .get(),
         max_connections: limits.connections,
         max_body_bytes: limits.body_bytes,
         capture_bytes: limits.held_answer_bytes,

@@ -55,6 +55,7 @@ fn rounds_go_on_with_values_and_sessions_of_their_own() {
         "pace: asap\n",
         "pace: closed\nspeed: 10\n",
         "scale: 2\nspeed: 3\n",
+        "limits: {threads: 1}\n",
     ] {
         let directory = shop_in_archive();
         let twins = [shop("cand", 5), shop("base", 5)];

@@ -65,6 +65,41 @@ fn bytes_arrive_as_recorded() {
 }
 
 #[test]
+fn one_thread_does_what_two_do() {
+    let mut script = Script::default();
+    let mut producer = request(0, 0);
+    producer.produces = produces(&["a"]);
+    script.add(producer, recorded("GET", "/login", &[], ""));
+    let mut consumer = request(0, 1);
+    consumer.bindings = vec![binding(0, "a", Part::Target, 3..6, Encoding::Plain)];
+    script.add(consumer, recorded("GET", "/x/abc", &[], ""));
+    for position in 0..50 {
+        script.get(position, 2 + position % 7, "/others");
+    }
+    script.get(60, 99, "/bad");
+    let runs = [1, 2].map(|threads| {
+        let twins = ["new", "old"].map(|name| {
+            TwinServer::start(move |seen| match seen.line.as_str() {
+                "GET /login HTTP/1.1" => Reply::values(name),
+                "GET /bad HTTP/1.1" if name == "new" => Reply::Text("nonsense\r\n\r\n".to_owned()),
+                _ => Reply::ok(),
+            })
+        });
+        let run = script.fire_with(&twins, &control(), |options| options.threads = threads);
+        let mut lines = twins.map(|twin| twin.lines());
+        lines.iter_mut().for_each(|lines| lines.sort_unstable());
+        let ledgers = run.summaries().map(|summary| summary.ledger.clone());
+        (ledgers, lines)
+    });
+    let [one, two] = runs;
+    assert_eq!(one, two);
+    let (ledgers, lines) = one;
+    assert_eq!(ledgers.map(|ledger| ledger.answered), [52, 53]);
+    assert!(lines[0].contains(&"GET /x/new HTTP/1.1".to_owned()));
+    assert!(lines[1].contains(&"GET /x/old HTTP/1.1".to_owned()));
+}
+
+#[test]
 fn bodies_go_out_with_their_recorded_pauses_when_asked() {
     for (bodies, expected) in [(BodyPace::Recorded, "202"), (BodyPace::Streams, "409")] {
         let mut script = Script::default();

@@ -1,6 +1,5 @@
 //! How the plan grows, and what is settled goes.
 
-use super::super::control::TWINS;
 use super::*;
 
 /// Requests taken from the loader before anything else has its turn.
@@ -20,11 +19,11 @@ impl<'a> Engine<'a> {
             match feed.try_recv() {
                 Ok(fed) => {
                     self.horizon_ns = self.horizon_ns.max(fed.horizon_ns);
-                    if !fed.window.requests.is_empty() {
+                    if let Some(table) = fed.table {
                         // The comparing side outlives this one.
                         let window = Arc::clone(&fed.window);
                         let _ = self.outcomes.send(ToWitness::Appended(window));
-                        self.append(Requests::Window(Arc::clone(&fed.window)));
+                        self.append(Requests::Window(Arc::clone(&fed.window)), table);
                         self.want(fed.window.first, &fed.window.carried);
                     }
                 }
@@ -37,7 +36,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn append(&mut self, requests: Requests<'a>) {
+    pub(super) fn append(&mut self, requests: Requests<'a>, table: Arc<Timetable>) {
         let Some(len) = u32::try_from(requests.len()).ok().filter(|&len| len > 0) else {
             return;
         };
@@ -45,7 +44,7 @@ impl<'a> Engine<'a> {
         let mut flows = self.flows.take(&requests);
         let openings = std::mem::take(&mut flows.openings);
         let batch = Rc::new(Batch {
-            table: Arc::new(Timetable::new(first, &requests)),
+            table,
             requests,
             flows,
         });
@@ -58,28 +57,30 @@ impl<'a> Engine<'a> {
         }
         self.end = first.wrapping_add(len);
         if self.common.options.pace != Pace::Asap {
-            let (batches, tempo) = (&self.batches, &self.tempo);
+            let (batches, tempo) = (&self.batches, &self.time.tempo);
             self.openings
                 .extend(openings, |position| due_ns(batches, tempo, position));
         }
-        self.common.control.add_planned(u64::from(len));
+        if self.leads() {
+            self.common.control.add_planned(u64::from(len));
+        }
     }
 
     /// Asks for values of earlier answers, of each as soon as it is there.
     pub(super) fn want(&mut self, first: u32, carried: &[Carried]) {
         for of_one in carried.chunk_by(|a, b| a.producer == b.producer) {
-            for twin in TWINS {
+            for side in &self.twins {
                 self.wanted.push(Wanted {
                     first,
                     producer: of_one[0].producer,
-                    twin,
+                    twin: side.twin,
                     paths: of_one.iter().map(|carried| carried.path.clone()).collect(),
                 });
             }
         }
     }
 
-    /// Lets go what is settled at both twins, and connections of flows that are idle.
+    /// Lets go what is settled at all twins of the thread, and connections of flows that are idle.
     pub(super) fn let_go(&mut self) {
         if !self.common.grows {
             return;
@@ -120,10 +121,7 @@ impl<'a> Engine<'a> {
         self.is_loading = !taken.is_empty();
         for (position, loaded) in taken.drain(..) {
             // What a seek passed over comes too late.
-            if self.is_past(position) {
-                let freed = loaded.map_or(0, |loaded| loaded.held_bytes);
-                self.read_ahead.free(freed);
-            } else {
+            if !self.is_past(position) {
                 self.window.put(position, loaded);
             }
         }

@@ -12,14 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender, TryRecvError};
 
+use hdrhistogram::Histogram;
 use smallvec::{SmallVec, smallvec};
 use twintap_plan::{Carried, Pace, SkipReason};
+use twintap_verdict::observation::Twin;
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
 use super::control::{Steering, index};
+use super::course::{Course, Time, Unsent};
 use super::feed::Fed;
 use super::flows::Flows;
-use super::ledger::{FireSummary, Spread, thread_cpu_ns};
+use super::ledger::{TwinSummary, thread_cpu_ns};
 use super::mailbox::Receiver;
 use super::options::WhenDown;
 use super::outcome::{FromWitness, NOT_DUE, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
@@ -53,7 +56,15 @@ pub(crate) struct Engine<'a> {
     /// Values of earlier batches' answers whose outcome is not there yet.
     wanted: Vec<Wanted>,
     sweep_ns: u64,
-    twins: [TwinSide<'a>; 2],
+    /// The number of the firing thread; the first leads.
+    thread: usize,
+    /// Of a processor, at most, while it goes before others.
+    share: f64,
+    course: &'a Course,
+    /// The version of the time that is taken over.
+    known_time: u32,
+    /// Those that this thread fires at.
+    twins: Vec<TwinSide<'a>>,
     loads: Receiver<(u32, LoadedOrNot)>,
     /// Room for what is taken from there.
     taken: Vec<(u32, LoadedOrNot)>,
@@ -68,80 +79,111 @@ pub(crate) struct Engine<'a> {
     next: u32,
     end: u32,
     openings: Openings,
-    start_ns: u64,
-    tempo: Tempo,
-    /// Sessions that are not gone on with.
-    shed: HashSet<Arc<str>>,
-    paused_ns: u64,
-    /// Clock time at which the pause began.
-    pause: Option<u64>,
+    time: Time,
     /// Clock time at which a stopped run gives up what is in flight.
     give_up_ns: Option<u64>,
+    /// Of a stopped run, what was due and is not out, by twin, until that is settled.
+    stopped: Option<Vec<Vec<u32>>>,
+}
+
+/// What one of the firing threads is among them.
+pub(crate) struct Role<'a> {
+    /// Its number; the first leads.
+    pub(crate) thread: usize,
+    /// Of a processor, at most, while it goes before others.
+    pub(crate) share: f64,
+    pub(crate) course: &'a Course,
+    pub(crate) read_ahead: &'a ReadAhead,
+}
+
+/// From and to the threads that read and compare.
+pub(crate) struct Inbox {
+    pub(crate) loads: Receiver<(u32, LoadedOrNot)>,
+    pub(crate) values: Receiver<FromWitness>,
+    pub(crate) outcomes: Sender<ToWitness>,
+}
+
+/// What a firing thread came to.
+pub(crate) struct Fired {
+    /// Each twin's summary, with its release errors in nanoseconds.
+    pub(crate) twins: Vec<(Twin, TwinSummary, Histogram<u64>)>,
+    pub(crate) stopped: bool,
+    pub(crate) wall_ns: u64,
+    pub(crate) paused_ns: u64,
+    pub(crate) wire_cpu_ns: u64,
+    pub(crate) spun_ns: u64,
 }
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(
         common: Common<'a>,
         poll: Poll,
-        twins: [TwinSide<'a>; 2],
-        loads: Receiver<(u32, LoadedOrNot)>,
-        read_ahead: &'a ReadAhead,
-        values: Receiver<FromWitness>,
-        outcomes: Sender<ToWitness>,
+        twins: Vec<TwinSide<'a>>,
+        role: Role<'a>,
+        inbox: Inbox,
     ) -> Engine<'a> {
+        let lead_ns = nanos(common.options.lead);
         Engine {
             common,
             poll,
+            thread: role.thread,
+            share: role.share,
+            course: role.course,
+            known_time: 0,
             feed: None,
             horizon_ns: u64::MAX,
             batches: PerBatch::default(),
             flows: Flows::default(),
             wanted: Vec::new(),
             sweep_ns: 0,
+            window: Window::new(twins.len()),
             twins,
-            loads,
+            loads: inbox.loads,
             taken: Vec::new(),
-            read_ahead,
+            read_ahead: role.read_ahead,
             is_loading: true,
-            values,
-            outcomes,
+            values: inbox.values,
+            outcomes: inbox.outcomes,
             outcomes_due_ns: None,
-            window: Window::default(),
             next: 0,
             end: 0,
             openings: Openings::new(nanos(common.options.connect_ahead)),
-            start_ns: 0,
-            tempo: Tempo::new(1.0, nanos(common.options.lead)),
-            shed: HashSet::new(),
-            paused_ns: 0,
-            pause: None,
+            time: Time {
+                start_ns: 0,
+                tempo: Tempo::new(1.0, lead_ns),
+                paused_ns: 0,
+                pause: None,
+                sought_ns: 0,
+            },
             give_up_ns: None,
+            stopped: None,
         }
     }
 
     /// Fires a finite plan, until every request has its outcome.
-    pub(crate) fn run(mut self, plan: Requests<'a>) -> FireSummary {
-        self.append(plan);
+    pub(crate) fn run(mut self, plan: Requests<'a>, table: Arc<Timetable>) -> Fired {
+        self.append(plan, table);
         self.wait_for_first_load();
         self.fire()
     }
 
     /// Fires what the feed brings, until that ends and every request has its outcome.
-    pub(crate) fn follow(mut self, feed: mpsc::Receiver<Fed>) -> FireSummary {
+    pub(crate) fn follow(mut self, feed: mpsc::Receiver<Fed>) -> Fired {
         self.feed = Some(feed);
         self.horizon_ns = 0;
         self.fire()
     }
 
-    fn fire(mut self) -> FireSummary {
+    fn fire(mut self) -> Fired {
         let mut ready = Vec::new();
-        let mut standing = Standing::first(self.common.clock.now_ns());
-        // The first connections need a moment to open.
-        let (_, ahead_ns) = self.openings.front().unzip();
-        let usual_ns = nanos(self.common.options.connect_ahead);
-        self.start_ns = self.common.clock.now_ns() + ahead_ns.unwrap_or(usual_ns);
+        let mut standing = Standing::first(self.common.clock.now_ns(), self.share);
+        if !self.begin() {
+            return self.finish();
+        }
         loop {
-            self.take_batches();
+            if self.give_up_ns.is_none() {
+                self.take_batches();
+            }
             self.steer();
             self.take_loads();
             self.release();
@@ -182,6 +224,41 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Sets T0, or takes over when it is; says whether the run begins.
+    fn begin(&mut self) -> bool {
+        if !self.leads() {
+            let begins = self.course.wait_for_begin();
+            self.take_over_time();
+            return begins;
+        }
+        // The first connections need a moment to open.
+        let (_, ahead_ns) = self.openings.front().unzip();
+        let usual_ns = nanos(self.common.options.connect_ahead);
+        self.time.start_ns = self.common.clock.now_ns() + ahead_ns.unwrap_or(usual_ns);
+        self.course.set_time(self.time);
+        true
+    }
+
+    /// Whether how time runs is for this thread to say.
+    fn leads(&self) -> bool {
+        self.thread == 0
+    }
+
+    /// The place of a twin that this thread fires at.
+    fn place(&self, twin: Twin) -> usize {
+        place(&self.twins, twin)
+    }
+
+    /// The places of this thread's twins, in the order in which they have a request.
+    fn turn(&self, position: u32) -> impl Iterator<Item = usize> + use<> {
+        let own = self.twins.len();
+        let both = in_turn(position).map(index);
+        both.into_iter().filter_map(move |place| match own {
+            1 => (place == 0).then_some(0),
+            _ => Some(place),
+        })
+    }
+
     /// Why the plan says not to fire a request.
     fn skip_reason(&self, position: u32) -> Option<SkipReason> {
         let (batch, place) = self.batches.get(position)?;
@@ -197,23 +274,26 @@ impl<'a> Engine<'a> {
 
     fn now(&self) -> Now {
         let clock_ns = self.common.clock.now_ns();
-        let paused_ns = self.pause.map_or(0, |since| clock_ns.saturating_sub(since));
+        let paused_ns = self
+            .time
+            .pause
+            .map_or(0, |since| clock_ns.saturating_sub(since));
         Now {
             clock_ns,
-            origin_ns: self.start_ns + self.paused_ns + paused_ns,
-            tempo: self.tempo,
-            is_paused: self.pause.is_some(),
+            origin_ns: self.time.start_ns + self.time.paused_ns + paused_ns,
+            tempo: self.time.tempo,
+            is_paused: self.time.pause.is_some(),
         }
     }
 
     /// When a request is due, in run time at the present speed.
     fn due_ns(&self, position: u32) -> u64 {
-        due_ns(&self.batches, &self.tempo, position)
+        due_ns(&self.batches, &self.time.tempo, position)
     }
 
     /// The clock time of a moment of run time, while the run does not pause.
     fn clock_ns(&self, run_ns: u64) -> u64 {
-        run_ns.saturating_add(self.start_ns + self.paused_ns)
+        run_ns.saturating_add(self.time.start_ns + self.time.paused_ns)
     }
 
     /// Whether a request comes before the next to become due.
@@ -223,7 +303,7 @@ impl<'a> Engine<'a> {
 
     /// Lets go what is due and what has become ready.
     fn release(&mut self) {
-        if self.pause.is_some() || self.give_up_ns.is_some() {
+        if self.time.pause.is_some() || self.give_up_ns.is_some() {
             return;
         }
         loop {
@@ -246,8 +326,8 @@ impl<'a> Engine<'a> {
                 self.leave_out(position, word, now);
             } else if let Some(is_readable) = self.window.holds(position) {
                 // Neither twin shall always be the second.
-                for twin in in_turn(position) {
-                    let side = &mut self.twins[index(twin)];
+                for twin in self.turn(position) {
+                    let side = &mut self.twins[twin];
                     if is_readable {
                         side.schedule.handle_due(position, due_ns);
                     } else {
@@ -266,22 +346,21 @@ impl<'a> Engine<'a> {
         // Firing can settle a request at once, which can make others ready.
         loop {
             let mut is_idle = true;
-            for twin in in_turn(self.next) {
-                let side = &mut self.twins[index(twin)];
+            for twin in self.turn(self.next) {
+                let side = &mut self.twins[twin];
                 while let Some(release) = side.poll_ready() {
                     is_idle = false;
                     let now = Now {
                         clock_ns: self.common.clock.now_ns(),
-                        origin_ns: self.start_ns + self.paused_ns,
-                        tempo: self.tempo,
+                        origin_ns: self.time.start_ns + self.time.paused_ns,
+                        tempo: self.time.tempo,
                         is_paused: false,
                     };
                     match self.window.get(release.position) {
                         Some(loaded) => side.fire(release, loaded, now),
                         None => side.refuse(release.position, "unreadable", now),
                     }
-                    let freed = self.window.used(release.position, twin);
-                    self.read_ahead.free(freed);
+                    self.window.used(release.position, twin);
                 }
             }
             if is_idle {
@@ -293,7 +372,7 @@ impl<'a> Engine<'a> {
     fn expire(&mut self) {
         let now = self.now();
         for twin in &mut self.twins {
-            if self.pause.is_none() {
+            if self.time.pause.is_none() {
                 twin.schedule.handle_timeout(now.run_ns());
             }
             twin.handle_timeout(now);
@@ -317,8 +396,8 @@ impl<'a> Engine<'a> {
                 return;
             }
             self.openings.pop();
-            for twin in in_turn(position) {
-                self.twins[index(twin)].open_ahead(flow, now);
+            for twin in self.turn(position) {
+                self.twins[twin].open_ahead(flow, now);
             }
             // Many openings at one time must not hold up what is due.
             self.release();
@@ -327,26 +406,27 @@ impl<'a> Engine<'a> {
 
     fn handle_event(&mut self, event: Ready) {
         if event.token == WAKE_TOKEN {
-            self.common.control.clear_wake();
+            self.common.control.clear_wake(self.thread);
             self.take_values();
         } else {
             let (twin, key) = from_token(event.token);
             let now = self.now();
-            self.twins[index(twin)].handle_io(key, event.flags, now);
+            let place = self.place(twin);
+            self.twins[place].handle_io(key, event.flags, now);
         }
         self.release();
     }
 
     /// The clock time at which the next request is due and can be fired.
     fn next_due(&self) -> Option<u64> {
-        let is_firing = self.pause.is_none() && self.next != self.end;
+        let is_firing = self.time.pause.is_none() && self.next != self.end;
         is_firing.then(|| self.clock_ns(self.due_ns(self.next)))
     }
 
     fn next_deadline(&mut self, due_ns: Option<u64>) -> Option<u64> {
         let now = self.now();
         let now_ns = now.clock_ns;
-        let is_firing = self.pause.is_none();
+        let is_firing = self.time.pause.is_none();
         // What is due and still here waits for the loader.
         let due_ns = due_ns.map(|due| {
             if due <= now_ns {
@@ -358,11 +438,12 @@ impl<'a> Engine<'a> {
         let position_ns = is_firing.then_some(now_ns + POSITION_EVERY_NS);
         let mut deadlines: SmallVec<[Option<u64>; 9]> =
             smallvec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
-        for twin in 0..2 {
-            deadlines.push(self.twins[twin].poll_timeout(now));
+        let begun_ns = self.clock_ns(0);
+        for twin in &mut self.twins {
+            deadlines.push(twin.poll_timeout(now));
             if is_firing {
-                let wait_ns = self.twins[twin].schedule.poll_timeout();
-                deadlines.push(wait_ns.map(|wait| self.clock_ns(wait)));
+                let wait_ns = twin.schedule.poll_timeout();
+                deadlines.push(wait_ns.map(|wait| wait.saturating_add(begun_ns)));
             }
         }
         if let Some((opening, ahead_ns)) = self.openings.front()
@@ -375,24 +456,30 @@ impl<'a> Engine<'a> {
         deadlines.into_iter().flatten().min()
     }
 
-    fn finish(self) -> FireSummary {
+    fn finish(self) -> Fired {
+        for twin in &self.twins {
+            let unsent = Unsent {
+                drained: HashSet::new(),
+                next: self.next,
+                end: self.end,
+            };
+            self.course.end(twin.twin, unsent);
+        }
         let end_ns = self.common.clock.now_ns();
-        let [candidate, baseline] = self.twins.map(TwinSide::finish);
-        let mut release_error = candidate.1;
-        // Both have the same bounds, so that adding can't fail.
-        let _ = release_error.add(baseline.1);
-        FireSummary {
-            candidate: candidate.0,
-            baseline: baseline.0,
-            release_error: Spread::of(&release_error),
+        Fired {
+            twins: self.twins.into_iter().map(TwinSide::finish).collect(),
             stopped: self.give_up_ns.is_some(),
-            wall_ns: end_ns.saturating_sub(self.start_ns),
-            paused_ns: self.paused_ns,
+            wall_ns: end_ns.saturating_sub(self.time.start_ns),
+            paused_ns: self.time.paused_ns,
             wire_cpu_ns: thread_cpu_ns(),
             spun_ns: self.poll.spun_ns(),
-            ..FireSummary::default()
         }
     }
+}
+
+/// The place of a twin among those of a thread.
+fn place(twins: &[TwinSide<'_>], twin: Twin) -> usize {
+    index(twin).min(twins.len() - 1)
 }
 
 fn due_ns(batches: &PerBatch<Rc<Batch<'_>>>, tempo: &Tempo, position: u32) -> u64 {

@@ -2,12 +2,23 @@
 
 use super::*;
 
-/// Sessions that are remembered as not gone on with.
-const MOST_SHED: usize = 100_000;
-
 impl<'a> Engine<'a> {
     pub(super) fn steer(&mut self) {
         let steering = self.common.control.steering();
+        if self.leads() {
+            self.lead(steering);
+        } else {
+            self.take_over_time();
+        }
+        if steering == Steering::Stop && self.give_up_ns.is_none() {
+            self.stop();
+        }
+        self.settle_stopped();
+    }
+
+    /// Pauses, goes on, and says how time runs from now on.
+    fn lead(&mut self, steering: Steering) {
+        let before = self.time;
         let waits =
             self.common.options.when_down == WhenDown::Wait && self.common.control.is_a_twin_down();
         let is_paused = match steering {
@@ -15,51 +26,69 @@ impl<'a> Engine<'a> {
             Steering::Go => waits,
             Steering::Stop => false,
         };
-        match (is_paused, self.pause) {
-            (true, None) => self.pause = Some(self.common.clock.now_ns()),
+        match (is_paused, self.time.pause) {
+            (true, None) => self.time.pause = Some(self.common.clock.now_ns()),
             (false, Some(since)) => {
-                self.pause = None;
-                self.paused_ns += self.common.clock.now_ns().saturating_sub(since);
+                self.time.pause = None;
+                self.time.paused_ns += self.common.clock.now_ns().saturating_sub(since);
             }
             _ => {}
         }
-        if steering == Steering::Stop && self.give_up_ns.is_none() {
-            self.stop();
-        }
-        if self.give_up_ns.is_none() {
+        if steering != Steering::Stop {
             self.steer_time();
+        }
+        if self.time != before {
+            self.course.set_time(self.time);
+            self.common.control.wake_one(1);
+        }
+    }
+
+    /// Takes over how time runs from the thread that leads.
+    pub(super) fn take_over_time(&mut self) {
+        let Some(time) = self.course.time_since(&mut self.known_time) else {
+            return;
+        };
+        let is_sought = time.sought_ns > self.time.sought_ns;
+        if is_sought {
+            self.release();
+        }
+        self.time = time;
+        if is_sought {
+            self.pass_over(time.sought_ns);
         }
     }
 
     /// Follows changes of speed and seeks, and tells how far the recording is.
-    pub(super) fn steer_time(&mut self) {
+    fn steer_time(&mut self) {
         let run_ns = self.now().run_ns();
         let plan_speed = self.common.options.plan_speed;
         if let Some(speed) = self.common.control.speed() {
             let rate = speed / plan_speed;
-            if rate != self.tempo.rate() {
-                self.tempo.set_rate(run_ns, rate);
+            if rate != self.time.tempo.rate() {
+                self.time.tempo.set_rate(run_ns, rate);
             }
         }
         if let Some(seek_ns) = self.common.control.take_seek() {
             let plan_ns = (seek_ns as f64 / plan_speed) as u64;
-            if plan_ns > self.tempo.plan_ns(run_ns) {
+            if plan_ns > self.time.tempo.plan_ns(run_ns) {
                 self.release();
-                self.seek(plan_ns);
+                let run_ns = self.now().run_ns();
+                self.time.tempo.seek(run_ns, plan_ns);
+                self.time.sought_ns = plan_ns;
+                self.pass_over(plan_ns);
             }
         }
         // What is not planned yet is not past.
-        if self.tempo.plan_ns(run_ns) > self.horizon_ns {
-            self.tempo.seek(run_ns, self.horizon_ns);
+        if self.time.tempo.plan_ns(run_ns) > self.horizon_ns {
+            self.time.tempo.seek(run_ns, self.horizon_ns);
         }
-        let recorded_ns = self.tempo.plan_ns(run_ns) as f64 * plan_speed;
+        let recorded_ns = self.time.tempo.plan_ns(run_ns) as f64 * plan_speed;
         self.common.control.set_position(recorded_ns as u64);
     }
 
-    /// Goes on from `plan_ns`: what is due before is not fired.
-    pub(super) fn seek(&mut self, plan_ns: u64) {
+    /// Does not fire what is due before `plan_ns`.
+    fn pass_over(&mut self, plan_ns: u64) {
         let now = self.now();
-        self.tempo.seek(now.run_ns(), plan_ns);
         while self.next != self.end
             && let Some((batch, place)) = self.batches.get(self.next)
             && batch.table.due_ns(place) < plan_ns
@@ -72,60 +101,76 @@ impl<'a> Engine<'a> {
         self.read_ahead.has_first.store(true, Ordering::Relaxed);
         // What still goes over flows whose first requests are passed over opens
         // them when it is due.
-        while let Some((
-            Opening {
-                position: first, ..
-            },
-            _,
-        )) = self.openings.front()
-            && self.is_past(first)
+        while let Some((opening, _)) = self.openings.front()
+            && self.is_past(opening.position)
         {
             self.openings.pop();
         }
     }
 
-    /// Refuses everything that is not out.
-    pub(super) fn stop(&mut self) {
-        let now = self.now();
+    /// Sends nothing more. What is not out is settled once that is known of both twins.
+    fn stop(&mut self) {
+        let now_ns = self.common.clock.now_ns();
         let grace_ns = nanos(self.common.options.stop_grace);
-        self.give_up_ns = Some(now.clock_ns.saturating_add(grace_ns));
+        self.give_up_ns = Some(now_ns.saturating_add(grace_ns));
         self.read_ahead.stop.store(true, Ordering::Relaxed);
-        // What the plan would grow by is not of this run.
-        self.feed = None;
-        let options = self.common.options;
-        // Where rounds follow each other without end, what is planned ahead is nothing that
-        // the run lacks; where nothing is due by the clock, that is all that is out at neither twin.
-        let is_endless = options.flows_end;
-        let drained = self.twins.each_mut().map(|twin| twin.schedule.drain());
-        let mut ahead: HashSet<u32> = HashSet::new();
-        if is_endless && options.holds_back() {
-            let [candidate, baseline] = drained.each_ref();
-            let of_candidate: HashSet<u32> = candidate.iter().copied().collect();
-            let of_both = baseline
-                .iter()
-                .filter(|position| of_candidate.contains(position));
-            ahead.extend(of_both);
+        // Where nothing is due by the clock, what waited is no more than planned ahead.
+        let was_due = !self.common.options.holds_back();
+        let drained = self.twins.iter_mut().map(|side| {
+            let drained = side.schedule.drain();
+            let ahead = match was_due {
+                true => HashSet::new(),
+                false => drained.iter().copied().collect(),
+            };
+            let unsent = Unsent {
+                drained: ahead,
+                next: self.next,
+                end: self.end,
+            };
+            self.course.end(side.twin, unsent);
+            drained
+        });
+        self.stopped = Some(drained.collect());
+        self.common.control.wake();
+    }
+
+    /// Refuses everything that is not out. Where rounds follow each other without end,
+    /// what is out at neither twin is nothing that the run lacks.
+    fn settle_stopped(&mut self) {
+        if self.stopped.is_none() {
+            return;
         }
-        for (twin, positions) in self.twins.iter_mut().zip(drained) {
+        // One twin's plan may have grown by what the other's has not yet.
+        let Some(end) = self.course.agreed_end() else {
+            return;
+        };
+        while self.end != end && self.feed.is_some() {
+            self.take_batches();
+        }
+        // What the plan would grow by further is not of this run.
+        self.feed = None;
+        let now = self.now();
+        let is_endless = self.common.options.flows_end;
+        let course = self.course;
+        let is_lacked = |position| !is_endless || !course.is_unsent(position);
+        let drained = self.stopped.take().unwrap_or_default();
+        for (side, positions) in self.twins.iter_mut().zip(drained) {
             for position in positions {
-                match ahead.contains(&position) {
-                    true => twin.leave_out(position, NOT_DUE, now),
-                    false => twin.refuse(position, "stopped", now),
+                match is_lacked(position) {
+                    true => side.refuse(position, "stopped", now),
+                    false => side.leave_out(position, NOT_DUE, now),
                 }
             }
         }
         while self.next != self.end {
             let position = self.next;
             self.next = position.wrapping_add(1);
-            if is_endless {
-                self.leave_out(position, NOT_DUE, now);
-                continue;
-            }
             let skip = self.skip_reason(position);
-            for twin in &mut self.twins {
+            for side in &mut self.twins {
                 match skip {
-                    Some(reason) => twin.skip(position, reason, now),
-                    None => twin.refuse(position, "stopped", now),
+                    Some(reason) => side.skip(position, reason, now),
+                    None if is_lacked(position) => side.refuse(position, "stopped", now),
+                    None => side.leave_out(position, NOT_DUE, now),
                 }
             }
         }
@@ -134,14 +179,13 @@ impl<'a> Engine<'a> {
     /// Neither twin is to have a request.
     pub(super) fn leave_out(&mut self, position: u32, word: &'static str, now: Now) {
         let skip = self.skip_reason(position);
-        for twin in in_turn(position) {
-            let side = &mut self.twins[index(twin)];
+        for twin in self.turn(position) {
+            let side = &mut self.twins[twin];
             match skip {
                 Some(reason) => side.skip(position, reason, now),
                 None => side.leave_out(position, word, now),
             }
-            let freed = self.window.used(position, twin);
-            self.read_ahead.free(freed);
+            self.window.used(position, twin);
         }
     }
 
@@ -156,7 +200,7 @@ impl<'a> Engine<'a> {
         if when_down == WhenDown::Skip {
             return is_down.then_some(TWIN_DOWN);
         }
-        if !is_down && self.shed.is_empty() {
+        if !is_down && !self.course.has_shed() {
             return None;
         }
         let (batch, place) = self.batches.get(position)?;
@@ -164,13 +208,10 @@ impl<'a> Engine<'a> {
             return None;
         };
         let session = &window.sessions[window.requests[place].session as usize];
-        if is_down && !self.shed.contains(session) {
-            // Bounded: whoever is forgotten is fired again, and fails visibly.
-            if self.shed.len() >= MOST_SHED {
-                self.shed.clear();
-            }
-            self.shed.insert(Arc::clone(session));
+        let is_shed = self.course.is_shed(session);
+        if is_down && !is_shed {
+            self.course.shed(session);
         }
-        self.shed.contains(session).then_some(SHED)
+        (is_down || is_shed).then_some(SHED)
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Engine<'a> {
     /// Whether there are values to be asked for whose answer is there by now.
     pub(super) fn has_wanted(&self) -> bool {
         let is_settled = |wanted: &Wanted| {
-            let schedule = &self.twins[index(wanted.twin)].schedule;
+            let schedule = &self.twins[self.place(wanted.twin)].schedule;
             schedule.is_settled(wanted.producer)
         };
         self.wanted.iter().any(is_settled)
@@ -46,7 +46,7 @@ impl<'a> Engine<'a> {
     pub(super) fn send_wanted(&mut self) {
         let twins = &self.twins;
         let is_told = |wanted: &mut Wanted| {
-            let side = &twins[index(wanted.twin)];
+            let side = &twins[place(twins, wanted.twin)];
             side.outcomes.is_empty() && side.schedule.is_settled(wanted.producer)
         };
         for wanted in self.wanted.extract_if(.., is_told) {
@@ -61,10 +61,12 @@ impl<'a> Engine<'a> {
             let now = self.now();
             match values {
                 FromWitness::Values(position, twin, values) => {
-                    self.twins[index(twin)].handle_values(position, values, now);
+                    let place = self.place(twin);
+                    self.twins[place].handle_values(position, values, now);
                 }
                 FromWitness::Carried(wanted, values) => {
-                    let side = &mut self.twins[index(wanted.twin)];
+                    let place = self.place(wanted.twin);
+                    let side = &mut self.twins[place];
                     let values =
                         values.map(|values| wanted.paths.into_iter().zip(values).collect());
                     side.handle_carried(wanted.first, wanted.producer, values, now);

@@ -2,15 +2,12 @@
 
 use std::collections::VecDeque;
 
-use twintap_verdict::observation::Twin;
-
 use super::super::batches::ahead;
-use super::super::control::index;
 use super::super::source::{Loaded, LoadedOrNot};
 
-/// The requests that are read and not yet out at both twins.
-#[derive(Default)]
+/// The requests that are read and not yet out at all twins of a thread.
 pub(super) struct Window {
+    twins: usize,
     first: u32,
     places: VecDeque<Place>,
 }
@@ -22,6 +19,15 @@ struct Place {
 }
 
 impl Window {
+    /// For a thread that fires at so many twins.
+    pub(super) fn new(twins: usize) -> Window {
+        Window {
+            twins,
+            first: 0,
+            places: VecDeque::new(),
+        }
+    }
+
     /// Requests that are here, about.
     pub(super) fn len(&self) -> usize {
         self.places.len()
@@ -54,22 +60,17 @@ impl Window {
             .map(AsRef::as_ref)
     }
 
-    /// A twin needs the request no more; gives the bytes freed by that.
-    pub(super) fn used(&mut self, position: u32, twin: Twin) -> usize {
+    /// A twin, by its place among the thread's, needs the request no more.
+    pub(super) fn used(&mut self, position: u32, twin: usize) {
         let place = ahead(position, self.first);
         let Some(place) = place.and_then(|place| self.places.get_mut(place as usize)) else {
-            return 0;
+            return;
         };
-        place.used[index(twin)] = true;
-        if place.used != [true; 2] {
-            return 0;
+        place.used[twin] = true;
+        if place.used.iter().take(self.twins).all(|used| *used) {
+            place.loaded = None;
+            self.trim();
         }
-        let freed = match place.loaded.take() {
-            Some(Ok(loaded)) => loaded.held_bytes,
-            _ => 0,
-        };
-        self.trim();
-        freed
     }
 
     /// Places before the first that is in use go.

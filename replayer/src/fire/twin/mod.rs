@@ -89,7 +89,7 @@ impl Common<'_> {
 
 pub(crate) struct TwinSide<'a> {
     common: Common<'a>,
-    twin: Twin,
+    pub(crate) twin: Twin,
     batches: PerBatch<Rc<Batch<'a>>>,
     pub(crate) schedule: Schedule,
     values: ValueStore,
@@ -187,10 +187,10 @@ impl<'a> TwinSide<'a> {
     }
 
     /// What it came to, and its release errors in nanoseconds.
-    pub(crate) fn finish(mut self) -> (TwinSummary, Histogram<u64>) {
+    pub(crate) fn finish(mut self) -> (Twin, TwinSummary, Histogram<u64>) {
         self.summary.release_error = Spread::of(&self.release_error);
         self.summary.lateness = Spread::of(&self.lateness);
-        (self.summary, self.release_error)
+        (self.twin, self.summary, self.release_error)
     }
 
     /// The plan says not to fire it.

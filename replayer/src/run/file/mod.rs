@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, Pace, PlanOptions, UnboundRule};
 
 pub use follow::FollowSettings;
-pub use limits::{Limits, Timeouts};
+pub use limits::{Limits, Threads, Timeouts};
 pub use load::{Rate, Repeats, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use routes::{RouteSettings, ServiceSettings};
