@@ -308,11 +308,16 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         let is_kept = !matches!(note.body, BodyFate::Dropped(_));
         match self.records.body(position, body, limit) {
             Some(bytes) if is_kept => Body::Whole(stored_bytes(&bytes)),
-            _ => Body::Digest {
-                bytes: message.body_bytes,
-                tag: note.body_tag,
-            },
+            _ => digest(message, note.body_tag),
         }
+    }
+}
+
+/// A body that is not at hand.
+fn digest<H>(message: &Message<H>, tag: Option<LinkTag>) -> Body {
+    Body::Digest {
+        bytes: message.body_bytes,
+        tag,
     }
 }
 
@@ -328,10 +333,7 @@ impl<R: Records, C: Case> Comparison<'_, R, C> {
         leaves: &mut Vec<Leaf>,
     ) -> Body {
         let Some(bytes) = self.records.body(position, body, limit) else {
-            return Body::Digest {
-                bytes: message.body_bytes,
-                tag: None,
-            };
+            return digest(message, None);
         };
         let messages = split_messages(&bytes, &note.timeline);
         let (of_body, of_head): (Vec<Leaf>, _) = std::mem::take(leaves)

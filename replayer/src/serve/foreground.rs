@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use twintap_proto::v1::control_server::ControlServer;
 
 use super::control::ControlService;
-use super::{Runs, Tls, check_listen, tls};
+use super::door::Door;
+use super::{Runs, Tls};
 
 /// How long whoever watches the run has to hear of its end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -39,31 +38,14 @@ pub async fn serve_control(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    let listen = config.listen;
-    check_listen("--control", listen, config.tls.as_ref())?;
-    let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("listening on {listen}"))?;
-    ready(listener.local_addr()?);
+    let door = Door::open("--control", config.listen, config.tls.as_ref()).await?;
+    ready(door.address()?);
 
     let service = ControlService::new(None, runs, config.archive);
     let router = Server::builder().add_service(ControlServer::new(service));
     let stopped = stop.clone().cancelled_owned();
-    let serving = async {
-        match acceptor {
-            Some(acceptor) => {
-                let incoming = tls::incoming(listener, acceptor);
-                router.serve_with_incoming_shutdown(incoming, stopped).await
-            }
-            None => {
-                let incoming = TcpListenerStream::new(listener);
-                router.serve_with_incoming_shutdown(incoming, stopped).await
-            }
-        }
-    };
     tokio::select! {
-        outcome = serving => outcome.context("serving control"),
+        outcome = door.serve(router, stopped) => outcome.context("serving control"),
         () = async { stop.cancelled().await; tokio::time::sleep(FAREWELL).await } => Ok(()),
     }
 }

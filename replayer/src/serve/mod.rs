@@ -1,6 +1,7 @@
 //! The daemon: ingest, control, metrics, and an orderly end.
 
 mod control;
+mod door;
 mod foreground;
 mod metrics;
 mod runs;
@@ -11,9 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tracing::info;
@@ -25,6 +25,8 @@ use twintap_stream::Limits;
 
 use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
+
+use door::Door;
 
 pub use foreground::{ControlConfig, serve_control};
 pub use runs::{Runs, state_word};
@@ -63,7 +65,7 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    check_listen("--listen", config.listen, config.tls.as_ref())?;
+    let door = Door::open("--listen", config.listen, config.tls.as_ref()).await?;
     let keeper = Keeper::start(
         KeeperOptions {
             archive: config.archive.clone(),
@@ -92,11 +94,7 @@ pub async fn serve(
         None => None,
     };
 
-    let acceptor = config.tls.as_ref().map(Tls::acceptor).transpose()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("listening on {}", config.listen))?;
-    let address = listener.local_addr()?;
+    let address = door.address()?;
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .initial_stream_window_size(4 * 1024 * 1024)
@@ -113,18 +111,7 @@ pub async fn serve(
 
     let router = server.add_service(ingest).add_service(control);
     let stopped = stop.clone().cancelled_owned();
-    let serving = async {
-        match acceptor {
-            Some(acceptor) => {
-                let incoming = tls::incoming(listener, acceptor);
-                router.serve_with_incoming_shutdown(incoming, stopped).await
-            }
-            None => {
-                let incoming = TcpListenerStream::new(listener);
-                router.serve_with_incoming_shutdown(incoming, stopped).await
-            }
-        }
-    };
+    let serving = door.serve(router, stopped);
     tokio::pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
@@ -145,16 +132,5 @@ pub async fn serve(
     }
     outcome.context("serving")?;
     info!("drained");
-    Ok(())
-}
-
-/// Whoever reaches a daemon may steer it, so that off this machine it asks for
-/// certificates.
-fn check_listen(flag: &str, listen: SocketAddr, tls: Option<&Tls>) -> Result<()> {
-    if tls.is_none() && !listen.ip().is_loopback() {
-        bail!(
-            "{flag} {listen} is no loopback address, so --tls-cert, --tls-key and --tls-client-ca are needed (`twintap certs` makes a set)"
-        );
-    }
     Ok(())
 }
