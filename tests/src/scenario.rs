@@ -106,6 +106,14 @@ impl Scenario {
         })
     }
 
+    /// A scenario in a directory of its own, which goes with the first of the two.
+    pub fn temporary(policy: &str) -> Result<(tempfile::TempDir, Scenario)> {
+        let directory = tempfile::tempdir()?;
+        let binaries = Binaries::beside_this_test()?;
+        let scenario = Scenario::new(binaries, &directory.path().join("scenario"), policy)?;
+        Ok((directory, scenario))
+    }
+
     /// The programs it runs.
     pub fn binaries(&self) -> &Binaries {
         &self.binaries

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::io::Read as _;
-use twintap_tests::{Binaries, Scenario};
+use twintap_tests::Scenario;
 
 struct Play {
     scenario: Scenario,
@@ -16,12 +16,7 @@ struct Play {
 
 impl Play {
     fn new() -> Result<Play> {
-        let directory = tempfile::tempdir()?;
-        let scenario = Scenario::new(
-            Binaries::beside_this_test()?,
-            &directory.path().join("scenario"),
-            "allow-all",
-        )?;
+        let (directory, scenario) = Scenario::temporary("allow-all")?;
         Ok(Play {
             scenario,
             directory,

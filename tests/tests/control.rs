@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use twintap_tests::Scenario;
 use twintap_tests::scenario::{Daemon, expect_success};
 use twintap_tests::shop::Shop;
-use twintap_tests::{Binaries, Scenario};
 
 /// How long a run may take to get to what a test waits for.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -27,12 +27,7 @@ struct Play {
 
 impl Play {
     fn new() -> Result<Play> {
-        let directory = tempfile::tempdir()?;
-        let scenario = Scenario::new(
-            Binaries::beside_this_test()?,
-            &directory.path().join("scenario"),
-            "allow-all",
-        )?;
+        let (directory, scenario) = Scenario::temporary("allow-all")?;
         scenario.import(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz"))?;
         let daemon = scenario.daemon(0, &[])?;
         let shop = || Shop::start(scenario.binaries(), &scenario.logs(), None, &[]);

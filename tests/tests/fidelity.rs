@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use twintap_tests::{Binaries, Scenario};
+use twintap_tests::Scenario;
 
 /// The least share of equal answers that a fresh shop must give.
 const FAITHFUL: f64 = 0.995;
@@ -13,13 +13,8 @@ const BROKEN: f64 = 0.9;
 
 #[test]
 fn the_shops_whole_life_replays_and_without_correlation_does_not() -> Result<()> {
-    let directory = tempfile::tempdir()?;
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/policies/demo.yaml");
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        &policy.display().to_string(),
-    )?;
+    let (_directory, scenario) = Scenario::temporary(&policy.display().to_string())?;
     scenario.import(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/shop.pcap.gz"))?;
 
     let faithful = scenario.replay(&[])?.report;

@@ -12,7 +12,7 @@ use twintap_archive::Reader;
 use twintap_stream::message::MessageState;
 use twintap_tests::scenario::expect_success;
 use twintap_tests::shop::{self, Shop};
-use twintap_tests::{Binaries, Cgroup, Privileges, Scenario, skip};
+use twintap_tests::{Cgroup, Privileges, Scenario, skip};
 
 const LARGE: usize = 32 << 20;
 
@@ -22,12 +22,7 @@ fn scenario(test: &str) -> Result<Option<(Scenario, tempfile::TempDir)>> {
         skip(test, &format!("live capture needs {missing}"));
         return Ok(None);
     }
-    let directory = tempfile::tempdir()?;
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        "allow-all",
-    )?;
+    let (directory, scenario) = Scenario::temporary("allow-all")?;
     Ok(Some((scenario, directory)))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use twintap_tests::services::{SERVICES, Service};
-use twintap_tests::{Binaries, Privileges, Scenario, skip};
+use twintap_tests::{Privileges, Scenario, skip};
 
 /// They share the machine's loopback and its two cores.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -36,12 +36,7 @@ fn check(test: &str, service: Service) -> Result<()> {
         return Ok(());
     }
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = tempfile::tempdir()?;
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        POLICY,
-    )?;
+    let (_directory, scenario) = Scenario::temporary(POLICY)?;
     let played = service.play(&root, &scenario)?;
     eprintln!(
         "{} {} under {POLICY}: fidelity {:.4}, {} exchanges",

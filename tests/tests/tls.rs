@@ -10,7 +10,7 @@ use twintap_stream::message::MessageState;
 use twintap_tests::process::Start;
 use twintap_tests::scenario::{Daemon, expect_success};
 use twintap_tests::shop::{self, Shop};
-use twintap_tests::{Binaries, Cgroup, Privileges, Process, Scenario, skip};
+use twintap_tests::{Cgroup, Privileges, Process, Scenario, skip};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -23,12 +23,7 @@ struct Play {
 impl Play {
     /// A daemon with certificates of its own, and a second set that it knows nothing of.
     fn new() -> Result<Play> {
-        let directory = tempfile::tempdir()?;
-        let scenario = Scenario::new(
-            Binaries::beside_this_test()?,
-            &directory.path().join("scenario"),
-            "allow-all",
-        )?;
+        let (directory, scenario) = Scenario::temporary("allow-all")?;
         for set in ["known", "unknown"] {
             let out = text(&directory.path().join(set));
             let (code, output) = scenario.twintap(&[

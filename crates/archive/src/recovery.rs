@@ -223,16 +223,7 @@ fn recover_open(
     number: u64,
     recovery: &mut Recovery,
 ) -> Result<Option<FoundOpen>> {
-    let name = open_name(number);
-    let file = storage
-        .open(&name, true)
-        .map_err(Error::storage(&name, Operation::Open))?;
-    let part = PartFile {
-        number,
-        name,
-        seed: identity.id.seed(number),
-        file,
-    };
+    let part = PartFile::open(storage, identity, number, open_name(number), true)?;
     let mut damage = Vec::new();
     let header = read_header(&part, identity, &mut damage)?;
     let length = part.length()?;

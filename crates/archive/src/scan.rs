@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use crate::error::{Damage, DamageCause, Error, Operation, Result};
 use crate::format::{
-    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, FLAG_FULL, HEADER_BYTES, from_cbor,
-    unpack,
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, FLAG_FULL, HEADER_BYTES, Identity,
+    from_cbor, unpack,
 };
-use crate::storage::{StorageFile, read_full};
+use crate::storage::{Storage, StorageFile, read_full};
 use crate::view::{CheckpointBlock, View};
 
 /// How much is read at once in search of the next block.
@@ -32,6 +32,29 @@ pub(crate) enum Step {
 }
 
 impl PartFile {
+    /// Opens the part of this number under its present name; [`Error::PartRemoved`] when
+    /// there is none.
+    pub fn open(
+        storage: &dyn Storage,
+        identity: &Identity,
+        number: u64,
+        name: String,
+        writes: bool,
+    ) -> Result<PartFile> {
+        let file = storage
+            .open(&name, writes)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Error::PartRemoved { part: number },
+                _ => Error::storage(&name, Operation::Open)(error),
+            })?;
+        Ok(PartFile {
+            number,
+            name,
+            seed: identity.id.seed(number),
+            file,
+        })
+    }
+
     pub fn damage(&self, offset: u64, cause: DamageCause) -> Damage {
         Damage {
             part: self.number,

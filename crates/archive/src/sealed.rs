@@ -1,6 +1,6 @@
 //! Sealed parts, and what can be told of one that is damaged.
 
-use crate::error::{Damage, DamageCause, Error, Operation, Result};
+use crate::error::{Damage, DamageCause, Error, Result};
 use crate::format::{
     BlockHeader, BlockKind, FLAG_FULL, FOOTER_BYTES, Footer, HEADER_BYTES, HeaderFault, Identity,
     MAJOR, PartHeader, from_cbor, sealed_name,
@@ -52,19 +52,7 @@ pub(crate) fn read_header(
 impl SealedFile {
     /// Opens the part; [`Error::PartRemoved`] when it is gone.
     pub fn open(storage: &dyn Storage, identity: &Identity, number: u64) -> Result<SealedFile> {
-        let name = sealed_name(number);
-        let file = storage
-            .open(&name, false)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Error::PartRemoved { part: number },
-                _ => Error::storage(&name, Operation::Open)(error),
-            })?;
-        let part = PartFile {
-            number,
-            name,
-            seed: identity.id.seed(number),
-            file,
-        };
+        let part = PartFile::open(storage, identity, number, sealed_name(number), false)?;
         let mut damage = Vec::new();
         let header = read_header(&part, identity, &mut damage)?;
         let length = part.length()?;

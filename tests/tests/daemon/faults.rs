@@ -8,8 +8,8 @@ use tonic::Code;
 use twintap_archive::{Capture, Reader};
 use twintap_proto::v1::ship_request::Message;
 use twintap_proto::v1::{Codec, Frame, Heartbeat};
+use twintap_tests::Scenario;
 use twintap_tests::scenario::{Daemon, expect_success};
-use twintap_tests::{Binaries, Scenario};
 
 const BOOT: u64 = 0xb007;
 /// What the daemon takes as one batch, in bytes.
@@ -23,12 +23,7 @@ struct Play {
 
 impl Play {
     fn new() -> Result<Play> {
-        let directory = tempfile::tempdir()?;
-        let scenario = Scenario::new(
-            Binaries::beside_this_test()?,
-            &directory.path().join("scenario"),
-            "allow-all",
-        )?;
+        let (directory, scenario) = Scenario::temporary("allow-all")?;
         let daemon = scenario.daemon(0, &["--metrics-addr", "127.0.0.1:0"])?;
         Ok(Play {
             scenario,

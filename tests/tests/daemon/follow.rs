@@ -11,8 +11,8 @@ use crate::ship::{Ship, exchange, frame, payload_bytes};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use twintap_proto::v1::ClockReading;
+use twintap_tests::Scenario;
 use twintap_tests::scenario::Daemon;
-use twintap_tests::{Binaries, Scenario};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const TWINS: [&str; 2] = ["candidate", "baseline"];
@@ -96,12 +96,7 @@ fn wait(
 
 #[test]
 fn what_a_daemon_takes_is_fired_until_it_ends() -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        "allow-all",
-    )?;
+    let (directory, scenario) = Scenario::temporary("allow-all")?;
     let flags = ["--metrics-addr", "127.0.0.1:0", "--commit-every", "50ms"];
     let mut daemon = scenario.daemon(0, &flags)?;
     let twins = [Twin::start()?, Twin::start()?];

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tonic::Code;
 use twintap_archive::Reader;
 use twintap_tests::scenario::{Daemon, expect_success};
-use twintap_tests::{Binaries, Privileges, Scenario, skip};
+use twintap_tests::{Privileges, Scenario, skip};
 
 const DISK_BYTES: usize = 16 << 20;
 /// What the ballast leaves free to begin with.
@@ -110,12 +110,7 @@ fn a_full_disk_loses_nothing_that_was_durable() -> Result<()> {
         skip(test, "mounting a small file system needs root");
         return Ok(());
     }
-    let directory = tempfile::tempdir()?;
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        "allow-all",
-    )?;
+    let (directory, scenario) = Scenario::temporary("allow-all")?;
     let disk = Disk::mount(directory.path().join("disk"))?;
     fs::create_dir(disk.path.join("archive"))?;
     symlink(disk.path.join("archive"), scenario.archive())?;

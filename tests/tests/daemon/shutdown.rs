@@ -8,19 +8,14 @@ use crate::ship::{Ship, exchange, frame, is_in, payload_bytes};
 use anyhow::{Context, Result, ensure};
 use tonic::Code;
 use twintap_archive::Reader;
-use twintap_tests::{Binaries, Scenario};
+use twintap_tests::Scenario;
 
 const BOOTS: [u64; 3] = [1, 2, 3];
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_daemon_ends_while_agents_are_connected() -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let scenario = Scenario::new(
-        Binaries::beside_this_test()?,
-        &directory.path().join("scenario"),
-        "allow-all",
-    )?;
+    let (_directory, scenario) = Scenario::temporary("allow-all")?;
     let mut daemon = scenario.daemon(0, &["--metrics-addr", "127.0.0.1:0"])?;
     let whole = exchange(1, b"whole");
     // Its answer is still to come.

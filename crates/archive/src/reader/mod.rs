@@ -380,19 +380,7 @@ fn open_unsealed(
     identity: &Identity,
     number: u64,
 ) -> Result<Option<PartEntry>> {
-    let name = open_name(number);
-    let file = storage
-        .open(&name, false)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::PartRemoved { part: number },
-            _ => Error::storage(&name, Operation::Open)(error),
-        })?;
-    let part = PartFile {
-        number,
-        name,
-        seed: identity.id.seed(number),
-        file,
-    };
+    let part = PartFile::open(storage, identity, number, open_name(number), false)?;
     let mut damage = Vec::new();
     let header = read_header(&part, identity, &mut damage)?;
     let length = part.length()?;
