@@ -32,12 +32,21 @@ struct Play {
 impl Play {
     /// Starts a run with these keys of `follow`.
     fn start(follow: &str) -> Play {
+        Play::start_with(follow, "")
+    }
+
+    /// Begins with more in the run file.
+    fn start_with(follow: &str, more: &str) -> Play {
         let directory = TempDir::new().expect("a temporary directory");
         let mut recorder = Recorder::new(directory.path());
         recorder.commit();
         let twins =
             Arc::new(["cand", "base"].map(|name| TwinServer::start_mortal(shopkeeper(name, 5))));
-        let file = run_file(directory.path(), &twins, &format!("follow: {follow}\n"));
+        let file = run_file(
+            directory.path(),
+            &twins,
+            &format!("follow: {follow}\n{more}"),
+        );
         let control = RunControl::new().expect("an eventfd");
         let run = start(file, &control);
         let play = Play {
@@ -142,7 +151,13 @@ fn skipped(record: &Value, twin: &str, word: &str) -> u64 {
 
 #[test]
 fn what_is_stored_while_it_runs_is_fired_once_in_order_and_bound() {
-    let mut play = Play::start("{delay: 1s}");
+    for order in ["", "order: recorded\n"] {
+        fired_once_in_order_and_bound(order);
+    }
+}
+
+fn fired_once_in_order_and_bound(order: &str) {
+    let mut play = Play::start_with("{delay: 1s}", order);
     for user in 0..3 {
         play.log_in(user);
     }

@@ -94,22 +94,36 @@ fn a_shop_under_every_pace_answers_all() {
 
 #[test]
 fn copies_and_rounds_are_sessions_with_values_of_their_own() {
-    let directory = shop_in_archive();
-    let twins = [shop("cand", 5), shop("base", 5)];
-    let file = run_file(directory.path(), &twins, "scale: 3\nloop: 2\n");
-    let report = run(&file).expect("a run");
-    let ledger = &report.ledgers.runs.candidate;
-    assert_eq!((ledger.planned, ledger.answered), (216, 216));
-    assert_eq!(report.scope.sessions, 72);
-    // Every order was looked at with the session that made it, which the shop's own
-    // ids show.
-    assert!(report.fidelity > 0.99, "{:?}", report.fidelity_detail);
-    for twin in &twins {
-        let mut looked_at: Vec<String> = twin.lines();
-        looked_at.retain(|line| line.starts_with("GET /orders/"));
-        looked_at.sort_unstable();
-        looked_at.dedup();
-        assert_eq!(looked_at.len(), 72);
+    for order in [
+        "",
+        "order: recorded\n",
+        "order: recorded\npace: closed\nspeed: 10\n",
+    ] {
+        let directory = shop_in_archive();
+        let twins = [shop("cand", 5), shop("base", 5)];
+        let file = run_file(
+            directory.path(),
+            &twins,
+            &format!("scale: 3\nloop: 2\n{order}"),
+        );
+        let report = run(&file).expect("a run");
+        let ledger = &report.ledgers.runs.candidate;
+        assert_eq!((ledger.planned, ledger.answered), (216, 216), "{order}");
+        assert_eq!(report.scope.sessions, 72);
+        // Every order was looked at with the session that made it, which the shop's own
+        // ids show.
+        assert!(
+            report.fidelity > 0.99,
+            "{order}{:?}",
+            report.fidelity_detail
+        );
+        for twin in &twins {
+            let mut looked_at: Vec<String> = twin.lines();
+            looked_at.retain(|line| line.starts_with("GET /orders/"));
+            looked_at.sort_unstable();
+            looked_at.dedup();
+            assert_eq!(looked_at.len(), 72, "{order}");
+        }
     }
 }
 
