@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::attribute::{Attribution, Explanation, Source, attribute};
 use crate::evidence::Evidence;
 use crate::judge::Trail;
+use crate::kind::Kind;
 use crate::lead::{Lead, Leads, leads};
 use crate::options::Options;
 use crate::report::{ApartCause, Consequence};
@@ -88,6 +89,15 @@ impl<'a> Blame<'a> {
     pub(crate) fn races(&self) -> impl Iterator<Item = (usize, &Lead)> {
         self.first()
             .filter(|(index, _)| *index >= self.races_from && self.part_of[*index].is_none())
+    }
+
+    /// Whether what counts at an endpoint, be it of its own or a consequence, says that its
+    /// requests fail.
+    pub(crate) fn says_failures(&self, endpoint: usize) -> bool {
+        let mut counts = self.leads[..self.races_from].iter();
+        counts.any(|lead| {
+            lead.endpoint == endpoint && matches!(lead.kind, Kind::Error | Kind::Status)
+        })
     }
 
     pub(crate) fn events(&self) -> &[Event<'a>] {

@@ -6,13 +6,14 @@ use crate::apart::apart;
 use crate::blame::Blame;
 use crate::compare::Mask;
 use crate::endpoint::templates;
+use crate::errors::errors;
 use crate::evidence::rfc_3339;
 use crate::facts::{Quantiles, RunFacts};
 use crate::fidelity::FidelityTally;
 use crate::findings::findings;
 use crate::judge::{Tally, TwinTally};
-use crate::latency::Spread;
-use crate::lead::is_constant_at;
+use crate::latency::{Compared, Spread, compared};
+use crate::noise::is_constant_at;
 use crate::observation::Twin;
 use crate::options::Options;
 use crate::reasons::weigh;
@@ -21,14 +22,24 @@ use crate::report::{
     Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION, Scope,
     StoreReport, Timings, Twins,
 };
-use crate::resource::resources;
+use crate::resource::{Slope, resources};
 use crate::tally::EndpointTally;
+use crate::trend::Trend;
 
 pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> Report {
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
     let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
     let resources = resources(&facts.resources, &facts.resource_limits, &options);
-    let (latency, findings) = findings(&blame, &resources);
+    let answered = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.latency.sessions() > 0);
+    let answered = answered.count();
+    let latency: Vec<Compared> = endpoints
+        .iter()
+        .map(|endpoint| compared(&endpoint.latency, answered, &options))
+        .collect();
+    let errors = errors(&names, &endpoints, &options);
+    let findings = findings(&blame, &latency, &errors, &resources);
     let (apart, consequences) = (apart(&blame), blame.by_cause());
     let fidelity_detail = fidelity(&names, &endpoints);
     let planned = facts.plan.as_ref().map(|plan| plan.requests);
@@ -53,6 +64,9 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         fidelity,
         fidelity_detail,
         latency: latency_table(&names, &endpoints, &latency),
+        errors: errors.into_iter().flatten().collect(),
+        error_drift: tally.error_trail.drift(options.level).map(hourly),
+        sequential: facts.sequential.unwrap_or_default(),
         resources,
         ledgers,
         loss: facts.loss,
@@ -206,20 +220,35 @@ fn masked(names: &[String], endpoints: &[EndpointTally]) -> Vec<MaskedPlace> {
 fn latency_table(
     names: &[String],
     endpoints: &[EndpointTally],
-    shifts: &[Option<crate::latency::Shift>],
+    compared: &[Compared],
 ) -> Vec<EndpointLatency> {
-    let rows = names.iter().zip(endpoints).zip(shifts);
+    let rows = names.iter().zip(endpoints).zip(compared);
     rows.filter(|((_, endpoint), _)| endpoint.latency.baseline_us.quantiles().count > 0)
-        .map(|((name, endpoint), shift)| EndpointLatency {
+        .map(|((name, endpoint), compared)| EndpointLatency {
             endpoint: name.clone(),
             baseline_ms: in_ms(endpoint.latency.baseline_us.quantiles()),
             candidate_ms: in_ms(endpoint.latency.candidate_us.quantiles()),
             baseline_curve_ms: curve(&endpoint.latency.baseline_us),
             candidate_curve_ms: curve(&endpoint.latency.candidate_us),
-            median_shift_ms: shift.as_ref().map(|shift| shift.median_ms),
-            p_value: shift.as_ref().map(|shift| shift.p_value),
+            median_shift_ms: compared.shift.as_ref().map(|shift| shift.median_ms),
+            p_value: compared.shift.as_ref().map(|shift| shift.p_value),
+            quantile_shifts: compared.quantiles,
+            effect: compared.effect,
+            tail: compared.tail,
+            by_load: compared.busy.as_ref().map(|busy| busy.by_load),
+            drift_ms_per_hour: compared.drift.map(|drift| hourly(drift.trend)),
         })
         .collect()
+}
+
+/// A slope by seconds as one by hours.
+fn hourly(trend: Trend) -> Slope {
+    const SECONDS: f64 = 3600.0;
+    Slope {
+        slope: trend.slope * SECONDS,
+        low: trend.low * SECONDS,
+        high: trend.high * SECONDS,
+    }
 }
 
 fn curve(spread: &Spread) -> Vec<f64> {

@@ -337,11 +337,7 @@ fn cut(text: &str) -> String {
 fn latency_ms(outcome: &Outcome) -> Option<f64> {
     let of_timing =
         |timing: &Timing| timing.last_byte_ns.saturating_sub(timing.ready_ns) as f64 / 1e6;
-    match outcome {
-        Outcome::Answered { timing, .. } => Some(of_timing(timing)),
-        Outcome::Errored { timing, .. } => timing.as_ref().map(of_timing),
-        Outcome::Refused(_) | Outcome::Skipped(_) => None,
-    }
+    outcome.timing().map(of_timing)
 }
 
 /// An instant as RFC 3339 in UTC; its nanoseconds where it lies beyond the year 9999.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use twintap_stream::{StoreLedger, Timestamp};
 
 use crate::resource::{Resource, ResourceSample};
+use crate::sequential::SequentialReport;
 
 /// Where the traffic came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -147,6 +148,8 @@ pub struct RunFacts {
     pub inconclusive: Vec<String>,
     /// Command lines that do it again.
     pub reproduce: Vec<String>,
+    /// What a run with several periods was watched for from its start on, if it has them.
+    pub sequential: Option<SequentialReport>,
     /// What the twins' processes used, by time.
     pub resources: Vec<ResourceSample>,
     /// What the candidate's and the baseline's must stay below, as far as it is known.

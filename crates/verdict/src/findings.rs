@@ -5,27 +5,26 @@ use std::collections::BTreeMap;
 
 use crate::attribute::Source;
 use crate::blame::Blame;
-use crate::conclude::in_ms;
+use crate::errors::EndpointErrors;
+use crate::failing::of_errors;
 use crate::kind::Kind;
-use crate::latency::Shift;
+use crate::latency::Compared;
 use crate::lead::Lead;
 use crate::options::Options;
-use crate::report::{Also, Finding, LatencyShift, Test};
+use crate::report::{Also, Finding, Test};
 use crate::resource::{Course, ResourceReport};
-use crate::stats::benjamini_hochberg;
+use crate::slower::of_latency;
 
-/// The latency tests by endpoint, and all findings.
+/// All findings.
 pub(crate) fn findings(
     input: &Blame<'_>,
+    latency: &[Compared],
+    errors: &[Option<EndpointErrors>],
     resources: &[ResourceReport],
-) -> (Vec<Option<Shift>>, Vec<Finding>) {
+) -> Vec<Finding> {
     let mut findings = of_leads(input);
-    let shifts: Vec<Option<Shift>> = input
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.latency.shift(input.options))
-        .collect();
-    findings.extend(of_latency(input, &shifts));
+    findings.extend(of_errors(input, errors));
+    findings.extend(of_latency(input, latency));
     findings.extend(of_resources(resources, input.options));
     findings.sort_by_key(|finding| {
         (
@@ -40,7 +39,7 @@ pub(crate) fn findings(
         finding.id = format!("F{}", index + 1);
     }
     relate(&mut findings);
-    (shifts, findings)
+    findings
 }
 
 /// The lower, the more harmful: what fails, then what is gone, what is wrong, what is more.
@@ -52,17 +51,18 @@ fn harm(finding: &Finding) -> u8 {
     match finding.kind {
         Kind::Error => 0,
         Kind::Status if is_failure => 1,
-        Kind::Status => 2,
-        Kind::BodyMissing => 3,
-        Kind::BodyType => 4,
-        Kind::BodyChanged => 5,
-        Kind::Growth => 6,
-        Kind::Latency => 7,
-        Kind::HeaderMissing => 8,
-        Kind::HeaderChanged => 9,
-        Kind::BodyAdded => 10,
-        Kind::HeaderAdded => 11,
-        Kind::TrailerMoved => 12,
+        Kind::ErrorRate => 2,
+        Kind::Status => 3,
+        Kind::BodyMissing => 4,
+        Kind::BodyType => 5,
+        Kind::BodyChanged => 6,
+        Kind::Growth => 7,
+        Kind::Latency => 8,
+        Kind::HeaderMissing => 9,
+        Kind::HeaderChanged => 10,
+        Kind::BodyAdded => 11,
+        Kind::HeaderAdded => 12,
+        Kind::TrailerMoved => 13,
     }
 }
 
@@ -112,80 +112,6 @@ fn compared(input: &Blame<'_>, lead: &Lead) -> u64 {
         compared + lead.exchanges()
     } else {
         compared
-    }
-}
-
-fn of_latency(input: &Blame<'_>, shifts: &[Option<Shift>]) -> Vec<Finding> {
-    let options = input.options;
-    let tested: Vec<(usize, &Shift)> = shifts
-        .iter()
-        .enumerate()
-        .filter_map(|(index, shift)| Some((index, shift.as_ref()?)))
-        .collect();
-    let p_values: Vec<f64> = tested.iter().map(|(_, shift)| shift.p_value).collect();
-    let significant = benjamini_hochberg(&p_values, options.level);
-    let tests = tested.len();
-    tested
-        .into_iter()
-        .zip(significant)
-        .filter(|((_, shift), is_significant)| *is_significant && shift.is_large)
-        .map(|((index, shift), _)| {
-            let latency = &input.endpoints[index].latency;
-            let pairs = shift.pairs as u64;
-            let mut finding = Finding {
-                id: String::new(),
-                endpoint: input.names[index].clone(),
-                kind: Kind::Latency,
-                location: "latency".to_owned(),
-                also: Vec::new(),
-                claim: String::new(),
-                summary: String::new(),
-                count: pairs,
-                sessions: latency.sessions() as u64,
-                rate: 1.0,
-                compared: pairs,
-                test: latency_test(shift, tests, options),
-                latency: Some(LatencyShift {
-                    median_shift_ms: shift.median_ms,
-                    median_shift_ratio: shift.ratio,
-                    baseline_p50_ms: in_ms(latency.baseline_us.quantiles()).p50,
-                    candidate_p50_ms: in_ms(latency.candidate_us.quantiles()).p50,
-                }),
-                evidence: latency.examples(options.examples),
-                racing: 0,
-                consequences: Vec::new(),
-                related: Vec::new(),
-            };
-            finding.claim = claim(&finding);
-            finding.summary = summary(&finding);
-            finding
-        })
-        .collect()
-}
-
-fn latency_test(shift: &Shift, tests: usize, options: &Options) -> Test {
-    let of_what = match shift.unit {
-        "session" => "one median of paired differences for each session",
-        _ => "the paired differences of requests, as there are few sessions",
-    };
-    Test {
-        name: "signed_rank".to_owned(),
-        level: Some(options.level),
-        p_value: Some(shift.p_value),
-        unit: shift.unit.to_owned(),
-        sample: shift.sample as u64,
-        statement: format!(
-            "From ready to the last byte, the same request at both twins; the sample is {} ({of_what}). \
-             One-sided Wilcoxon signed-rank test that the shift is above {:.1} ms: p = {:.2e}. Level {} \
-             after correction for {tests} endpoints (Benjamini–Hochberg); a shift counts from {} ms \
-             and {} on.",
-            shift.sample,
-            shift.null_ms,
-            shift.p_value,
-            options.level,
-            options.latency.min_shift_ms,
-            crate::reasons::percent(options.latency.min_shift_ratio),
-        ),
     }
 }
 
@@ -257,7 +183,8 @@ fn growth_test(report: &ResourceReport, tests: usize, options: &Options) -> Test
     }
 }
 
-fn summary(finding: &Finding) -> String {
+/// What the endpoint does, with its name and how often.
+pub(crate) fn summary(finding: &Finding) -> String {
     let Finding {
         endpoint,
         claim,
@@ -267,6 +194,7 @@ fn summary(finding: &Finding) -> String {
     } = finding;
     match finding.kind {
         Kind::Latency => format!("{endpoint} {claim}, over {count} requests"),
+        Kind::ErrorRate => format!("{endpoint} {claim}, over {compared} requests"),
         _ => format!("{endpoint} {claim}, in {count} of {compared} exchanges"),
     }
 }
@@ -293,13 +221,7 @@ fn claim(finding: &Finding) -> String {
             field(location)
         ),
         // Said by what was measured.
-        Kind::Growth => String::new(),
-        Kind::Latency => finding.latency.map_or_else(String::new, |shift| {
-            format!(
-                "is slower by {:.1} ms at the median ({:.1} → {:.1} ms)",
-                shift.median_shift_ms, shift.baseline_p50_ms, shift.candidate_p50_ms
-            )
-        }),
+        Kind::ErrorRate | Kind::Growth | Kind::Latency => String::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use twintap_stream::ExchangeId;
 use crate::compare::Side;
 use crate::conclude::conclude;
 use crate::endpoint::shape;
+use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
 use crate::latency::Spread;
 use crate::observation::{Observation, Outcome, Twin};
@@ -17,6 +18,7 @@ use crate::order::Reorder;
 use crate::passing::{Passing, answered};
 use crate::report::Report;
 use crate::roles::Roles;
+use crate::sequential::Watch;
 use crate::tally::{EndpointTally, Session};
 
 /// The most exchanges kept by name, for consequences to name what caused them.
@@ -35,6 +37,7 @@ const MOST_SHAPES: usize = 4096;
 pub struct Judge {
     options: Options,
     waiting: Reorder,
+    watch: Watch,
     tally: Tally,
 }
 
@@ -55,6 +58,7 @@ pub(crate) struct Tally {
     /// Exchanges that production and baseline answered.
     pub(crate) witnessed: u64,
     pub(crate) trail: Trail,
+    pub(crate) error_trail: ErrorTrail,
 }
 
 /// What leads from one difference to another.
@@ -90,6 +94,7 @@ impl Judge {
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
+            watch: Watch::new(&options),
             options,
             waiting: Reorder::default(),
             tally: Tally::default(),
@@ -98,15 +103,23 @@ impl Judge {
 
     /// Takes one planned request; the order does not matter.
     pub fn observe(&mut self, observation: Observation) {
+        self.watch.observe(&observation);
         match self.waiting.push(observation) {
             Ok(()) => self.drain(self.options.reorder_bytes),
             Err(_) => self.tally.repeated += 1,
         }
     }
 
+    /// Whether what was observed so far is evidence enough to end the run ([`Watch`]).
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        self.watch.is_alarm()
+    }
+
     /// The report on all that was observed.
     #[must_use]
-    pub fn conclude(mut self, facts: RunFacts) -> Report {
+    pub fn conclude(mut self, mut facts: RunFacts) -> Report {
+        facts.sequential.get_or_insert_with(|| self.watch.report());
         self.drain(0);
         while let Some(observation) = self.waiting.pop(0) {
             self.tally.add(&observation, &self.options);
@@ -154,6 +167,13 @@ impl Tally {
             candidate: answered(&observation.candidate)
                 .map(|(answer, _)| Side::new(answer, Some(&self.candidate.roles))),
         };
+        let twins = [&observation.candidate, &observation.baseline];
+        if let [Some(candidate), Some(baseline)] = twins.map(failed)
+            && let Some(timing) = twins.iter().find_map(|outcome| outcome.timing())
+        {
+            let at_ns = timing.ready_ns;
+            self.error_trail.add(at_ns, candidate, baseline);
+        }
         let shape = shape(&observation.request.method, &observation.request.target);
         let shape = if self.shapes.len() < MOST_SHAPES || self.shapes.contains_key(&shape) {
             shape
@@ -215,25 +235,13 @@ impl Trail {
 
 impl TwinTally {
     fn add(&mut self, outcome: &Outcome) {
-        let timing = match outcome {
-            Outcome::Answered { timing, .. } => {
-                self.answered += 1;
-                Some(timing)
-            }
-            Outcome::Errored { kind, timing, .. } => {
-                *self.errored.entry(kind.clone()).or_default() += 1;
-                timing.as_ref()
-            }
-            Outcome::Refused(limit) => {
-                *self.refused.entry(limit.clone()).or_default() += 1;
-                None
-            }
-            Outcome::Skipped(cause) => {
-                *self.skipped.entry(cause.clone()).or_default() += 1;
-                None
-            }
-        };
-        if let Some(timing) = timing {
+        match outcome {
+            Outcome::Answered { .. } => self.answered += 1,
+            Outcome::Errored { kind, .. } => *self.errored.entry(kind.clone()).or_default() += 1,
+            Outcome::Refused(limit) => *self.refused.entry(limit.clone()).or_default() += 1,
+            Outcome::Skipped(cause) => *self.skipped.entry(cause.clone()).or_default() += 1,
+        }
+        if let Some(timing) = outcome.timing() {
             self.wait_expired += u64::from(timing.wait_expired);
             let us = |later: u64, earlier: u64| later.saturating_sub(earlier) as f64 / 1000.0;
             self.ready_after_due_us

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// The candidate gave no answer, or none that could be read.
     Error,
+    /// Requests fail more often.
+    ErrorRate,
     /// The status code.
     Status,
     /// A part of the body is gone.
@@ -39,6 +41,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Error => "error",
+            Kind::ErrorRate => "error_rate",
             Kind::Status => "status",
             Kind::BodyMissing => "body_missing",
             Kind::BodyType => "body_type",

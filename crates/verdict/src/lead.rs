@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::Mask;
+use crate::compare::BODY;
 use crate::kind::Kind;
+use crate::mould::Leaving;
+use crate::noise::{Tested, Weight, race_test, weigh};
 use crate::options::Options;
 use crate::report::Test;
-use crate::stats::{benjamini_hochberg, sign_test};
-use crate::tally::{EndpointTally, Hit, Session, Signal, SignalKey, Spot, Uniformity};
+use crate::stats::benjamini_hochberg;
+use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot};
 
 /// One kind of difference at one place of one endpoint, that counts.
 #[derive(Clone, Debug)]
@@ -40,12 +42,45 @@ pub(crate) struct Leads {
     pub(crate) races: Vec<Lead>,
 }
 
+/// One lead that counts if its test does.
+struct Open {
+    lead: Lead,
+    p_value: f64,
+    share: f64,
+    of: Of,
+}
+
+/// What an open lead is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Differences against noise.
+    Noise,
+    /// Differences where requests raced.
+    Races,
+    /// What values look like: part of a lead that is of noise, if that counts.
+    Looks,
+}
+
+impl Open {
+    fn new(tested: Tested, lead: Lead, of: Of) -> Open {
+        Open {
+            p_value: tested.p_value,
+            share: tested.share,
+            lead: Lead {
+                test: tested.test,
+                ..lead
+            },
+            of,
+        }
+    }
+}
+
 /// The leads of all endpoints: all differences where there is no noise, and
 /// elsewhere those that a test tells from it. Differences of exchanges that raced are
 /// leads only where a test tells them from what races do anyway.
 pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
     let mut certain = Vec::new();
-    let mut tested = Vec::new();
+    let mut open = Vec::new();
     let mut races = Vec::new();
     for (index, endpoint) in endpoints.iter().enumerate() {
         let mut places: Vec<&String> = endpoint.spots.keys().collect();
@@ -53,42 +88,92 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
         for place in places {
             let spot = &endpoint.spots[place];
             for (_, race) in leads_of(&spot.races, index, endpoint, place) {
-                let (p_value, share, test) = race_test(spot, &race.signal.hits);
-                tested.push((p_value, share, true, Lead { test, ..race }));
+                let tested = race_test(endpoint, place, &race.signal.hits);
+                open.push(Open::new(tested, race, Of::Races));
             }
-            for (key, candidate) in leads_of(&spot.signals, index, endpoint, place) {
-                match test(endpoint, place, key, &candidate.signal.hits) {
-                    Outcome::NoSignal => {}
-                    Outcome::Certain(test) => certain.push(Lead { test, ..candidate }),
-                    Outcome::Tested {
-                        p_value,
-                        share,
-                        test,
-                    } => {
-                        tested.push((p_value, share, false, Lead { test, ..candidate }));
+            let mut is_noisy = false;
+            for (key, lead) in leads_of(&spot.signals, index, endpoint, place) {
+                match weigh(endpoint, place, key, &lead.signal.hits) {
+                    Weight::Nothing => {}
+                    Weight::Certain(test) => certain.push(Lead { test, ..lead }),
+                    Weight::Tested(tested) => {
+                        is_noisy = true;
+                        open.push(Open::new(tested, lead, Of::Noise));
                     }
                 }
             }
+            if is_noisy && let Some(leaving) = spot.mould.left() {
+                open.push(leaving_lead(index, place, spot, &leaving));
+            }
         }
     }
-    let p_values: Vec<f64> = tested.iter().map(|(p_value, ..)| *p_value).collect();
+    let p_values: Vec<f64> = open.iter().map(|open| open.p_value).collect();
     let significant = benjamini_hochberg(&p_values, options.level);
-    let tests = tested.len();
-    for ((_, share, is_race, mut lead), is_significant) in tested.into_iter().zip(significant) {
-        if is_significant && share >= options.min_rate_difference {
+    let tests = open.len();
+    for (open, is_significant) in open.into_iter().zip(significant) {
+        let mut lead = open.lead;
+        let has_its_place =
+            |known: &Lead| (known.endpoint, &known.place) == (lead.endpoint, &lead.place);
+        if open.of == Of::Looks && certain.iter().any(has_its_place) {
+            continue;
+        }
+        if is_significant && open.share >= options.min_rate_difference {
             lead.test.level = Some(options.level);
             lead.test.statement.push_str(&format!(
                 " Level {} after correction for {tests} tests (Benjamini–Hochberg).",
                 options.level
             ));
             certain.push(lead);
-        } else if is_race {
+        } else if open.of == Of::Races {
             races.push(lead);
         }
     }
     Leads {
         leads: merge_texts(merge_same_exchanges(merge_keys(certain))),
         races: merge_same_exchanges(merge_keys(races)),
+    }
+}
+
+/// The candidate's values that look like no other at a noisy place.
+fn leaving_lead(endpoint: usize, place: &str, spot: &Spot, leaving: &Leaving<'_>) -> Open {
+    let mut signal = Signal::default();
+    for one in spot.signals.values() {
+        signal.merge(one.clone());
+    }
+    let is_outside = |session: &Session| leaving.sessions.contains(session);
+    signal.hits.retain(|session, _| is_outside(session));
+    signal.awaited.retain(|(_, session)| is_outside(session));
+    signal.examples = leaving.examples.iter().map(|one| (*one).clone()).collect();
+    let kind = match leaving.is_class {
+        _ if !place.starts_with('/') && place != BODY => Kind::HeaderChanged,
+        true => Kind::BodyType,
+        false => Kind::BodyChanged,
+    };
+    let sessions = leaving.sessions.len() as u64;
+    let p_value = leaving.p_value;
+    Open {
+        p_value,
+        share: 1.0,
+        of: Of::Looks,
+        lead: Lead {
+            endpoint,
+            kind,
+            place: place.to_owned(),
+            also: Vec::new(),
+            signal,
+            test: Test {
+                name: "exceedance".to_owned(),
+                level: None,
+                p_value: Some(p_value),
+                unit: "session".to_owned(),
+                sample: sessions,
+                statement: format!(
+                    "Noisy, but in {sessions} sessions the candidate has {}: exceedance test by \
+                     session, p = {p_value:.2e}.",
+                    leaving.statement
+                ),
+            },
+        },
     }
 }
 
@@ -117,198 +202,6 @@ fn leads_of<'a>(
         };
         (*key, lead)
     })
-}
-
-enum Outcome {
-    NoSignal,
-    Certain(Test),
-    Tested {
-        p_value: f64,
-        /// By how much more sessions show it than show noise, of those that show either.
-        share: f64,
-        test: Test,
-    },
-}
-
-fn test(
-    tally: &EndpointTally,
-    place: &str,
-    key: SignalKey,
-    hits: &BTreeMap<Session, Hit>,
-) -> Outcome {
-    let spot = &tally.spots[place];
-    let noise = relevant_noise(tally, place, key.is_hard);
-    let noisy: u64 = noise.values().copied().map(u64::from).sum();
-    if key.is_unwitnessed {
-        // Where production answered with another status, it answered something else.
-        let status = tally.spots.get(crate::compare::STATUS);
-        let is_noisy = noisy > 0 || status.is_some_and(|spot| spot.noise_exchanges() > 0);
-        if is_noisy || spot.masked_noise.contains_key(&Mask::Generated) {
-            return Outcome::NoSignal;
-        }
-    }
-    let sample = tally.compared_exchanges();
-    let exact = |name: &str, statement: String| {
-        Outcome::Certain(Test {
-            name: name.to_owned(),
-            level: None,
-            p_value: None,
-            unit: "exchange".to_owned(),
-            sample,
-            statement,
-        })
-    };
-    if noisy == 0 {
-        return exact(
-            "exact",
-            format!(
-                "No noise here: baseline and production agree at this place in all {} exchanges \
-                 in which both were seen, so one difference is a finding.",
-                tally.witnessed
-            ),
-        );
-    }
-    if is_constant(tally, spot) {
-        return exact(
-            "exact",
-            format!(
-                "Baseline and production differ here in the same way in all {} exchanges, \
-                 which is no noise, so one difference is a finding.",
-                tally.witnessed
-            ),
-        );
-    }
-    if key.kind == Kind::Status && !tally.known_statuses.contains(&key.status) {
-        return exact(
-            "novel_status",
-            format!(
-                "Neither production nor the baseline ever answered {} here.",
-                key.status
-            ),
-        );
-    }
-    let Signs {
-        more,
-        less,
-        share,
-        p_value,
-    } = signs(&noise, hits);
-    Outcome::Tested {
-        p_value,
-        share,
-        test: Test {
-            name: "sign".to_owned(),
-            level: None,
-            p_value: Some(p_value),
-            unit: "session".to_owned(),
-            sample: more + less,
-            statement: format!(
-                "Noisy: baseline and production differ here in {noisy} exchanges. In {more} \
-                 sessions the candidate differs from the baseline more often than the baseline \
-                 from production, in {less} less often: one-sided sign test, p = {p_value:.2e}."
-            ),
-        },
-    }
-}
-
-/// Tests whether the candidate differs from the baseline in exchanges that raced more
-/// often than the baseline from production there.
-fn race_test(spot: &Spot, hits: &BTreeMap<Session, Hit>) -> (f64, f64, Test) {
-    let noise = &spot.race_noise;
-    let signs = signs(noise, hits);
-    let noisy: u64 = noise.values().copied().map(u64::from).sum();
-    let test = Test {
-        name: "sign".to_owned(),
-        level: None,
-        p_value: Some(signs.p_value),
-        unit: "session".to_owned(),
-        sample: signs.more + signs.less,
-        statement: format!(
-            "It shows only where requests raced; there baseline and production differ in {noisy} \
-             exchanges. In {} sessions the candidate differs from the baseline more often than \
-             the baseline from production, in {} less often: one-sided sign test, p = {:.2e}.",
-            signs.more, signs.less, signs.p_value
-        ),
-    };
-    (signs.p_value, signs.share, test)
-}
-
-/// In how many sessions there is more of a signal than of noise.
-struct Signs {
-    more: u64,
-    less: u64,
-    /// By how much more sessions show it than show noise, of those that show either.
-    share: f64,
-    p_value: f64,
-}
-
-fn signs(noise: &BTreeMap<Session, u32>, hits: &BTreeMap<Session, Hit>) -> Signs {
-    let all = noise
-        .keys()
-        .chain(hits.keys().filter(|session| !noise.contains_key(session)));
-    let (mut more, mut less, mut either) = (0_u64, 0_u64, 0_u64);
-    for session in all {
-        let signal = hits.get(session).map_or(0, |hit| hit.exchanges);
-        let noise = noise.get(session).copied().unwrap_or(0);
-        either += 1;
-        more += u64::from(signal > noise);
-        less += u64::from(signal < noise);
-    }
-    Signs {
-        more,
-        less,
-        share: (more as f64 - less as f64) / either.max(1) as f64,
-        p_value: sign_test(more, less),
-    }
-}
-
-/// Exchanges by session in which baseline and production differ so that a
-/// difference of the candidate may be more of the same: any difference for a
-/// value; one of structure for structure, or around the place.
-fn relevant_noise(tally: &EndpointTally, place: &str, is_hard: bool) -> BTreeMap<Session, u32> {
-    let mut noise = BTreeMap::new();
-    let mut add = |spot: &Spot| {
-        for (session, count) in &spot.noise {
-            *noise.entry(*session).or_insert(0) += count;
-        }
-    };
-    let own = &tally.spots[place];
-    if !is_hard || own.hard_noise > 0 {
-        add(own);
-    }
-    let mut around = place;
-    while let Some((parent, _)) = around.rsplit_once('/') {
-        around = parent;
-        let name = if parent.is_empty() {
-            crate::compare::BODY
-        } else {
-            parent
-        };
-        if let Some(spot) = tally.spots.get(name) {
-            add(spot);
-        }
-    }
-    // The words of a text lie in its body, whose frame may differ.
-    let is_word = place.starts_with("html.") || place.starts_with("text");
-    if let Some(spot) = tally.spots.get(crate::compare::BODY).filter(|_| is_word) {
-        add(spot);
-    }
-    noise
-}
-
-/// Whether what differs between baseline and production is always the same,
-/// such as a header field that a proxy adds.
-fn is_constant(tally: &EndpointTally, spot: &Spot) -> bool {
-    matches!(spot.uniformity, Uniformity::Uniform(_))
-        && spot.noise_exchanges() == tally.witnessed - tally.witnessed_racing
-        && spot.noise_exchanges() >= 3
-}
-
-pub(crate) fn is_constant_at(tally: &EndpointTally, place: &str) -> bool {
-    tally
-        .spots
-        .get(place)
-        .is_some_and(|spot| is_constant(tally, spot))
 }
 
 /// Leads of one kind at one place, of whatever grade, are one.

@@ -94,6 +94,27 @@ pub enum Outcome {
     Skipped(String),
 }
 
+impl Outcome {
+    /// Whether it went out without the twin's own values.
+    pub(crate) fn is_unbound(&self) -> bool {
+        self.timing().is_some_and(|timing| timing.unbound)
+    }
+
+    /// When it was fired and what came of it, as far as that is known.
+    pub(crate) fn timing(&self) -> Option<&Timing> {
+        match self {
+            Outcome::Answered { timing, .. } => Some(timing),
+            Outcome::Errored { timing, .. } => timing.as_ref(),
+            Outcome::Refused(_) | Outcome::Skipped(_) => None,
+        }
+    }
+
+    /// Whether it was answered, and went out before what it waited for was there.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self, Outcome::Answered { timing, .. } if timing.wait_expired)
+    }
+}
+
 /// An answer, scrubbed.
 #[derive(Clone, Debug)]
 pub struct Answer {

@@ -16,6 +16,9 @@ pub struct Options {
     /// At a noisy place, the candidate must differ this much more often than
     /// noise does, as a share of the sessions that show either.
     pub min_rate_difference: f64,
+    /// Ends a run, as failed, as soon as what was watched from its start is evidence enough: with
+    /// a chance of a false alarm of at most `level`, however long the run is.
+    pub stop_early: bool,
     /// When a candidate is slower.
     pub latency: LatencyOptions,
     /// When a candidate uses more and more.
@@ -45,8 +48,20 @@ pub struct LatencyOptions {
     pub min_shift_ms: f64,
     /// Median shift as a share of the baseline's median.
     pub min_shift_ratio: f64,
-    /// With fewer sessions the requests themselves are the sample.
+    /// With fewer sessions the requests themselves are the sample, and nothing is said of
+    /// slow answers that are rare.
     pub min_sessions: usize,
+    /// Shift of p99 in milliseconds, where the median does not show it.
+    pub min_tail_shift_ms: f64,
+    /// Shift of p99 as a share of the baseline's p99.
+    pub min_tail_shift_ratio: f64,
+}
+
+impl LatencyOptions {
+    /// The median shift that matters, at a baseline with this median.
+    pub(crate) fn needed_ms(&self, baseline_ms: f64) -> f64 {
+        self.min_shift_ms.max(self.min_shift_ratio * baseline_ms)
+    }
 }
 
 /// When a candidate counts as using more and more of something.
@@ -70,6 +85,7 @@ impl Default for Options {
             min_exchanges: 10,
             level: 0.01,
             min_rate_difference: 0.05,
+            stop_early: false,
             latency: LatencyOptions::default(),
             resources: ResourceOptions::default(),
             ignored_headers: owned(IGNORED_HEADERS),
@@ -88,6 +104,8 @@ impl Default for LatencyOptions {
             min_shift_ms: 5.0,
             min_shift_ratio: 0.2,
             min_sessions: 10,
+            min_tail_shift_ms: 20.0,
+            min_tail_shift_ratio: 0.5,
         }
     }
 }

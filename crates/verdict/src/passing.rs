@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::{Difference, Mask, Side, Witness, compare, place_of};
+use crate::errors::failed;
 use crate::evidence::{self, Evidence};
 use crate::fidelity::Unequal;
 use crate::kind::Kind;
+use crate::mould::Look;
 use crate::observation::{Answer, Observation, Outcome, Timing};
 use crate::options::Options;
 use crate::report::ApartCause;
@@ -16,6 +18,8 @@ use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks};
 pub(crate) const ANSWER: &str = "answer";
 /// Where differences lie when there are too many places to tell apart.
 const ELSEWHERE: &str = "elsewhere";
+/// Values of one answer at one place that are looked at closer.
+const MOST_LOOKED_AT: usize = 16;
 
 #[derive(Default)]
 pub(crate) struct Counts {
@@ -62,7 +66,7 @@ impl Passing<'_> {
         endpoint
             .known_statuses
             .insert(production.answer.head.status);
-        if is_unbound(&self.observation.baseline) {
+        if self.observation.baseline.is_unbound() {
             return None;
         }
         if let Outcome::Errored { .. } = &self.observation.baseline {
@@ -71,16 +75,21 @@ impl Passing<'_> {
             spot.hard_noise += 1;
         }
         let baseline = self.baseline.as_ref()?;
-        if is_late(&self.observation.baseline) {
+        if self.observation.baseline.is_late() {
             return None;
         }
         endpoint.known_statuses.insert(baseline.answer.head.status);
-        endpoint.witnessed += 1;
+        *endpoint.witnessed.entry(self.session).or_default() += 1;
         endpoint.witnessed_racing += u64::from(self.is_racing());
         let found = compare(production, baseline, Witness::NotNeeded, self.options);
         for (place, differences) in by_place(&found) {
             let spot = spot(endpoint, places, place, self.options);
             spot.add_noise(self.session, &differences, self.is_racing());
+            for difference in open(&differences) {
+                let look = |side, at: &str| Look::at(side, place, at);
+                spot.mould.learn(look(production, &difference.at_left));
+                spot.mould.learn(look(baseline, &difference.at_right));
+            }
         }
         Some(found.iter().all(|difference| difference.mask.is_some()))
     }
@@ -88,12 +97,20 @@ impl Passing<'_> {
     /// Compares the candidate with the baseline; whether it could be.
     fn signal(&self, endpoint: &mut EndpointTally, places: &mut usize) -> bool {
         let observation = self.observation;
-        if is_unbound(&observation.baseline) || is_unbound(&observation.candidate) {
+        if observation.baseline.is_unbound() || observation.candidate.is_unbound() {
             // Whatever comes of it comes of the answer that lacked the value.
             endpoint.unbound += 1;
             let signal = endpoint.events.entry(ApartCause::Unbound).or_default();
             self.event_hit(signal, "fired without the twin's own values");
             return false;
+        }
+        let twins = [&observation.candidate, &observation.baseline];
+        if let [Some(candidate), Some(baseline)] = twins.map(failed)
+            && !twins.iter().any(|outcome| outcome.is_late())
+        {
+            endpoint.errors.add(self.session, candidate, baseline, || {
+                evidence::of_outcomes(observation, ANSWER, "fails")
+            });
         }
         match (&observation.baseline, &observation.candidate) {
             (Outcome::Answered { .. }, Outcome::Errored { kind, detail, .. }) => {
@@ -116,7 +133,7 @@ impl Passing<'_> {
         let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
             return false;
         };
-        if is_late(&observation.baseline) || is_late(&observation.candidate) {
+        if observation.baseline.is_late() || observation.candidate.is_late() {
             // What was fired need not be the same request.
             endpoint.late += 1;
             return false;
@@ -168,6 +185,7 @@ impl Passing<'_> {
             };
             by_key.entry(key).or_default().push(difference);
         }
+        self.show(spot, differences);
         if by_key.is_empty() {
             for mask in masks(differences) {
                 *spot.masked.entry(mask).or_default() += 1;
@@ -192,6 +210,38 @@ impl Passing<'_> {
                     self.observation,
                     differences[0],
                     self.production.as_ref(),
+                    baseline,
+                    candidate,
+                )
+            });
+        }
+    }
+
+    /// Shows what values that differ look like.
+    fn show(&self, spot: &mut Spot, differences: &[&Difference]) {
+        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
+            return;
+        };
+        for difference in open(differences) {
+            let Difference {
+                place,
+                at_left,
+                at_right,
+                ..
+            } = difference;
+            let production = self.production.as_ref();
+            let look = production.and_then(|side| Look::at(side, place, at_left));
+            spot.mould.learn(look);
+            spot.mould.learn(Look::at(baseline, place, at_left));
+            if self.is_racing() {
+                continue;
+            }
+            let look = Look::at(candidate, place, at_right);
+            spot.mould.show(self.session, look, || {
+                evidence::of_difference(
+                    self.observation,
+                    difference,
+                    production,
                     baseline,
                     candidate,
                 )
@@ -257,7 +307,7 @@ impl Passing<'_> {
                 ApartCause::Baseline,
                 format!("baseline could not be fired: {cause}"),
             ),
-            _ if self.is_unsafe() && (is_late(baseline) || is_late(candidate)) => {
+            _ if self.is_unsafe() && (baseline.is_late() || candidate.is_late()) => {
                 let change = "fired before what it waits for was there";
                 (ApartCause::Late, change.to_owned())
             }
@@ -330,7 +380,7 @@ impl Passing<'_> {
             Outcome::Refused(_) => Err(Unequal::Refused),
             // Without production's answer the recorded exchange is incomplete.
             _ if self.production.is_none() => return None,
-            baseline if is_unbound(baseline) => Err(Unequal::Unbound),
+            baseline if baseline.is_unbound() => Err(Unequal::Unbound),
             Outcome::Errored { .. } => Err(Unequal::Errored),
             Outcome::Answered { timing, .. } if timing.wait_expired => Err(Unequal::Late),
             Outcome::Answered { .. } if is_equal == Some(true) => Ok(()),
@@ -362,6 +412,13 @@ fn spot<'a>(
     endpoint.spots.entry(name.to_owned()).or_default()
 }
 
+/// The first differences that say something, as many as are looked at closer.
+fn open<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a Difference> {
+    let open = differences.iter().copied();
+    open.filter(|difference| difference.mask.is_none())
+        .take(MOST_LOOKED_AT)
+}
+
 fn by_place(found: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
     let mut places: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
     for difference in found {
@@ -378,17 +435,4 @@ pub(crate) fn answered(outcome: &Outcome) -> Option<(&Answer, &Timing)> {
         Outcome::Answered { answer, timing } => Some((answer, timing)),
         _ => None,
     }
-}
-
-/// True when it went out without the twin's own values.
-fn is_unbound(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Answered { timing, .. } => timing.unbound,
-        Outcome::Errored { timing, .. } => timing.is_some_and(|timing| timing.unbound),
-        Outcome::Refused(_) | Outcome::Skipped(_) => false,
-    }
-}
-
-fn is_late(outcome: &Outcome) -> bool {
-    answered(outcome).is_some_and(|(_, timing)| timing.wait_expired)
 }

@@ -39,12 +39,13 @@ pub(crate) fn weigh(
             were(repeated, "planned request")
         ));
     }
-    if !report.findings.is_empty() {
-        let mut reasons: Vec<String> = report
-            .findings
-            .iter()
-            .map(|finding| format!("{}: {}", finding.id, finding.summary))
-            .collect();
+    let mut reasons: Vec<String> = report
+        .findings
+        .iter()
+        .map(|finding| format!("{}: {}", finding.id, finding.summary))
+        .collect();
+    reasons.extend(alarm(report));
+    if !reasons.is_empty() {
         reasons.extend(doubts.into_iter().map(|doubt| format!("Besides: {doubt}")));
         return (Verdict::Fail, reasons);
     }
@@ -61,6 +62,14 @@ pub(crate) fn weigh(
     let mut reasons = vec![pass];
     reasons.extend(apart(report));
     (Verdict::Pass, reasons)
+}
+
+/// What was watched over the whole of a run that may end any time.
+fn alarm(report: &Report) -> Option<String> {
+    let sequential = &report.sequential;
+    let decides = sequential.over_all_periods || report.options.stop_early;
+    let statement = sequential.statement().filter(|_| decides)?;
+    Some(format!("Watched from the start of the run: {statement}"))
 }
 
 /// What differs and is not held against the candidate, in a sentence.

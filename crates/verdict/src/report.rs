@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::errors::EndpointErrors;
 use crate::evidence::Evidence;
 use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
 use crate::kind::Kind;
+use crate::latency::{EffectSize, LoadShift, QuantileShifts, TailTest};
 use crate::options::Options;
-use crate::resource::ResourceReport;
+use crate::resource::{ResourceReport, Slope};
+use crate::sequential::SequentialReport;
 
 /// The version of the report's layout; it changes when a key is removed or
 /// means something else, not when one is added.
@@ -68,6 +71,16 @@ pub struct Report {
     pub fidelity_detail: FidelityReport,
     /// Latencies by endpoint.
     pub latency: Vec<EndpointLatency>,
+    /// Failed requests by endpoint.
+    #[serde(default)]
+    pub errors: Vec<EndpointErrors>,
+    /// How the candidate's rate of failed requests less the baseline's goes on: its slope, in
+    /// an hour. Absent where the run is too short to tell.
+    #[serde(default)]
+    pub error_drift: Option<Slope>,
+    /// What was watched from the start of the run, with tests that may be looked at any time.
+    #[serde(default)]
+    pub sequential: SequentialReport,
     /// What the twins' processes used, where they were looked at.
     #[serde(default)]
     pub resources: Vec<ResourceReport>,
@@ -113,7 +126,8 @@ pub struct Finding {
     /// What differs.
     pub kind: Kind,
     /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
-    /// `*` for indices, `body`, `text after "WORD"`, `answer`, `latency`, or what is used:
+    /// `*` for indices, `body`, `text after "WORD"`, `answer`, `errors`, `latency`,
+    /// `latency.busy`, `latency.p99`, `latency.drift`, or what is used:
     /// `memory`, `file_descriptors`, `threads`, `sockets`.
     pub location: String,
     /// Other places that differ in the very same exchanges.
@@ -161,7 +175,8 @@ pub struct Also {
 /// Why a difference counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// `exact`, `novel_status`, `sign`, `signed_rank` or `theil_sen`.
+    /// `exact`, `novel_status`, `permutation`, `exceedance`, `mcnemar`, `signed_rank`,
+    /// `tail_permutation` or `theil_sen`.
     pub name: String,
     /// The level of significance; none for a rule without chance in it.
     pub level: Option<f64>,
@@ -323,6 +338,22 @@ pub struct EndpointLatency {
     pub median_shift_ms: Option<f64>,
     /// The chance of such a shift by chance, before correction for the number of endpoints.
     pub p_value: Option<f64>,
+    /// The differences of quantiles, with intervals.
+    #[serde(default)]
+    pub quantile_shifts: Option<QuantileShifts>,
+    /// How far apart the twins' latencies lie, without a unit.
+    #[serde(default)]
+    pub effect: Option<EffectSize>,
+    /// Whether slow answers are more often the candidate's.
+    #[serde(default)]
+    pub tail: Option<TailTest>,
+    /// The shift by load, where that varies.
+    #[serde(default)]
+    pub by_load: Option<LoadShift>,
+    /// How candidate minus baseline goes on: milliseconds an hour. Absent where there is too
+    /// little to tell.
+    #[serde(default)]
+    pub drift_ms_per_hour: Option<Slope>,
 }
 
 /// The three ledgers.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::compare::{Difference, Mask};
+use crate::errors::ErrorTally;
 use crate::evidence::Evidence;
 use crate::fidelity::FidelityTally;
 use crate::kind::Kind;
 use crate::latency::LatencyTally;
+use crate::mould::Mould;
 use crate::report::ApartCause;
 
 /// A session by number, in the order of their first observations.
@@ -19,8 +21,8 @@ pub(crate) struct EndpointTally {
     pub(crate) seen: u64,
     /// Exchanges that both twins answered, by session.
     pub(crate) compared: BTreeMap<Session, u32>,
-    /// Exchanges that production and baseline answered.
-    pub(crate) witnessed: u64,
+    /// Exchanges that production and baseline answered, by session.
+    pub(crate) witnessed: BTreeMap<Session, u32>,
     /// Those of them that raced with a write.
     pub(crate) witnessed_racing: u64,
     /// Exchanges of which the run itself made the twins' states differ, by why.
@@ -35,6 +37,7 @@ pub(crate) struct EndpointTally {
     pub(crate) known_statuses: BTreeSet<u16>,
     pub(crate) fidelity: FidelityTally,
     pub(crate) latency: LatencyTally,
+    pub(crate) errors: ErrorTally,
     pub(crate) spots: HashMap<String, Spot>,
 }
 
@@ -55,6 +58,8 @@ pub(crate) struct Spot {
     pub(crate) races: BTreeMap<SignalKey, Signal>,
     /// Exchanges that raced in which production and baseline differ, by session.
     pub(crate) race_noise: BTreeMap<Session, u32>,
+    /// What values look like here, where they differ.
+    pub(crate) mould: Mould,
 }
 
 /// What sets differences at one place apart.
@@ -170,6 +175,7 @@ impl Spot {
         for (session, count) in other.race_noise {
             *self.race_noise.entry(session).or_default() += count;
         }
+        self.mould.merge(other.mould);
     }
 }
 
@@ -237,12 +243,18 @@ impl EndpointTally {
         self.compared.values().copied().map(u64::from).sum()
     }
 
+    pub(crate) fn witnessed_exchanges(&self) -> u64 {
+        self.witnessed.values().copied().map(u64::from).sum()
+    }
+
     pub(crate) fn merge(&mut self, other: EndpointTally) {
         self.seen += other.seen;
         for (session, count) in other.compared {
             *self.compared.entry(session).or_default() += count;
         }
-        self.witnessed += other.witnessed;
+        for (session, count) in other.witnessed {
+            *self.witnessed.entry(session).or_default() += count;
+        }
         self.witnessed_racing += other.witnessed_racing;
         for (cause, signal) in other.events {
             self.events.entry(cause).or_default().merge(signal);
@@ -255,6 +267,7 @@ impl EndpointTally {
         self.known_statuses.extend(other.known_statuses);
         self.fidelity.merge(&other.fidelity);
         self.latency.merge(other.latency);
+        self.errors.merge(other.errors);
         for (place, spot) in other.spots {
             self.spots.entry(place).or_default().merge(spot);
         }

@@ -1,6 +1,6 @@
 //! Whether a measured quantity grows over a run.
 
-use crate::stats::median;
+use crate::stats::{Chance, median};
 
 /// Points that a series is reduced to, each the mean of those at its time: what is
 /// between them is noise for a slope, and every pair of points counts.
@@ -29,6 +29,15 @@ pub(crate) enum Course {
     LevelsOff(Trend),
     /// It grows, in the end as before: the trend is that of its last half.
     Grows(Trend),
+}
+
+impl Course {
+    /// The line, whatever it shows.
+    pub(crate) fn trend(self) -> Trend {
+        match self {
+            Course::Level(trend) | Course::LevelsOff(trend) | Course::Grows(trend) => trend,
+        }
+    }
 }
 
 /// What becomes of `series`, of (seconds, value) by time; none where it is too short to
@@ -67,7 +76,7 @@ fn trend(points: &[(f64, f64)], level: f64) -> Trend {
     let residuals: Vec<f64> = points.iter().map(|(x, y)| y - middle - slope * x).collect();
     let block = block_length(&residuals);
     // The same run gives the same report.
-    let mut chance = Chance(points.len() as u64);
+    let mut chance = Chance::new(points.len() as u64);
     let mut drawn: Vec<(f64, f64)> = points.to_vec();
     let mut slopes: Vec<f64> = (0..DRAWS)
         .map(|_| {
@@ -88,25 +97,6 @@ fn trend(points: &[(f64, f64)], level: f64) -> Trend {
         slope,
         low: slope - place(1.0 - level),
         high: slope - place(level),
-    }
-}
-
-/// Numbers that look drawn by chance (SplitMix64; Steele, Lea and Flood, 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// One of the first `count` numbers.
-    fn below(&mut self, count: usize) -> usize {
-        // What is left of evenness is far below what a few hundred draws show.
-        (self.next() % count.max(1) as u64) as usize
     }
 }
 
@@ -172,7 +162,7 @@ mod tests {
     /// Samples of ten minutes: `shape` of the seconds, with noise whose neighbours are
     /// alike by `alike` (0 to 1).
     fn series(seed: u64, noise: f64, alike: f64, shape: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut carried = 0.0;
         (0..600)
             .map(|second| {

@@ -20,6 +20,7 @@ mod source;
 mod targets;
 pub mod values;
 mod vouch;
+mod watched;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -30,7 +31,7 @@ use twintap_archive::Reader;
 use twintap_plan::{Plan, PlanOptions, PlanSummary, UnboundRule};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Report, Twin, html};
+use twintap_verdict::{Judge, Report, SequentialReport, Twin, html};
 
 pub use dry::DryRun;
 pub use file::RunFile;
@@ -46,6 +47,7 @@ use resources::{Sampled, Sampler};
 use shelf::Shelf;
 use source::ArchiveSource;
 use targets::{Addresses, Resolver};
+use watched::Watched;
 
 /// What a run is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -160,7 +162,11 @@ pub fn execute(
             warm_up_ns: u64::try_from(file.settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
         },
         PlanRecords::new(&prepared.plan, &prepared.reader, shelf()),
-        Judge::new(file.settings.verdict.clone()),
+        Watched {
+            judge: Judge::new(file.settings.verdict.clone()),
+            file,
+            control,
+        },
         &mut tick,
     );
     let fired = fire(
@@ -174,7 +180,7 @@ pub fn execute(
     let sampled = sampler.map(|sampler| sampler.finish(file.settings.warm_up.0));
 
     let unreadable = comparison.unreadable();
-    let judge = comparison.into_case();
+    let judge = comparison.into_case().judge;
     tell(Phase::Concluding);
     let plan = prepared.plan.summary();
     let origin = facts::Origin {
@@ -271,6 +277,8 @@ struct RunRecord<'a> {
     run_file: &'a RunFile,
     plan: PlanSummary,
     fired: &'a FireSummary,
+    /// What was watched from the start of the run on, over all of its periods.
+    sequential: &'a SequentialReport,
 }
 
 fn write_results(
@@ -284,6 +292,7 @@ fn write_results(
         run_file: file,
         plan,
         fired,
+        sequential: &report.sequential,
     };
     let json = |value: serde_json::Result<String>| value.context("writing JSON");
     write(

@@ -75,6 +75,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::HeaderAdded => "header: added",
         Kind::TrailerMoved => "trailer: moved",
         Kind::Latency => "latency",
+        Kind::ErrorRate => "error rate",
         Kind::Growth => "growth",
     }
 }

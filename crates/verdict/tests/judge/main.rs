@@ -1,5 +1,6 @@
 //! Judgement from outside: observations in, a report out.
 
+mod failing;
 mod pages;
 mod properties;
 mod reports;

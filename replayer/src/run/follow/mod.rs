@@ -92,6 +92,7 @@ pub fn execute(
         StockRecords::new(stock),
         Periods::new(
             file,
+            control,
             &scrubber,
             settings.report_every.0,
             settings.memory_bytes,

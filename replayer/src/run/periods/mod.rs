@@ -14,21 +14,25 @@ use twintap_archive::Reader;
 use twintap_plan::{PlanSummary, Window};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Observation, Report, RunFacts, Twin};
+use twintap_verdict::{Judge, Observation, Report, RunFacts, SequentialReport, Twin, Watch};
 
 use super::compare::{Case, RawAnswerKept};
 use super::file::RunFile;
+use super::watched::stop_on_alarm;
 use super::{facts, now, write};
-use crate::fire::FireSummary;
 use crate::fire::response::RawAnswer;
+use crate::fire::{FireSummary, RunControl};
 use answers::Answers;
 use judges::Judges;
 
 /// Judges by periods, and writes a report at the end of each.
 pub struct Periods<'a> {
     file: &'a RunFile,
+    control: &'a RunControl,
     scrubber: &'a Scrubber,
     judges: Judges,
+    /// Over all periods.
+    watch: Watch,
     /// Where later windows may use values of earlier ones.
     answers: Option<Answers>,
     /// When the period under way began.
@@ -41,13 +45,16 @@ impl<'a> Periods<'a> {
     /// are kept, if any.
     pub fn new(
         file: &'a RunFile,
+        control: &'a RunControl,
         scrubber: &'a Scrubber,
         every: Duration,
         memory_bytes: usize,
     ) -> Self {
         Periods {
             file,
+            control,
             scrubber,
+            watch: Watch::new(&file.settings.verdict),
             judges: Judges::new(file.settings.verdict.clone(), every),
             answers: (memory_bytes > 0).then(|| Answers::new(memory_bytes)),
             began: now(),
@@ -61,7 +68,16 @@ impl<'a> Periods<'a> {
         Last {
             is_only: self.number == 0,
             began: self.began,
+            sequential: self.watched(),
             judge: self.judges.into_last(),
+        }
+    }
+
+    /// What all periods so far came to together.
+    fn watched(&self) -> SequentialReport {
+        SequentialReport {
+            over_all_periods: true,
+            ..self.watch.report()
         }
     }
 
@@ -95,7 +111,10 @@ impl<'a> Periods<'a> {
             plan: &PlanSummary::default(),
         };
         let facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
-        let report = judge.conclude(of_period(facts));
+        let report = judge.conclude(RunFacts {
+            sequential: Some(self.watched()),
+            ..of_period(facts)
+        });
         let text = serde_json::to_string_pretty(&report).context("writing JSON")?;
         let name = format!("period-{number:06}.json");
         write(&self.file.output.join(name), &text)?;
@@ -108,6 +127,7 @@ pub struct Last {
     /// It is the first one, too.
     is_only: bool,
     began: Timestamp,
+    sequential: SequentialReport,
     judge: Judge,
 }
 
@@ -123,7 +143,10 @@ impl Last {
             true => facts,
             false => of_period(facts),
         };
-        self.judge.conclude(facts)
+        self.judge.conclude(RunFacts {
+            sequential: Some(self.sequential),
+            ..facts
+        })
     }
 }
 
@@ -138,6 +161,8 @@ fn of_period(facts: RunFacts) -> RunFacts {
 
 impl Case for Periods<'_> {
     fn observe(&mut self, observation: Observation) {
+        self.watch.observe(&observation);
+        stop_on_alarm(self.file, self.control, self.watch.is_alarm());
         self.judges.observe(observation);
     }
 

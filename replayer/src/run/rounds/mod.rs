@@ -86,7 +86,7 @@ pub fn execute(
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         // No value crosses from one round to another.
-        Periods::new(file, &prepared.scrubber, every, 0),
+        Periods::new(file, control, &prepared.scrubber, every, 0),
         &mut tick,
     );
     let (feed, fodder) = PlanFeed::new(control);

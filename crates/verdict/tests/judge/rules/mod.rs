@@ -6,6 +6,7 @@ mod bodies;
 mod consequences;
 mod generated;
 mod heads;
+mod moulds;
 mod noise;
 mod races;
 mod roles;

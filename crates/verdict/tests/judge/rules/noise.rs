@@ -34,7 +34,7 @@ fn where_there_is_noise_a_test_decides() {
     let test = &report.findings[0].test;
     assert_eq!(
         (test.name.as_str(), test.unit.as_str(), test.sample),
-        ("sign", "session", 18)
+        ("permutation", "session", 18)
     );
     assert_eq!(test.level, Some(0.01));
 }

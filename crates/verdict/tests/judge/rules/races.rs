@@ -61,7 +61,7 @@ fn what_races_show_far_more_often_than_noise_is_a_finding() {
             GET /orders/{id} body_changed /state x12
         "#]],
     );
-    assert_eq!(report.findings[0].test.name, "sign");
+    assert_eq!(report.findings[0].test.name, "permutation");
 }
 
 #[test]

@@ -1,21 +1,28 @@
 //! How long the twins take, and whether the candidate takes longer.
 //!
 //! A latency counts from the moment a request is ready to the last byte of its
-//! answer; lateness before that is reported apart.
+//! answer; lateness before that is reported apart. Both twins get each request at the same
+//! time, so that its two latencies are of one load: the sample is always of such pairs.
 
-use std::collections::BTreeMap;
-
-use hdrhistogram::Histogram;
+mod compared;
+mod drift;
+mod load;
+mod pairs;
+mod spread;
+mod tail;
 
 use crate::evidence::Evidence;
-use crate::facts::Quantiles;
 use crate::observation::Timing;
-use crate::options::Options;
+use crate::options::{LatencyOptions, Options};
 use crate::stats::{median, signed_rank_test};
 use crate::tally::Session;
+use pairs::{Pair, Pairs};
 
-/// Paired differences kept for one session and endpoint.
-const MOST_PAIRS: usize = 256;
+pub(crate) use compared::{Compared, compared};
+pub use compared::{EffectSize, LoadShift, QuantileShifts, ShiftInterval, TailTest};
+pub(crate) use drift::Drifting;
+pub(crate) use spread::Spread;
+
 /// Examples kept for one endpoint.
 const MOST_EXAMPLES: usize = 3;
 
@@ -24,8 +31,7 @@ const MOST_EXAMPLES: usize = 3;
 pub(crate) struct LatencyTally {
     pub(crate) baseline_us: Spread,
     pub(crate) candidate_us: Spread,
-    /// Candidate minus baseline in microseconds, request by request.
-    pairs_us: BTreeMap<Session, Vec<f32>>,
+    pairs: Pairs,
     /// Where the candidate was slowest against the baseline, by microseconds.
     slowest: Vec<(f64, Evidence)>,
 }
@@ -58,13 +64,16 @@ impl LatencyTally {
         candidate: &Timing,
         example: impl FnOnce() -> Evidence,
     ) {
+        let at_ms = u32::try_from(baseline.ready_ns / 1_000_000).unwrap_or(u32::MAX);
         let (baseline, candidate) = (latency_us(baseline), latency_us(candidate));
         self.baseline_us.add(baseline);
         self.candidate_us.add(candidate);
-        let pairs = self.pairs_us.entry(session).or_default();
-        if pairs.len() < MOST_PAIRS {
-            pairs.push((candidate - baseline) as f32);
-        }
+        let pair = Pair {
+            at_ms,
+            baseline_us: baseline as f32,
+            candidate_us: candidate as f32,
+        };
+        self.pairs.add(session, pair);
         let shift = candidate - baseline;
         let is_among = self.slowest.len() < MOST_EXAMPLES
             || self.slowest.last().is_some_and(|(least, _)| shift > *least);
@@ -81,7 +90,7 @@ impl LatencyTally {
     }
 
     pub(crate) fn sessions(&self) -> usize {
-        self.pairs_us.len()
+        self.pairs.sessions()
     }
 
     /// The requests that the candidate was slowest at, against the baseline.
@@ -93,9 +102,7 @@ impl LatencyTally {
     pub(crate) fn merge(&mut self, other: LatencyTally) {
         self.baseline_us.merge(&other.baseline_us);
         self.candidate_us.merge(&other.candidate_us);
-        for (session, pairs) in other.pairs_us {
-            self.pairs_us.entry(session).or_default().extend(pairs);
-        }
+        self.pairs.merge(other.pairs);
         self.slowest.extend(other.slowest);
         self.trim();
     }
@@ -106,23 +113,26 @@ impl LatencyTally {
     /// The sample is one median for each session, since requests of a session
     /// are not independent; with few sessions it is the requests.
     pub(crate) fn shift(&self, options: &Options) -> Option<Shift> {
-        let rules = &options.latency;
-        let pairs: usize = self.pairs_us.values().map(Vec::len).sum();
-        if pairs < rules.min_samples.max(1) {
+        let baseline_ms = self.baseline_us.quantiles().p50 / 1000.0;
+        Shift::of(&self.pairs, baseline_ms, &options.latency)
+    }
+}
+
+impl Shift {
+    fn of(pairs: &Pairs, baseline_ms: f64, rules: &LatencyOptions) -> Option<Shift> {
+        let count = pairs.count();
+        if count < rules.min_samples.max(1) {
             return None;
         }
-        let as_ms = |us: &f32| f64::from(*us) / 1000.0;
-        let by_session = self.pairs_us.len() >= rules.min_sessions;
+        let by_session = pairs.sessions() >= rules.min_sessions;
         let mut sample: Vec<f64> = if by_session {
-            self.pairs_us
-                .values()
-                .map(|pairs| median(&mut pairs.iter().map(as_ms).collect::<Vec<_>>()))
-                .collect()
+            let shifts =
+                |of: &[Pair]| median(&mut of.iter().map(Pair::shift_ms).collect::<Vec<_>>());
+            pairs.by_session().map(|(_, of)| shifts(of)).collect()
         } else {
-            self.pairs_us.values().flatten().map(as_ms).collect()
+            pairs.all().map(|(_, pair)| pair.shift_ms()).collect()
         };
-        let baseline_ms = self.baseline_us.quantiles().p50 / 1000.0;
-        let needed_ms = rules.min_shift_ms.max(rules.min_shift_ratio * baseline_ms);
+        let needed_ms = rules.needed_ms(baseline_ms);
         let null_ms = needed_ms / 2.0;
         let shifted: Vec<f64> = sample.iter().map(|shift| shift - null_ms).collect();
         let median_ms = median(&mut sample);
@@ -136,70 +146,14 @@ impl LatencyTally {
             p_value: signed_rank_test(&shifted),
             unit: if by_session { "session" } else { "request" },
             sample: sample.len(),
-            pairs,
+            pairs: count,
             null_ms,
             is_large: median_ms >= needed_ms,
         })
     }
 }
 
-fn latency_us(timing: &Timing) -> f64 {
+/// From ready to the answer's last byte.
+pub(crate) fn latency_us(timing: &Timing) -> f64 {
     timing.last_byte_ns.saturating_sub(timing.ready_ns) as f64 / 1000.0
-}
-
-/// A distribution of times in microseconds, to two significant digits or better.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spread {
-    /// Tenths of a microsecond; made with the first value.
-    histogram: Option<Histogram<u64>>,
-}
-
-impl Spread {
-    pub(crate) fn add(&mut self, us: f64) {
-        if self.histogram.is_none() {
-            // 2 is a number of digits that it takes.
-            self.histogram = Histogram::new(2).ok();
-        }
-        if let Some(histogram) = &mut self.histogram {
-            // It grows by itself; a count that can't be kept is one too many for memory.
-            let _ = histogram.record((us.max(0.0) * 10.0) as u64);
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: &Spread) {
-        match (&mut self.histogram, &other.histogram) {
-            (Some(own), Some(others)) => {
-                // Fails only for a histogram that can't grow.
-                let _ = own.add(others);
-            }
-            (None, Some(others)) => self.histogram = Some(others.clone()),
-            (_, None) => {}
-        }
-    }
-
-    pub(crate) fn quantiles(&self) -> Quantiles {
-        let Some(histogram) = &self.histogram else {
-            return Quantiles::default();
-        };
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 10.0;
-        Quantiles {
-            count: histogram.len(),
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            max: histogram.max() as f64 / 10.0,
-        }
-    }
-
-    /// Values at evenly spaced quantiles, for a curve.
-    pub(crate) fn curve(&self, steps: u32) -> Vec<f64> {
-        let Some(histogram) = &self.histogram else {
-            return Vec::new();
-        };
-        (0..=steps)
-            .map(|step| {
-                histogram.value_at_quantile(f64::from(step) / f64::from(steps)) as f64 / 10.0
-            })
-            .collect()
-    }
 }

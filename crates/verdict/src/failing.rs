@@ -1,0 +1,75 @@
+//! Findings of error rates, where no single failure is a finding.
+
+use crate::blame::Blame;
+use crate::errors::EndpointErrors;
+use crate::findings::summary;
+use crate::kind::Kind;
+use crate::options::Options;
+use crate::reasons::percent;
+use crate::report::{Finding, Test};
+
+/// Endpoints whose requests fail more often at the candidate, where the baseline's fail too,
+/// or all failures are noise one by one.
+pub(crate) fn of_errors(input: &Blame<'_>, errors: &[Option<EndpointErrors>]) -> Vec<Finding> {
+    let tests = errors.iter().flatten().count();
+    let rows = errors.iter().enumerate();
+    rows.filter_map(|(index, row)| Some((index, row.as_ref()?)))
+        .filter(|(index, row)| row.is_more && !input.says_failures(*index))
+        .map(|(index, row)| finding(input, index, row, tests))
+        .collect()
+}
+
+fn finding(input: &Blame<'_>, index: usize, row: &EndpointErrors, tests: usize) -> Finding {
+    let rate = |count: u64| percent(count as f64 / row.requests.max(1) as f64);
+    let mut finding = Finding {
+        id: String::new(),
+        endpoint: row.endpoint.clone(),
+        kind: Kind::ErrorRate,
+        location: "errors".to_owned(),
+        also: Vec::new(),
+        claim: format!(
+            "fails more often: {} of requests, {} at the baseline",
+            rate(row.candidate),
+            rate(row.baseline)
+        ),
+        summary: String::new(),
+        count: row.candidate,
+        sessions: row.candidate_sessions,
+        rate: row.candidate as f64 / row.requests.max(1) as f64,
+        compared: row.requests,
+        test: test(row, tests, input.options),
+        latency: None,
+        evidence: input.endpoints[index]
+            .errors
+            .examples(input.options.examples),
+        racing: 0,
+        consequences: Vec::new(),
+        related: Vec::new(),
+    };
+    finding.summary = summary(&finding);
+    finding
+}
+
+fn test(row: &EndpointErrors, tests: usize, options: &Options) -> Test {
+    Test {
+        name: "mcnemar".to_owned(),
+        level: Some(options.level),
+        p_value: Some(row.p_value),
+        unit: "session".to_owned(),
+        sample: row.candidate_sessions + row.baseline_sessions,
+        statement: format!(
+            "Requests without an answer, or with a status of 500 and above. Of {} sessions {} have \
+             more of them at the candidate, {} at the baseline: exact one-sided test (McNemar), p = \
+             {:.2e}; the shares of sessions differ by {:.3} ({:.3} to {:.3}, Newcombe, 95 %). Level \
+             {} after correction for {tests} endpoints (Benjamini–Hochberg).",
+            row.sessions,
+            row.candidate_sessions,
+            row.baseline_sessions,
+            row.p_value,
+            row.difference,
+            row.low,
+            row.high,
+            options.level,
+        ),
+    }
+}

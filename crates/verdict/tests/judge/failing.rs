@@ -1,0 +1,102 @@
+//! Error rates, and what is watched.
+
+use serde_json::json;
+use twintap_verdict::{Kind, Options, Report, RunFacts, Verdict};
+
+use crate::support::{Call, Reply, judge, judge_with, observations};
+
+fn reply(fails: bool) -> Reply {
+    match fails {
+        true => Reply::json(503, &json!({"error": "busy"})),
+        false => Reply::json(200, &json!({"ok": true})),
+    }
+}
+
+/// As many sessions of two requests, of which the first ones fail at a twin, or in
+/// production, so often.
+fn run(sessions: usize, production: usize, baseline: usize, candidate: usize) -> Vec<Call> {
+    (0..sessions)
+        .flat_map(|index| {
+            // What fails where is spread evenly, and not at all three alike.
+            let fails = |count: usize, shift: usize| (index * 7 + shift) % sessions < count;
+            let session = format!("s-{index:03}");
+            let call = Call::new(&session, "GET", "/a", reply(fails(production, 0)))
+                .baseline(reply(fails(baseline, 31)))
+                .candidate(reply(fails(candidate, 67)));
+            [call, Call::new(&session, "GET", "/b", reply(false))]
+        })
+        .collect()
+}
+
+fn kinds(report: &Report) -> Vec<(Kind, &str)> {
+    let findings = report.findings.iter();
+    findings
+        .map(|finding| (finding.kind, finding.endpoint.as_str()))
+        .collect()
+}
+
+#[test]
+fn failures_that_both_have_are_no_finding() {
+    let report = judge(&run(100, 8, 8, 8));
+    assert_eq!(kinds(&report), []);
+    let row = &report.errors[0];
+    assert_eq!((row.requests, row.candidate, row.baseline), (100, 8, 8));
+    assert!(row.low < 0.0 && row.high > 0.0 && !row.is_more, "{row:?}");
+    assert_eq!(report.errors[1].p_value, 1.0);
+}
+
+#[test]
+fn more_failures_than_the_baseline_has_are_a_finding() {
+    let report = judge(&run(100, 12, 12, 45));
+    assert_eq!(kinds(&report), [(Kind::ErrorRate, "GET /a")]);
+    let finding = &report.findings[0];
+    assert_eq!(finding.test.name, "mcnemar");
+    assert_eq!((finding.count, finding.compared), (45, 100));
+    assert_eq!(finding.evidence.len(), 3);
+    let row = &report.errors[0];
+    assert!(row.low > 0.1 && row.high < 0.5 && row.is_more, "{row:?}");
+}
+
+#[test]
+fn failures_that_are_a_finding_by_themselves_are_one_finding() {
+    let report = judge(&run(100, 0, 0, 45));
+    assert_eq!(kinds(&report), [(Kind::Status, "GET /a")]);
+    assert!(report.errors[0].is_more);
+}
+
+#[test]
+fn an_alarm_counts_where_it_was_asked_for() {
+    // Production's failures are noise enough to hide the candidate's.
+    let calls = run(60, 50, 0, 20);
+    let report = judge(&calls);
+    assert!(report.sequential.is_alarm, "{:?}", report.sequential);
+    let stream = &report.sequential.streams[0];
+    assert_eq!(
+        (stream.what.as_str(), stream.pluses, stream.minuses),
+        ("errors", 20, 0)
+    );
+    let options = Options {
+        stop_early: true,
+        fidelity_floor: 0.0,
+        ..Options::default()
+    };
+    let report = judge_with(options, RunFacts::default(), observations(&calls));
+    assert_eq!(report.verdict, Verdict::Fail);
+    let reason = report
+        .reasons
+        .iter()
+        .find(|reason| reason.contains("Watched"));
+    let reason = reason.expect("the alarm is a reason");
+    assert!(
+        reason.contains("20 sessions against it and 0 for it"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn what_fails_at_both_is_no_evidence() {
+    let report = judge(&run(200, 0, 100, 100));
+    let stream = &report.sequential.streams[0];
+    assert!(stream.pluses > 0 && stream.minuses > 0, "{stream:?}");
+    assert!(!report.sequential.is_alarm, "{stream:?}");
+}
