@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use twintap_replayer::fire::RunControl;
-use twintap_replayer::run::execute;
+use twintap_replayer::run::{RunFile, execute};
 use twintap_verdict::{Report, Twin, Verdict};
 
 use crate::recording::{Recorded, record};
-use crate::run::{run, run_file, shop, shop_in_archive};
+use crate::run::{json, run, run_file, shop, shop_in_archive, shopkeeper};
 use crate::twins::{Reply, TwinServer};
 
 /// How long anything may take.
@@ -152,6 +153,82 @@ fn each_period_has_its_report() {
     }
     let ledger = &period["ledgers"]["runs"]["candidate"];
     assert_eq!(ledger["planned"], ledger["answered"]);
+}
+
+/// A shop that loses sight of its orders.
+fn failing_shop() -> TwinServer {
+    let keeps = shopkeeper("cand", 5);
+    TwinServer::start(move |seen| match seen.line.starts_with("GET /orders/") {
+        true => Reply::Text(json("500 Internal Server Error", "", "{}")),
+        false => keeps(seen),
+    })
+}
+
+/// Fires until the run ends by itself.
+fn until_it_ends(file: &RunFile) -> Report {
+    let control = RunControl::new().expect("an eventfd");
+    let steering = control.clone();
+    let (ended, end) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        let is_late = end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout);
+        steering.stop();
+        is_late
+    });
+    let report = execute(file, &control, &mut |_| {}).expect("a run");
+    drop(ended);
+    assert!(!guard.join().expect("no panic"), "it had to be stopped");
+    report
+}
+
+#[test]
+fn a_run_ends_as_soon_as_it_knows_enough() {
+    // With an end and without, with one period and with many.
+    for more in [
+        "loop: forever\n",
+        "loop: forever\nreport_every: 1ms\npace: asap\nlimits: {in_flight: 8}\n",
+        "loop: 100\n",
+    ] {
+        let directory = shop_in_archive();
+        let twins = [failing_shop(), shop("base", 5)];
+        let more = format!("{more}verdict: {{stop_early: true}}\n");
+        let report = until_it_ends(&run_file(directory.path(), &twins, &more));
+        assert_eq!(report.verdict, Verdict::Fail, "{more}{:?}", report.reasons);
+        let is_alarm = |reason: &String| reason.contains("requests fail at the candidate alone");
+        assert!(
+            report.reasons.iter().any(is_alarm),
+            "{more}{:?}",
+            report.reasons
+        );
+        let record = record_of(directory.path());
+        let sequential = &record["sequential"];
+        assert_eq!(sequential["is_alarm"], true, "{more}{sequential}");
+        assert_eq!(sequential["over_all_periods"], more.contains("forever"));
+        // Eleven sessions are enough; the rest is what was under way.
+        let pluses = sequential["streams"][0]["pluses"].as_u64();
+        assert!(
+            pluses.is_some_and(|pluses| pluses >= 11),
+            "{more}{sequential}"
+        );
+        assert_eq!(sequential["streams"][0]["minuses"], 0);
+        let ledger = &record["fired"]["candidate"]["ledger"];
+        let answered = ledger["answered"].as_u64().expect("a number");
+        assert!(answered < 36 * 99, "{more}{ledger}");
+        for ledger in [
+            &report.ledgers.runs.candidate,
+            &report.ledgers.runs.baseline,
+        ] {
+            assert_eq!(ledger.unexplained, 0, "{more}{ledger:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_may_not_end_itself_goes_on_and_says_so() {
+    let directory = shop_in_archive();
+    let twins = [failing_shop(), shop("base", 5)];
+    let report = until(36 * 8, directory.path(), &twins, "");
+    assert!(report.sequential.is_alarm, "{:?}", report.sequential);
+    assert_eq!(report.verdict, Verdict::Fail);
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) fn latency(report: &Report) -> Markup {
             p.small {
                 "In milliseconds, from the moment a request is ready to the last byte of its answer. "
                 span class="key b" {} "baseline, "
-                span class="key c" {} "candidate: from p50 (bar) over p90 (dot) to p99, on a logarithmic axis."
+                span class="key c" {} "candidate: from p50 (bar) over p90 (dot) to p99, on a logarithmic axis. "
+                "Effect is Cliff's delta: 0 where neither is slower, 1 where the candidate always is."
             }
             @if report.latency.is_empty() { p { "Nothing was compared." } } @else {
                 div.scroll tabindex="0" role="region" aria-label="Latency by endpoint" {
@@ -45,6 +46,8 @@ pub(super) fn latency(report: &Report) -> Markup {
                                 th.n scope="col" { "p90" }
                                 th.n scope="col" { "p99" }
                                 th.n scope="col" { "Shift" }
+                                th.n scope="col" { "p99 shift (95 %)" }
+                                th.n scope="col" { "Effect" }
                                 th scope="col" { "Distribution" }
                             }
                         }
@@ -65,6 +68,18 @@ pub(super) fn latency(report: &Report) -> Markup {
                                             }
                                             None => { span.soft { "too few" } }
                                         }
+                                    }
+                                    td.n {
+                                        @match row.quantile_shifts.and_then(|shifts| shifts.p99) {
+                                            Some(p99) => {
+                                                (signed(p99.shift_ms)) " "
+                                                span.soft { "(" (signed(p99.low_ms)) " to " (signed(p99.high_ms)) ")" }
+                                            }
+                                            None => { span.soft { "too few" } }
+                                        }
+                                    }
+                                    td.n {
+                                        @if let Some(effect) = row.effect { (format!("{:+.2}", effect.cliffs_delta)) }
                                     }
                                     td { (chart::ranges(scale, &row.baseline_ms, &row.candidate_ms)) }
                                 }

@@ -7,5 +7,7 @@ mod reports;
 mod resources;
 mod rules;
 mod shops;
+mod slow;
 mod support;
 mod times;
+mod watching;
