@@ -1,9 +1,10 @@
 //! From counts to a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apart::apart;
 use crate::blame::Blame;
+use crate::business;
 use crate::compare::Mask;
 use crate::endpoint::templates;
 use crate::errors::errors;
@@ -11,22 +12,30 @@ use crate::evidence::rfc_3339;
 use crate::facts::{Quantiles, RunFacts};
 use crate::fidelity::FidelityTally;
 use crate::findings::findings;
+use crate::gate::hold;
 use crate::judge::{Tally, TwinTally};
 use crate::latency::{Compared, Spread, compared};
 use crate::noise::is_constant_at;
 use crate::observation::Twin;
-use crate::options::Options;
 use crate::reasons::weigh;
 use crate::report::{
-    EndpointFidelity, EndpointLatency, EndpointScope, FidelityReport, KernelReport, Lateness,
-    Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION, Scope,
-    StoreReport, Timings, Twins,
+    Coverage, EndpointFidelity, EndpointLatency, EndpointScope, FidelityReport, KernelReport,
+    Lateness, Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION,
+    Scope, StoreReport, Timings, Twins,
 };
 use crate::resource::{Slope, resources};
-use crate::tally::EndpointTally;
+use crate::rules::Rules;
+use crate::scope::Component;
+use crate::tally::{EndpointTally, Session};
 use crate::trend::Trend;
 
-pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> Report {
+pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Report {
+    let Rules {
+        options,
+        gate,
+        metrics,
+        components,
+    } = rules;
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
     let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
     let resources = resources(&facts.resources, &facts.resource_limits, &options);
@@ -39,12 +48,17 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         .map(|endpoint| compared(&endpoint.latency, answered, &options))
         .collect();
     let errors = errors(&names, &endpoints, &options);
-    let findings = findings(&blame, &latency, &errors, &resources);
+    let figures = business::figures(&metrics, std::mem::take(&mut tally.business), &options);
+    let of_business = business::findings(&metrics, &figures, &options);
+    let findings = findings(&blame, &latency, &errors, &resources, of_business);
     let (apart, consequences) = (apart(&blame), blame.by_cause());
     let fidelity_detail = fidelity(&names, &endpoints);
     let planned = facts.plan.as_ref().map(|plan| plan.requests);
     let ledgers = ledgers(&tally, &facts, planned);
-    let (fidelity, scope) = (ratio(&endpoints), scope(&names, &endpoints, &tally));
+    let (fidelity, scope) = (
+        ratio(&endpoints),
+        scope(&names, &endpoints, &tally, components),
+    );
     let release_error_us = facts.release_error_us.unwrap_or_else(|| {
         let mut all = Spread::default();
         all.merge(&tally.candidate.release_after_ready_us);
@@ -67,6 +81,8 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         errors: errors.into_iter().flatten().collect(),
         error_drift: tally.error_trail.drift(options.level).map(hourly),
         sequential: facts.sequential.unwrap_or_default(),
+        business: figures.into_iter().map(|made| made.figure).collect(),
+        gate: Vec::new(),
         resources,
         ledgers,
         loss: facts.loss,
@@ -90,7 +106,13 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, options: Options) -> R
         reproduce: facts.reproduce,
         options,
     };
-    (report.verdict, report.reasons) = weigh(&report, facts.inconclusive, tally.repeated);
+    report.gate = hold(&gate, &mut report);
+    (report.verdict, report.reasons) = weigh(
+        &report,
+        facts.inconclusive,
+        tally.repeated,
+        gate.fidelity.floor.is_some(),
+    );
     report
 }
 
@@ -167,8 +189,25 @@ fn by_name(tally: &FidelityTally) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn scope(names: &[String], endpoints: &[EndpointTally], tally: &Tally) -> Scope {
+fn scope(
+    names: &[String],
+    endpoints: &[EndpointTally],
+    tally: &Tally,
+    components: Vec<Component>,
+) -> Scope {
+    let total = |of: fn(&EndpointTally) -> u64| endpoints.iter().map(of).sum::<u64>();
+    let compared: BTreeSet<Session> = endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.compared.keys().copied())
+        .collect();
     Scope {
+        traffic: Coverage::of(total(|endpoint| endpoint.seen), tally.compared),
+        session_coverage: Coverage::of(tally.sessions.len() as u64, compared.len() as u64),
+        error_paths: Coverage::of(
+            total(|endpoint| endpoint.errors_seen),
+            total(|endpoint| endpoint.errors_compared),
+        ),
+        components,
         sessions: tally.sessions.len() as u64,
         compared: tally.compared,
         witnessed: tally.witnessed,
@@ -183,6 +222,8 @@ fn scope(names: &[String], endpoints: &[EndpointTally], tally: &Tally) -> Scope 
                 late: endpoint.late,
                 unbound: endpoint.unbound,
                 skipped: endpoint.skipped.clone(),
+                errors_seen: endpoint.errors_seen,
+                errors_compared: endpoint.errors_compared,
             })
             .collect(),
     }

@@ -68,7 +68,7 @@ pub(crate) fn templates<'a>(
 }
 
 /// The path of a target: the absolute form loses its authority (RFC 9112, section 3.2).
-fn path_of(target: &str) -> &str {
+pub(crate) fn path_of(target: &str) -> &str {
     let from_path = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..]

@@ -3,6 +3,7 @@
 use crate::blame::Blame;
 use crate::errors::EndpointErrors;
 use crate::findings::summary;
+use crate::gate::Level;
 use crate::kind::Kind;
 use crate::options::Options;
 use crate::reasons::percent;
@@ -45,6 +46,8 @@ fn finding(input: &Blame<'_>, index: usize, row: &EndpointErrors, tests: usize) 
         racing: 0,
         consequences: Vec::new(),
         related: Vec::new(),
+        level: Level::Fail,
+        rule: None,
     };
     finding.summary = summary(&finding);
     finding

@@ -7,6 +7,7 @@ use crate::attribute::Source;
 use crate::blame::Blame;
 use crate::errors::EndpointErrors;
 use crate::failing::of_errors;
+use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::Compared;
 use crate::lead::Lead;
@@ -21,11 +22,13 @@ pub(crate) fn findings(
     latency: &[Compared],
     errors: &[Option<EndpointErrors>],
     resources: &[ResourceReport],
+    business: Vec<Finding>,
 ) -> Vec<Finding> {
     let mut findings = of_leads(input);
     findings.extend(of_errors(input, errors));
     findings.extend(of_latency(input, latency));
     findings.extend(of_resources(resources, input.options));
+    findings.extend(business);
     findings.sort_by_key(|finding| {
         (
             harm(finding),
@@ -51,7 +54,7 @@ fn harm(finding: &Finding) -> u8 {
     match finding.kind {
         Kind::Error => 0,
         Kind::Status if is_failure => 1,
-        Kind::ErrorRate => 2,
+        Kind::ErrorRate | Kind::Business => 2,
         Kind::Status => 3,
         Kind::BodyMissing => 4,
         Kind::BodyType => 5,
@@ -96,6 +99,8 @@ fn of_leads(input: &Blame<'_>) -> Vec<Finding> {
                 racing: input.racing(index),
                 consequences: input.consequences(Source::Lead(index)),
                 related: Vec::new(),
+                level: Level::Fail,
+                rule: None,
             };
             finding.claim = claim(&finding);
             finding.summary = summary(&finding);
@@ -140,6 +145,8 @@ fn of_resources(resources: &[ResourceReport], options: &Options) -> Vec<Finding>
                 racing: 0,
                 consequences: Vec::new(),
                 related: Vec::new(),
+                level: Level::Fail,
+                rule: None,
             }
         })
         .collect()
@@ -221,7 +228,7 @@ fn claim(finding: &Finding) -> String {
             field(location)
         ),
         // Said by what was measured.
-        Kind::ErrorRate | Kind::Growth | Kind::Latency => String::new(),
+        Kind::ErrorRate | Kind::Growth | Kind::Latency | Kind::Business => String::new(),
     }
 }
 

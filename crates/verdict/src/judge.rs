@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use twintap_stream::ExchangeId;
 
+use crate::business::Business;
 use crate::compare::Side;
 use crate::conclude::conclude;
 use crate::endpoint::shape;
@@ -13,11 +14,11 @@ use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
 use crate::latency::Spread;
 use crate::observation::{Observation, Outcome, Twin};
-use crate::options::Options;
 use crate::order::Reorder;
 use crate::passing::{Passing, answered};
 use crate::report::Report;
 use crate::roles::Roles;
+use crate::rules::Rules;
 use crate::sequential::Watch;
 use crate::tally::{EndpointTally, Session};
 
@@ -35,7 +36,7 @@ const MOST_SHAPES: usize = 4096;
 /// difference, and observations that came before their turn; no answer is kept.
 #[derive(Debug)]
 pub struct Judge {
-    options: Options,
+    rules: Rules,
     waiting: Reorder,
     watch: Watch,
     tally: Tally,
@@ -59,6 +60,7 @@ pub(crate) struct Tally {
     pub(crate) witnessed: u64,
     pub(crate) trail: Trail,
     pub(crate) error_trail: ErrorTrail,
+    pub(crate) business: Business,
 }
 
 /// What leads from one difference to another.
@@ -92,10 +94,11 @@ pub(crate) struct TwinTally {
 impl Judge {
     /// A judge that has seen nothing.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(rules: impl Into<Rules>) -> Self {
+        let rules = rules.into().settled();
         Self {
-            watch: Watch::new(&options),
-            options,
+            watch: Watch::new(&rules.options),
+            rules,
             waiting: Reorder::default(),
             tally: Tally::default(),
         }
@@ -105,7 +108,7 @@ impl Judge {
     pub fn observe(&mut self, observation: Observation) {
         self.watch.observe(&observation);
         match self.waiting.push(observation) {
-            Ok(()) => self.drain(self.options.reorder_bytes),
+            Ok(()) => self.drain(self.rules.options.reorder_bytes),
             Err(_) => self.tally.repeated += 1,
         }
     }
@@ -122,20 +125,20 @@ impl Judge {
         facts.sequential.get_or_insert_with(|| self.watch.report());
         self.drain(0);
         while let Some(observation) = self.waiting.pop(0) {
-            self.tally.add(&observation, &self.options);
+            self.tally.add(&observation, &self.rules);
         }
-        conclude(self.tally, facts, self.options)
+        conclude(self.tally, facts, self.rules)
     }
 
     fn drain(&mut self, most_bytes: usize) {
         while let Some(observation) = self.waiting.pop(most_bytes) {
-            self.tally.add(&observation, &self.options);
+            self.tally.add(&observation, &self.rules);
         }
     }
 }
 
 impl Tally {
-    fn add(&mut self, observation: &Observation, options: &Options) {
+    fn add(&mut self, observation: &Observation, rules: &Rules) {
         self.candidate.add(&observation.candidate);
         self.baseline.add(&observation.baseline);
         let production = observation.production.as_ref();
@@ -159,7 +162,7 @@ impl Tally {
         let passing = Passing {
             observation,
             session,
-            options,
+            options: &rules.options,
             can_cause: Cell::new(false),
             production: production.map(|answer| Side::new(answer, None)),
             baseline: answered(&observation.baseline)
@@ -185,6 +188,7 @@ impl Tally {
         let counts = passing.count(endpoint, &mut self.places);
         self.compared += counts.compared;
         self.witnessed += counts.witnessed;
+        self.business.add(&rules.metrics, &passing);
         let can_cause = passing.can_cause.get();
         self.trail.add(observation, session, can_cause);
     }

@@ -34,6 +34,8 @@ pub enum Kind {
     HeaderAdded,
     /// A trailer field stands in the head, before the body.
     TrailerMoved,
+    /// A business figure is another one.
+    Business,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             Kind::BodyAdded => "body_added",
             Kind::HeaderAdded => "header_added",
             Kind::TrailerMoved => "trailer_moved",
+            Kind::Business => "business",
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Observation {
     pub production_latency_ns: Option<u64>,
     /// What production answered; absent when it was not seen whole.
     pub production: Option<Answer>,
+    /// The status code that production answered, also where nothing was fired.
+    pub production_status: Option<u16>,
     /// Which copy of the recorded sessions it belongs to.
     pub copy: u32,
     /// True in a run's warm-up: it counts in the ledgers, and is not judged.

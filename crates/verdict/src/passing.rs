@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::compare::{Difference, Mask, Side, Witness, compare, place_of};
 use crate::errors::failed;
 use crate::evidence::{self, Evidence};
-use crate::fidelity::Unequal;
+use crate::fidelity::{Unequal, cause};
 use crate::kind::Kind;
 use crate::mould::Look;
 use crate::observation::{Answer, Observation, Outcome, Timing};
@@ -53,6 +53,13 @@ impl Passing<'_> {
             witnessed: u64::from(noise.is_some()),
             compared: u64::from(self.signal(endpoint, places)),
         };
+        if observation
+            .production_status
+            .is_some_and(|status| status >= 400)
+        {
+            endpoint.errors_seen += 1;
+            endpoint.errors_compared += counts.compared;
+        }
         if let Some(verdict) = self.fidelity(noise) {
             endpoint.fidelity.add(verdict);
         }
@@ -60,8 +67,12 @@ impl Passing<'_> {
     }
 
     /// Compares the baseline with production; whether they are equal, masked
-    /// places aside.
-    fn noise(&self, endpoint: &mut EndpointTally, places: &mut usize) -> Option<bool> {
+    /// places aside, or why not.
+    fn noise(
+        &self,
+        endpoint: &mut EndpointTally,
+        places: &mut usize,
+    ) -> Option<Result<(), Unequal>> {
         let production = self.production.as_ref()?;
         endpoint
             .known_statuses
@@ -91,7 +102,13 @@ impl Passing<'_> {
                 spot.mould.learn(look(baseline, &difference.at_right));
             }
         }
-        Some(found.iter().all(|difference| difference.mask.is_some()))
+        Some(
+            match found.iter().all(|difference| difference.mask.is_some()) {
+                true => Ok(()),
+                false if self.is_racing() => Err(Unequal::Race),
+                false => Err(cause(production, baseline, &found)),
+            },
+        )
     }
 
     /// Compares the candidate with the baseline; whether it could be.
@@ -370,7 +387,7 @@ impl Passing<'_> {
     }
 
     /// How this exchange counts: equal, unequal, or not at all.
-    fn fidelity(&self, is_equal: Option<bool>) -> Option<Result<(), Unequal>> {
+    fn fidelity(&self, noise: Option<Result<(), Unequal>>) -> Option<Result<(), Unequal>> {
         let verdict = match &self.observation.baseline {
             Outcome::Skipped(cause) => match cause.as_str() {
                 "filtered" | "incomplete" | "not_due" => return None,
@@ -383,9 +400,7 @@ impl Passing<'_> {
             baseline if baseline.is_unbound() => Err(Unequal::Unbound),
             Outcome::Errored { .. } => Err(Unequal::Errored),
             Outcome::Answered { timing, .. } if timing.wait_expired => Err(Unequal::Late),
-            Outcome::Answered { .. } if is_equal == Some(true) => Ok(()),
-            Outcome::Answered { .. } if self.is_racing() => Err(Unequal::Race),
-            Outcome::Answered { .. } => Err(Unequal::Difference),
+            Outcome::Answered { .. } => noise.unwrap_or(Err(Unequal::Difference)),
         };
         Some(verdict)
     }

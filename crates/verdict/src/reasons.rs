@@ -1,13 +1,16 @@
 //! The verdict and its reasons.
 
-use crate::report::{ApartCause, Report, RunLedger, Verdict};
+use crate::gate::{GateRule, Level, RuleOutcome};
+use crate::report::{ApartCause, Finding, Report, RunLedger, Verdict};
 
-/// What the run says, and why; `further` are reasons of the run itself for
-/// saying nothing, `repeated` counts observations that came twice.
+/// What the run says, and why, each finding before all else; `further` are reasons of the run itself for
+/// saying nothing, `repeated` counts observations that came twice; a `floor_of_gate` is
+/// among the gate's own rules.
 pub(crate) fn weigh(
     report: &Report,
     further: Vec<String>,
     repeated: u64,
+    floor_of_gate: bool,
 ) -> (Verdict, Vec<String>) {
     let mut doubts = further;
     let options = &report.options;
@@ -21,7 +24,7 @@ pub(crate) fn weigh(
             options.min_exchanges
         ));
     }
-    if report.fidelity < options.fidelity_floor {
+    if report.fidelity < options.fidelity_floor && !floor_of_gate {
         let detail = &report.fidelity_detail;
         doubts.push(format!(
             "The baseline answers as production did in {} of {} exchanges ({}), below the floor \
@@ -39,27 +42,36 @@ pub(crate) fn weigh(
             were(repeated, "planned request")
         ));
     }
-    let mut reasons: Vec<String> = report
-        .findings
-        .iter()
-        .map(|finding| format!("{}: {}", finding.id, finding.summary))
-        .collect();
-    reasons.extend(alarm(report));
-    if !reasons.is_empty() {
+    let of_gate = |outcome: RuleOutcome| {
+        let rules = report.gate.iter();
+        rules
+            .filter(move |rule| rule.outcome == outcome)
+            .map(broken)
+    };
+    doubts.extend(of_gate(RuleOutcome::Doubted));
+    let mut reasons: Vec<String> = report.findings.iter().map(found).collect();
+    let mut failed: Vec<String> = of_gate(RuleOutcome::Failed).collect();
+    failed.extend(alarm(report));
+    let mut findings = report.findings.iter();
+    if findings.any(|finding| finding.level == Level::Fail) || !failed.is_empty() {
+        reasons.extend(failed);
         reasons.extend(doubts.into_iter().map(|doubt| format!("Besides: {doubt}")));
         return (Verdict::Fail, reasons);
     }
     if !doubts.is_empty() {
-        return (Verdict::Inconclusive, doubts);
+        reasons.extend(doubts);
+        return (Verdict::Inconclusive, reasons);
     }
-    let pass = format!(
-        "{compared} exchanges of {} sessions were compared, and the candidate differs from the \
-         baseline nowhere beyond noise; the baseline answers as production did in {} of what was \
-         captured.",
+    let differs = match report.findings.len() {
+        0 => "the candidate differs from the baseline nowhere beyond noise",
+        _ => "the gate fails nothing of what differs",
+    };
+    reasons.push(format!(
+        "{compared} exchanges of {} sessions were compared, and {differs}; the baseline answers \
+         as production did in {} of what was captured.",
         report.scope.sessions,
         percent(report.fidelity)
-    );
-    let mut reasons = vec![pass];
+    ));
     reasons.extend(apart(report));
     (Verdict::Pass, reasons)
 }
@@ -70,6 +82,22 @@ fn alarm(report: &Report) -> Option<String> {
     let decides = sequential.over_all_periods || report.options.stop_early;
     let statement = sequential.statement().filter(|_| decides)?;
     Some(format!("Watched from the start of the run: {statement}"))
+}
+
+fn found(finding: &Finding) -> String {
+    let told = match (finding.level, &finding.rule) {
+        (Level::Fail, _) | (_, None) => String::new(),
+        (Level::Warn, Some(rule)) => format!(" (fails nothing, by the gate's rule “{rule}”)"),
+        (Level::Pass, Some(rule)) => format!(" (let pass, by the gate's rule “{rule}”)"),
+    };
+    format!("{}: {}{told}", finding.id, finding.summary)
+}
+
+fn broken(rule: &GateRule) -> String {
+    format!(
+        "The gate's rule “{}” does not hold: {}",
+        rule.name, rule.statement
+    )
 }
 
 /// What differs and is not held against the candidate, in a sentence.

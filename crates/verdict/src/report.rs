@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::business::Figure;
 use crate::errors::EndpointErrors;
 use crate::evidence::Evidence;
 use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
+use crate::gate::{GateRule, Level};
 use crate::kind::Kind;
 use crate::latency::{EffectSize, LoadShift, QuantileShifts, TailTest};
 use crate::options::Options;
 use crate::resource::{ResourceReport, Slope};
+use crate::scope::Component;
 use crate::sequential::SequentialReport;
 
 /// The version of the report's layout; it changes when a key is removed or
@@ -81,6 +84,12 @@ pub struct Report {
     /// What was watched from the start of the run, with tests that may be looked at any time.
     #[serde(default)]
     pub sequential: SequentialReport,
+    /// Business figures, where the run has some.
+    #[serde(default)]
+    pub business: Vec<Figure>,
+    /// What came of the rules of the gate.
+    #[serde(default)]
+    pub gate: Vec<GateRule>,
     /// What the twins' processes used, where they were looked at.
     #[serde(default)]
     pub resources: Vec<ResourceReport>,
@@ -121,7 +130,7 @@ pub struct Report {
 pub struct Finding {
     /// Its name in this report: `F1`, `F2`, ...
     pub id: String,
-    /// Method and path template; `the process` where it is of no endpoint.
+    /// Method and path template; `the process` or `the business` where it is of no endpoint.
     pub endpoint: String,
     /// What differs.
     pub kind: Kind,
@@ -161,6 +170,12 @@ pub struct Finding {
     /// Findings that look like the same fault elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<String>,
+    /// What it does to the verdict.
+    #[serde(default)]
+    pub level: Level,
+    /// The rule of the gate that says so, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// A further place of a finding.
@@ -486,6 +501,43 @@ pub struct Scope {
     pub warm_up: u64,
     /// By endpoint.
     pub endpoints: Vec<EndpointScope>,
+    /// How much of the captured exchanges was compared.
+    #[serde(default)]
+    pub traffic: Coverage,
+    /// How many of the sessions have an exchange that was compared.
+    #[serde(default)]
+    pub session_coverage: Coverage,
+    /// How many of the exchanges that production answered with a status from 400 on were
+    /// compared.
+    #[serde(default)]
+    pub error_paths: Coverage,
+    /// What the twins are made of, where somebody said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+}
+
+/// How much of something was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// How many were captured.
+    pub seen: u64,
+    /// How many of these were compared.
+    pub compared: u64,
+    /// `compared` over `seen`; 0 where nothing was captured.
+    pub share: f64,
+}
+
+impl Coverage {
+    pub(crate) fn of(seen: u64, compared: u64) -> Coverage {
+        Coverage {
+            seen,
+            compared,
+            share: match seen {
+                0 => 0.0,
+                seen => compared as f64 / seen as f64,
+            },
+        }
+    }
 }
 
 /// What was seen and compared of one endpoint.
@@ -505,6 +557,12 @@ pub struct EndpointScope {
     pub unbound: u64,
     /// Fired at neither twin, by cause.
     pub skipped: BTreeMap<String, u64>,
+    /// Of `seen`, those that production answered with a status from 400 on.
+    #[serde(default)]
+    pub errors_seen: u64,
+    /// Of these, those that were compared.
+    #[serde(default)]
+    pub errors_compared: u64,
 }
 
 /// A place whose differences say nothing.

@@ -3,6 +3,7 @@
 use crate::blame::Blame;
 use crate::conclude::in_ms;
 use crate::findings::summary;
+use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::{Compared, Shift, ShiftInterval, TailTest};
 use crate::options::Options;
@@ -140,6 +141,8 @@ fn finding(
         racing: 0,
         consequences: Vec::new(),
         related: Vec::new(),
+        level: Level::Fail,
+        rule: None,
     };
     finding.summary = summary(&finding);
     Some(finding)

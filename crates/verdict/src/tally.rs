@@ -31,6 +31,10 @@ pub(crate) struct EndpointTally {
     pub(crate) late: u64,
     /// Exchanges left out because a twin had not given a value that they use.
     pub(crate) unbound: u64,
+    /// Exchanges that production answered with a status from 400 on.
+    pub(crate) errors_seen: u64,
+    /// Those of them that were compared.
+    pub(crate) errors_compared: u64,
     /// Exchanges skipped by both twins, by cause.
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Status codes that production or the baseline answered.
@@ -259,6 +263,8 @@ impl EndpointTally {
         for (cause, signal) in other.events {
             self.events.entry(cause).or_default().merge(signal);
         }
+        self.errors_seen += other.errors_seen;
+        self.errors_compared += other.errors_compared;
         self.late += other.late;
         self.unbound += other.unbound;
         for (cause, count) in other.skipped {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::gate::Level;
 use crate::kind::Kind;
+use crate::outline::{level_note, rows};
 use crate::reasons::percent;
 use crate::report::{Finding, Report, RunLedger, Verdict};
 
@@ -27,10 +29,15 @@ pub fn markdown(report: &Report) -> String {
     out
 }
 
+/// Reasons beyond the findings, which come first and have places of their own.
+fn further(report: &Report) -> impl Iterator<Item = &String> {
+    report.reasons.iter().skip(report.findings.len())
+}
+
 fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "{}", report.verdict.name().to_uppercase())?;
     if report.verdict != Verdict::Fail {
-        for reason in &report.reasons {
+        for reason in further(report) {
             writeln!(out, "  {}", plain(reason))?;
         }
     }
@@ -43,6 +50,9 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
             finding.kind.name(),
             plain(&finding.summary)
         )?;
+        if finding.level != Level::Fail {
+            writeln!(out, "     level          {}", finding.level.name())?;
+        }
         for also in &finding.also {
             writeln!(
                 out,
@@ -94,7 +104,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         )?;
     }
     if report.verdict == Verdict::Fail {
-        for reason in report.reasons.iter().skip(report.findings.len()) {
+        for reason in further(report) {
             writeln!(out, "\n{}", plain(reason))?;
         }
     }
@@ -122,6 +132,9 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
             "warm-up      {} requests, not judged",
             report.scope.warm_up
         )?;
+    }
+    for (about, statement) in rows(report) {
+        writeln!(out, "{about:<12} {}", plain(&statement))?;
     }
     let runs = &report.ledgers.runs;
     writeln!(out, "candidate    {}", run(&runs.candidate))?;
@@ -188,7 +201,7 @@ fn write_apart(report: &Report, out: &mut String) -> std::fmt::Result {
 fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "## Twintap: {}\n", report.verdict.name())?;
     if report.findings.is_empty() {
-        for reason in &report.reasons {
+        for reason in further(report) {
             writeln!(out, "- {}", escaped(reason))?;
         }
     } else {
@@ -197,9 +210,10 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
         for finding in report.findings.iter().take(MOST_FINDINGS) {
             writeln!(
                 out,
-                "| {} | {} | {} | {} of {} | {} |",
+                "| {} | {}{} | {} | {} of {} | {} |",
                 finding.id,
                 finding.kind,
+                level_note(finding.level),
                 escaped(&finding.summary),
                 finding.count,
                 finding.compared,
@@ -216,7 +230,7 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
         for finding in report.findings.iter().take(MOST_FINDINGS) {
             write_markdown_finding(finding, out)?;
         }
-        for reason in report.reasons.iter().skip(report.findings.len()) {
+        for reason in further(report) {
             writeln!(out, "\n{}", escaped(reason))?;
         }
     }
@@ -242,6 +256,9 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
             "| warm-up | {} requests, not judged |",
             report.scope.warm_up
         )?;
+    }
+    for (about, statement) in rows(report) {
+        writeln!(out, "| {about} | {} |", escaped(&statement))?;
     }
     writeln!(out, "| candidate | {} |", run(&runs.candidate))?;
     writeln!(out, "| baseline | {} |", run(&runs.baseline))

@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod replay;
 mod report;
+mod scope;
 mod serve;
 mod sessions;
 
@@ -71,6 +72,9 @@ enum Command {
     Replay(replay::Args),
     /// Show the report of a run.
     Report(report::Args),
+    /// Say what a run could not have seen.
+    #[command(subcommand)]
+    Scope(scope::Command),
     /// Steer a daemon.
     Ctl(ctl::Args),
     /// Make a set of certificates to start with.
@@ -94,6 +98,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Plan(args) => plan::run(&args).map(|()| EXIT_PASS),
         Command::Replay(args) => replay::run(&args),
         Command::Report(args) => report::run(&args).map(|()| EXIT_PASS),
+        Command::Scope(command) => scope::run(&command),
         Command::Ctl(args) => ctl::run(args),
         Command::Certs(args) => certs::run(&args).map(|()| EXIT_PASS),
         Command::Completions { shell } => {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use twintap_verdict::{Verdict, text};
+use twintap_verdict::{Verdict, junit, markdown, text};
 
 use super::foreground::{ControlArgs, Foreground};
 use super::overrides::Overrides;
 use super::progress::{Event, Place, View, print_event};
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
 use crate::fire::RunControl;
-use crate::run::{RunFile, dry_run, execute};
+use crate::run::{RunFile, dry_run, execute, write};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -22,7 +22,8 @@ use crate::run::{RunFile, dry_run, execute};
     twintap replay run.yaml --rate 500 --scale 3 --ramp 60s --warm-up 30s\n  \
     twintap replay run.yaml --pace asap --in-flight 32 --loop 10\n  \
     twintap replay run.yaml --pace closed --filter session=s-0123456789ab\n  \
-    twintap replay run.yaml --control 127.0.0.1:7311\n\n\
+    twintap replay run.yaml --control 127.0.0.1:7311\n  \
+    twintap replay run.yaml --gate gate.yaml --metrics metrics.yaml --junit junit.xml\n\n\
     SIGINT and SIGTERM stop the run, which then reports what it saw; a second one ends it at once.\n\
     Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 error. The run file is described in docs/run-file.md.")]
 pub struct Args {
@@ -32,12 +33,51 @@ pub struct Args {
     overrides: Overrides,
     #[command(flatten)]
     control: ControlArgs,
+    #[command(flatten)]
+    rules: RuleFiles,
     /// Print the plan and fire nothing.
     #[arg(long)]
     dry_run: bool,
     /// How to print the plan or the report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Write the report as JUnit XML, too: a test for each endpoint.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the report as Markdown, too, for a pull request.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// Files of rules, in place of those of the run file.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What it is judged by")]
+struct RuleFiles {
+    /// What is let through: docs/gate.md.
+    #[arg(long, value_name = "FILE")]
+    gate: Option<PathBuf>,
+    /// Business figures: docs/metrics.md.
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// What the twins are made of: docs/scope.md.
+    #[arg(long, value_name = "FILE")]
+    scope: Option<PathBuf>,
+}
+
+impl RuleFiles {
+    fn apply(&self, file: &mut RunFile) {
+        let given = [
+            ("gate", &self.gate, &mut file.gate),
+            ("metrics", &self.metrics, &mut file.metrics),
+            ("scope", &self.scope, &mut file.scope),
+        ];
+        for (flag, given, place) in given {
+            if let Some(path) = given {
+                *place = Some(path.clone());
+                file.reproduce += &format!(" --{flag} {}", path.display());
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +93,7 @@ enum Format {
 pub fn run(args: &Args) -> Result<u8> {
     let mut file = RunFile::read(&args.run_file)?;
     args.overrides.apply(&mut file)?;
+    args.rules.apply(&mut file);
     if args.dry_run {
         let plan = dry_run(&file)?;
         match args.format {
@@ -72,6 +113,12 @@ pub fn run(args: &Args) -> Result<u8> {
     view.finish();
     foreground.end(&report);
     let report = report?;
+    if let Some(path) = &args.junit {
+        write(path, &junit(&report))?;
+    }
+    if let Some(path) = &args.markdown {
+        write(path, &markdown(&report))?;
+    }
     match args.format {
         Format::Text => print!("{}", text(&report)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use twintap_verdict::{Report, html, markdown, text};
+use twintap_verdict::{Report, html, junit, markdown, text};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -24,6 +24,7 @@ enum Format {
     Json,
     Html,
     Markdown,
+    Junit,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -33,11 +34,13 @@ pub fn run(args: &Args) -> Result<()> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
         Format::Html => print!("{}", html(&report)),
         Format::Markdown => print!("{}", markdown(&report)),
+        Format::Junit => print!("{}", junit(&report)),
     }
     Ok(())
 }
 
-fn read(run: &Path) -> Result<Report> {
+/// Reads a report, or that of an output directory.
+pub fn read(run: &Path) -> Result<Report> {
     let path = if run.is_dir() {
         run.join("report.json")
     } else {

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 use twintap_plan::BindingRule;
 use twintap_plan::rules::MOST_RULES;
 
 use super::values::Version;
+use super::yaml;
+
+const WHAT: &str = "bindings file";
 
 /// A bindings file as it is written.
 #[derive(Deserialize)]
@@ -24,21 +27,11 @@ struct BindingsFile {
 /// When it can't be read, or says what no bindings file may: the text names line
 /// and key.
 pub fn read(path: &Path) -> Result<Vec<BindingRule>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading the bindings file {}", path.display()))?;
-    parse(&text, &path.display().to_string())
+    let file: BindingsFile = yaml::read(path, WHAT)?;
+    checked(file, &path.display().to_string())
 }
 
-fn parse(text: &str, source: &str) -> Result<Vec<BindingRule>> {
-    let file: BindingsFile = serde_saphyr::from_str(text).map_err(|error| {
-        let problem = error.to_string();
-        let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
-        anyhow::anyhow!(
-            "{}",
-            problem.replace("--> <input>:", &format!("--> {source}:"))
-        )
-        .context(format!("{source} is no bindings file"))
-    })?;
+fn checked(file: BindingsFile, source: &str) -> Result<Vec<BindingRule>> {
     let count = file.bindings.len();
     if count > MOST_RULES {
         bail!("{source}: {count} bindings are more than the {MOST_RULES} that a file may have");
@@ -51,6 +44,10 @@ mod tests {
     use twintap_plan::RuleAction;
 
     use super::*;
+
+    fn parse(text: &str, source: &str) -> Result<Vec<BindingRule>> {
+        checked(yaml::parse(text, source, WHAT)?, source)
+    }
 
     #[test]
     fn a_file_is_read() {

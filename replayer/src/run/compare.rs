@@ -247,6 +247,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             request: stored_part(head.unwrap_or(&empty_head())),
             request_body,
             production_latency_ns: exchange.and_then(production_latency_ns),
+            production_status: exchange.and_then(answered_status),
             production: stored
                 .filter(|_| was_fired)
                 .and_then(|stored| self.production(position, stored)),
@@ -423,6 +424,11 @@ fn released_ns(outcome: &Outcome) -> Option<u64> {
         Outcome::Errored { timing, .. } => timing.map(|timing| timing.released_ns),
         Outcome::Refused(_) | Outcome::Skipped(_) => None,
     }
+}
+
+fn answered_status(exchange: &Exchange) -> Option<u16> {
+    let head = exchange.response.head.as_ref();
+    head.map(|head| head.status)
 }
 
 fn production_latency_ns(exchange: &Exchange) -> Option<u64> {

@@ -14,6 +14,7 @@ mod records;
 pub mod renew;
 pub mod resources;
 mod rounds;
+mod rules;
 mod sent;
 mod shelf;
 mod source;
@@ -21,6 +22,7 @@ mod targets;
 pub mod values;
 mod vouch;
 mod watched;
+mod yaml;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -35,6 +37,7 @@ use twintap_verdict::{Judge, Report, SequentialReport, Twin, html};
 
 pub use dry::DryRun;
 pub use file::RunFile;
+pub use rules::{incidents, scope};
 
 use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, TwinProgress, fire};
 use crate::keys;
@@ -124,6 +127,7 @@ pub fn execute(
     }
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
+    let rules = file.rules()?;
     let prepared = Prepared::new(file)?;
     let addresses = targets::check(file, &prepared.captured)?;
     std::fs::create_dir_all(&file.output)
@@ -163,7 +167,7 @@ pub fn execute(
         },
         PlanRecords::new(&prepared.plan, &prepared.reader, shelf()),
         Watched {
-            judge: Judge::new(file.settings.verdict.clone()),
+            judge: Judge::new(rules),
             file,
             control,
         },
@@ -210,6 +214,7 @@ pub fn check(file: &RunFile) -> Result<()> {
     keys::load_policy(&file.policy)?;
     keys::load_key(&file.key)?;
     file.binding_rules()?;
+    file.rules()?;
     file.signers()?;
     targets::check(file, &targets::Captured::new(checkpoint.as_ref()))?;
     Ok(())
@@ -220,6 +225,7 @@ pub fn check(file: &RunFile) -> Result<()> {
 /// # Errors
 /// As [`execute`], as far as it can be said without sending anything.
 pub fn dry_run(file: &RunFile) -> Result<DryRun> {
+    file.rules()?;
     let prepared = Prepared::new(file)?;
     let addresses = targets::check(file, &prepared.captured)?;
     Ok(DryRun::new(file, &addresses, prepared.plan))
@@ -306,8 +312,11 @@ fn write_results(
     )
 }
 
-/// Readers find the old file or the new one, and never half of it.
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes a file of results. Readers find the old one or the new one, and never half of it.
+///
+/// # Errors
+/// When the place can't be written to.
+pub fn write(path: &Path, text: &str) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     std::fs::write(&unfinished, text)
         .and_then(|()| std::fs::rename(&unfinished, path))

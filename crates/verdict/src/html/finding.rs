@@ -77,6 +77,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::Latency => "latency",
         Kind::ErrorRate => "error rate",
         Kind::Growth => "growth",
+        Kind::Business => "business figure",
     }
 }
 

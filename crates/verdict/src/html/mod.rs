@@ -1,15 +1,19 @@
 //! The report as one page: no scripts, nothing from elsewhere.
 
 mod apart;
+mod business;
 mod chart;
 mod finding;
+mod gate;
 mod ledger;
 mod number;
 mod resources;
+mod scope;
 mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as page};
 
+use crate::outline::level_note;
 use crate::reasons::percent;
 use crate::report::{Report, Verdict};
 use number::{count, duration_us};
@@ -39,6 +43,8 @@ pub fn html(report: &Report) -> String {
                             }
                         }
                     }
+                    (gate::section(report))
+                    (business::section(report))
                     (apart::section(report))
                     (tables::latency(report))
                     (resources::section(report))
@@ -66,7 +72,12 @@ fn headline(verdict: Verdict) -> &'static str {
 
 fn top(report: &Report) -> Markup {
     let sentence = match report.verdict {
-        Verdict::Pass => "The candidate answers as the baseline does.",
+        Verdict::Pass if report.findings.is_empty() => {
+            "The candidate answers as the baseline does."
+        }
+        Verdict::Pass => {
+            "The candidate differs from the baseline as listed below, and the gate fails none of it."
+        }
         Verdict::Fail => "The candidate would have broken what is listed below.",
         Verdict::Inconclusive => "This run can’t say whether the candidate is sound.",
     };
@@ -92,6 +103,8 @@ fn top(report: &Report) -> Markup {
                 }
                 nav aria-label="Sections" {
                     @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
+                    @if gate::is_shown(report) { a href="#gate" { "Gate" } }
+                    @if business::is_shown(report) { a href="#business" { "Business figures" } }
                     @if apart::is_shown(report) { a href="#apart" { "Apart" } }
                     a href="#latency" { "Latency" }
                     @if resources::is_shown(report) { a href="#resources" { "Resources" } }
@@ -109,17 +122,15 @@ fn top(report: &Report) -> Markup {
 
 fn reasons(report: &Report) -> Markup {
     // Each finding is a reason, and has its own place below.
-    let beyond_findings = match report.verdict {
-        Verdict::Fail => &report.reasons[report.findings.len().min(report.reasons.len())..],
-        Verdict::Pass | Verdict::Inconclusive => &report.reasons[..],
-    };
+    let beyond_findings = report.reasons.iter().skip(report.findings.len());
     page! {
         section aria-labelledby="why" {
             h2 id="why" { "Why" }
             ul {
-                @if report.verdict == Verdict::Fail {
-                    @for finding in &report.findings {
-                        li { a href={ "#" (finding.id) } { (finding.id) } ": " (finding.summary) }
+                @for finding in &report.findings {
+                    li {
+                        a href={ "#" (finding.id) } { (finding.id) } ": " (finding.summary)
+                        (level_note(finding.level))
                     }
                 }
                 @for reason in beyond_findings { li { (reason) } }

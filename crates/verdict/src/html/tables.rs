@@ -6,6 +6,7 @@ use maud::{Markup, html as page};
 
 use super::chart::{self, Scale};
 use super::number::{count, duration_us, ms};
+use super::scope;
 use crate::facts::Quantiles;
 use crate::reasons::percent;
 use crate::report::{EndpointFidelity, Lateness, Report};
@@ -222,6 +223,7 @@ pub(super) fn scope(report: &Report) -> Markup {
         section id="scope" {
             h2 { "Scope" }
             p.small { "What was seen, what was compared, and what was not fired. An endpoint that nobody used in the capture says nothing." }
+            (scope::coverage(report))
             div.scroll tabindex="0" role="region" aria-label="Endpoints seen and compared" {
                 table {
                     thead {

@@ -1,6 +1,11 @@
 //! Judgement from outside: observations in, a report out.
 
+mod business;
+mod causes;
 mod failing;
+mod gate;
+mod incidents;
+mod outputs;
 mod pages;
 mod properties;
 mod reports;

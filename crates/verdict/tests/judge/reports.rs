@@ -386,6 +386,7 @@ fn the_text_is_short() {
 
         fidelity     100 % (36 of 36 exchanges)
         compared     36 exchanges; sessions: 12; endpoints: 3
+        covered      100 % of exchanges (36 of 36), 100 % of sessions (12 of 12)
         candidate    36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
         baseline     36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
         capture      pcap: 110 bytes seen, 10 dropped; 12 exchanges stored, 1 discarded
@@ -402,6 +403,7 @@ fn the_text_of_a_pass_is_shorter() {
 
         fidelity     100 % (12 of 12 exchanges)
         compared     12 exchanges; sessions: 12; endpoints: 1
+        covered      100 % of exchanges (12 of 12), 100 % of sessions (12 of 12)
         candidate    12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
         baseline     12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
         capture      pcap: 110 bytes seen, 10 dropped; 12 exchanges stored, 1 discarded
@@ -473,6 +475,7 @@ fn markdown_is_a_table_and_details() {
         |---|---|
         | fidelity | 100 % (36 of 36 exchanges) |
         | compared | 36 exchanges of 12 sessions |
+        | covered | 100 % of exchanges \(36 of 36\), 100 % of sessions \(12 of 12\) |
         | candidate | 36 planned = 36 answered + 0 errored + 0 refused + 0 skipped |
         | baseline | 36 planned = 36 answered + 0 errored + 0 refused + 0 skipped |
     "###]].assert_eq(&markdown(&failing()));

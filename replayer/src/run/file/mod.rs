@@ -28,6 +28,7 @@ use crate::fire::{BodyPace, WireForm};
 use crate::keys;
 use crate::run::renew::{RequestTimes, Signer, TokenSettings};
 use crate::run::values::{Span, Speed, Version};
+use crate::run::yaml;
 
 /// A run file, its paths resolved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +43,12 @@ pub struct RunFile {
     pub key: PathBuf,
     /// The bindings file.
     pub bindings: Option<PathBuf>,
+    /// The gate file.
+    pub gate: Option<PathBuf>,
+    /// The file of business figures.
+    pub metrics: Option<PathBuf>,
+    /// The scope file.
+    pub scope: Option<PathBuf>,
     /// What other paths in it count from.
     pub base: PathBuf,
     /// Where report and summaries go.
@@ -157,9 +164,18 @@ pub struct Settings {
     /// Goes on with what is stored while the run runs.
     #[serde(default)]
     pub follow: Option<FollowSettings>,
-    /// The gate.
+    /// How differences are told from noise.
     #[serde(default)]
     pub verdict: twintap_verdict::Options,
+    /// What is let through: a file of its own.
+    #[serde(default)]
+    pub gate: Option<PathBuf>,
+    /// Business figures: a file of its own.
+    #[serde(default)]
+    pub metrics: Option<PathBuf>,
+    /// What the twins are made of: a file of its own.
+    #[serde(default)]
+    pub scope: Option<PathBuf>,
 }
 
 /// Whether the twins' state went through the same policy, and which it is.
@@ -300,15 +316,7 @@ impl RunFile {
 
 impl Settings {
     fn parse(text: &str, source: &str) -> Result<Settings> {
-        let settings: Settings = serde_saphyr::from_str(text).map_err(|error| {
-            let problem = error.to_string();
-            let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
-            anyhow::anyhow!(
-                "{}",
-                problem.replace("--> <input>:", &format!("--> {source}:"))
-            )
-            .context(format!("{source} is no run file"))
-        })?;
+        let settings: Settings = yaml::parse(text, source, "run file")?;
         if let Some(follow) = &settings.follow {
             follow
                 .check()
@@ -350,6 +358,7 @@ impl Settings {
             Some(built_in @ ("default" | "allow-all")) => built_in.to_owned(),
             Some(file) => base.join(file).to_string_lossy().into_owned(),
         };
+        let beside = |file: &Option<PathBuf>| file.as_ref().map(|file| base.join(file));
         RunFile {
             name: self.name.clone().unwrap_or_else(|| name.to_owned()),
             policy,
@@ -357,7 +366,10 @@ impl Settings {
                 Some(key) => base.join(key),
                 None => keys::default_key_file(&archive),
             },
-            bindings: self.bindings.as_ref().map(|file| base.join(file)),
+            bindings: beside(&self.bindings),
+            gate: beside(&self.gate),
+            metrics: beside(&self.metrics),
+            scope: beside(&self.scope),
             base: base.to_owned(),
             archive,
             output,

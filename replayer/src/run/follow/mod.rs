@@ -55,6 +55,7 @@ pub fn execute(
         &keys::load_key(&file.key)?,
     );
     let plan = plan_options(file)?;
+    let rules = file.rules()?;
     let captured = Captured::new(checkpoint.as_ref());
     let addresses = targets::check(file, &captured)?;
     std::fs::create_dir_all(&file.output)
@@ -94,6 +95,7 @@ pub fn execute(
             file,
             control,
             &scrubber,
+            rules,
             settings.report_every.0,
             settings.memory_bytes,
         ),

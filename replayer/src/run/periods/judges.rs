@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use twintap_verdict::{Judge, Observation, Options};
+use twintap_verdict::{Judge, Observation, Rules};
 
 /// The judges of the periods that are not over: mostly one.
 #[derive(Debug)]
 pub struct Judges {
-    options: Options,
+    rules: Rules,
     every: Duration,
     periods: VecDeque<Period>,
     /// Judges that have seen all of their periods.
@@ -27,9 +27,9 @@ struct Period {
 
 impl Judges {
     /// A new judge begins each `every`, with a window.
-    pub fn new(options: Options, every: Duration) -> Judges {
+    pub fn new(rules: Rules, every: Duration) -> Judges {
         Judges {
-            options,
+            rules,
             every,
             periods: VecDeque::new(),
             over: Vec::new(),
@@ -45,7 +45,7 @@ impl Judges {
                 planned: 0,
                 observed: 0,
                 began: Instant::now(),
-                judge: Judge::new(self.options.clone()),
+                judge: Judge::new(self.rules.clone()),
             });
         }
         if let Some(period) = self.periods.back_mut() {
@@ -75,7 +75,7 @@ impl Judges {
     /// The judge of the last period.
     pub fn into_last(mut self) -> Judge {
         let last = self.periods.pop_back();
-        last.map_or_else(|| Judge::new(self.options), |period| period.judge)
+        last.map_or_else(|| Judge::new(self.rules), |period| period.judge)
     }
 
     fn end_periods(&mut self) {

@@ -14,7 +14,7 @@ use twintap_archive::Reader;
 use twintap_plan::{PlanSummary, Window};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Observation, Report, RunFacts, SequentialReport, Twin, Watch};
+use twintap_verdict::{Judge, Observation, Report, Rules, RunFacts, SequentialReport, Twin, Watch};
 
 use super::compare::{Case, RawAnswerKept};
 use super::file::RunFile;
@@ -47,6 +47,7 @@ impl<'a> Periods<'a> {
         file: &'a RunFile,
         control: &'a RunControl,
         scrubber: &'a Scrubber,
+        rules: Rules,
         every: Duration,
         memory_bytes: usize,
     ) -> Self {
@@ -54,8 +55,8 @@ impl<'a> Periods<'a> {
             file,
             control,
             scrubber,
-            watch: Watch::new(&file.settings.verdict),
-            judges: Judges::new(file.settings.verdict.clone(), every),
+            watch: Watch::new(&rules.options),
+            judges: Judges::new(rules, every),
             answers: (memory_bytes > 0).then(|| Answers::new(memory_bytes)),
             began: now(),
             number: 0,

@@ -41,6 +41,7 @@ pub fn execute(
     let settings = &file.settings;
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
+    let rules = file.rules()?;
     let prepared = Prepared::new(file)?;
     let plan = &prepared.plan;
     if plan.requests.iter().all(|request| request.skip.is_some()) {
@@ -86,7 +87,7 @@ pub fn execute(
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         // No value crosses from one round to another.
-        Periods::new(file, control, &prepared.scrubber, every, 0),
+        Periods::new(file, control, &prepared.scrubber, rules, every, 0),
         &mut tick,
     );
     let (feed, fodder) = PlanFeed::new(control);

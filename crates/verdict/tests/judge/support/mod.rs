@@ -12,7 +12,7 @@ use serde_json::Value;
 use twintap_scrub::{Action, Encoding, Leaf, LinkTag, Part, Scrubbed};
 use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, ResponseHead, Timestamp};
 use twintap_verdict::{
-    Answer, Body, Judge, Observation, Options, Outcome, Raced, Report, RunFacts, Timing,
+    Answer, Body, Judge, Observation, Options, Outcome, Raced, Report, Rules, RunFacts, Timing,
 };
 
 /// What scrubbing would have vouched for; reading back is its other way in.
@@ -200,6 +200,8 @@ pub struct Call {
     /// In place of the twins' replies.
     pub baseline_outcome: Option<Outcome>,
     pub candidate_outcome: Option<Outcome>,
+    /// The request's body.
+    pub body: String,
 }
 
 impl Call {
@@ -218,7 +220,14 @@ impl Call {
             sent: Vec::new(),
             baseline_outcome: None,
             candidate_outcome: None,
+            body: String::new(),
         }
+    }
+
+    /// With a body in the request.
+    pub fn asking(mut self, body: &Value) -> Call {
+        self.body = body.to_string();
+        self
     }
 
     pub fn production(mut self, reply: Reply) -> Call {
@@ -305,7 +314,7 @@ impl Call {
             position,
             recorded: Timestamp(1_763_806_197_000_000_000 + due_ns),
             request: scrubbed(&head),
-            request_body: Body::Whole(scrubbed_bytes(b"")),
+            request_body: Body::Whole(scrubbed_bytes(self.body.as_bytes())),
             production_latency_ns: self
                 .production
                 .as_ref()
@@ -314,6 +323,7 @@ impl Call {
             is_warm_up: false,
             sent: self.sent.clone(),
             produced: produced.collect(),
+            production_status: self.production.as_ref().map(|reply| reply.status),
             production: production.clone(),
             baseline: self
                 .baseline_outcome
@@ -349,11 +359,11 @@ pub fn judge(calls: &[Call]) -> Report {
 }
 
 pub fn judge_with(
-    options: Options,
+    rules: impl Into<Rules>,
     facts: RunFacts,
     observations: impl IntoIterator<Item = Observation>,
 ) -> Report {
-    let mut judge = Judge::new(options);
+    let mut judge = Judge::new(rules);
     for observation in observations {
         judge.observe(observation);
     }
