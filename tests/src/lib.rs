@@ -1,5 +1,6 @@
 //! Harness of the end-to-end tests and the demo: cgroups of their own, child
-//! processes that end with their owner, the project's binaries, and the shop.
+//! processes that end with their owner, the project's binaries, the shop, and what its faults
+//! look like.
 //!
 //! Everything is torn down on drop, whatever a test did.
 
@@ -7,6 +8,7 @@ pub mod arrivals;
 pub mod binaries;
 pub mod cgroup;
 pub mod corpus;
+pub mod matrix;
 pub mod privileges;
 pub mod process;
 pub mod scenario;

@@ -27,7 +27,18 @@ impl Shop {
         cgroup: Option<&Cgroup>,
         extra: &[&str],
     ) -> Result<Shop> {
-        let mut args = vec!["--listen", "127.0.0.1:0", "--state", ":memory:"];
+        Shop::start_at("127.0.0.1:0", binaries, logs, cgroup, extra)
+    }
+
+    /// The same at this address.
+    pub fn start_at(
+        listen: &str,
+        binaries: &Binaries,
+        logs: &Path,
+        cgroup: Option<&Cgroup>,
+        extra: &[&str],
+    ) -> Result<Shop> {
+        let mut args = vec!["--listen", listen, "--state", ":memory:"];
         args.extend_from_slice(extra);
         let mut start = Start::new(binaries.path("twintap-shop")?, args, logs);
         if let Some(cgroup) = cgroup {

@@ -27,13 +27,13 @@ mod yaml;
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use twintap_archive::Reader;
 use twintap_plan::{Plan, PlanOptions, PlanSummary, UnboundRule};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Report, SequentialReport, Twin, html};
+use twintap_verdict::{Judge, Observation, Report, SequentialReport, Twin, html};
 
 pub use dry::DryRun;
 pub use file::RunFile;
@@ -125,6 +125,22 @@ pub fn execute(
     if file.settings.is_endless() {
         return rounds::execute(file, control, progress);
     }
+    execute_watched(file, control, progress, &mut |_| {})
+}
+
+/// As [`execute`], and shows `watch` what came of each request before it is judged: for tools
+/// that judge otherwise.
+///
+/// # Errors
+/// As [`execute`], and of a run that has no end.
+pub fn execute_watched(
+    file: &RunFile,
+    control: &RunControl,
+    progress: &mut dyn FnMut(Progress),
+    watch: &mut dyn FnMut(&Observation),
+) -> Result<Report> {
+    let has_end = file.settings.follow.is_none() && !file.settings.is_endless();
+    ensure!(has_end, "a run without end can't be watched");
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
     let rules = file.rules()?;
@@ -170,6 +186,7 @@ pub fn execute(
             judge: Judge::new(rules),
             file,
             control,
+            watch,
         },
         &mut tick,
     );

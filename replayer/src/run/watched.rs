@@ -14,10 +14,13 @@ pub struct Watched<'a> {
     pub file: &'a RunFile,
     /// The run's.
     pub control: &'a RunControl,
+    /// Sees each request before the judge does.
+    pub watch: &'a mut dyn FnMut(&Observation),
 }
 
 impl Case for Watched<'_> {
     fn observe(&mut self, observation: Observation) {
+        (self.watch)(&observation);
         self.judge.observe(observation);
         stop_on_alarm(self.file, self.control, self.judge.is_alarm());
     }

@@ -6,7 +6,7 @@
 //! user answer the same but for what they generate ([`ids`]), the `Date` header and `created_at`,
 //! however the requests of other users fall between.
 //!
-//! A candidate build is the same shop with [`regressions`] switched on.
+//! A candidate build is the same shop with [`regressions`] or [`mutations`] switched on.
 //!
 //! Start it inside a process with [`Shop::start`], as a child with [`ShopProcess`], and put a load
 //! on it with [`driver::drive`].
@@ -14,8 +14,10 @@
 mod auth;
 pub mod driver;
 mod error;
+pub mod faults;
 pub mod ids;
 pub mod money;
+pub mod mutations;
 mod names;
 mod password;
 mod pattern;

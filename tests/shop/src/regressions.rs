@@ -3,7 +3,6 @@
 //! Each regression shows on one endpoint alone and leaves the stored state as it was, so that a
 //! report has one finding for each and no consequences of it elsewhere.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{Request, State};
@@ -11,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use clap::ValueEnum;
 
+use crate::faults::Faults;
 use crate::routes::AppState;
 
 /// One fault of the candidate.
@@ -31,53 +31,8 @@ pub enum Regression {
     Leak,
 }
 
-/// The faults that a shop has: none in production, some in a candidate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Regressions(BTreeSet<Regression>);
-
-impl Regressions {
-    /// No fault: the shop as it is in production.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Every fault there is.
-    #[must_use]
-    pub fn all() -> Self {
-        Regression::value_variants().iter().copied().collect()
-    }
-
-    /// Whether the shop has this fault.
-    #[must_use]
-    pub fn has(&self, regression: Regression) -> bool {
-        self.0.contains(&regression)
-    }
-
-    /// Whether the shop has no fault at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The faults by name, separated by commas, as `--regressions` takes them.
-    #[must_use]
-    pub fn to_list(&self) -> String {
-        let names: Vec<String> = self
-            .0
-            .iter()
-            .filter_map(ValueEnum::to_possible_value)
-            .map(|value| value.get_name().to_owned())
-            .collect();
-        names.join(",")
-    }
-}
-
-impl FromIterator<Regression> for Regressions {
-    fn from_iter<I: IntoIterator<Item = Regression>>(regressions: I) -> Self {
-        Self(regressions.into_iter().collect())
-    }
-}
+/// The faults that a shop has of these.
+pub type Regressions = Faults<Regression>;
 
 /// What [`Regression::Leak`] holds for ever.
 #[derive(Debug, Default)]

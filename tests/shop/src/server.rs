@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::mutations::{Memory, Mutations};
 use crate::regressions::{Leaked, Regressions};
 use crate::routes::{self, AppState};
 use crate::seed;
@@ -31,6 +32,8 @@ pub struct ShopConfig {
     pub accounts: usize,
     /// The faults of a candidate; none in production.
     pub regressions: Regressions,
+    /// Its faults of the harder set.
+    pub mutations: Mutations,
     /// Whether `POST /admin/reset` exists.
     pub allow_reset: bool,
 }
@@ -43,6 +46,7 @@ impl Default for ShopConfig {
             seed: 1,
             accounts: seed::DEFAULT_ACCOUNTS,
             regressions: Regressions::none(),
+            mutations: Mutations::none(),
             allow_reset: false,
         }
     }
@@ -58,9 +62,14 @@ impl ShopConfig {
             format!("--seed={}", self.seed),
             format!("--accounts={}", self.accounts),
         ];
-        if !self.regressions.is_empty() {
+        if !(self.regressions.is_empty() && self.mutations.is_empty()) {
             args.push("--candidate".to_owned());
+        }
+        if !self.regressions.is_empty() {
             args.push(format!("--regressions={}", self.regressions.to_list()));
+        }
+        if !self.mutations.is_empty() {
+            args.push(format!("--mutations={}", self.mutations.to_list()));
         }
         if self.allow_reset {
             args.push("--allow-reset".to_owned());
@@ -108,6 +117,8 @@ impl Shop {
             store: Arc::new(store),
             regressions: Arc::new(config.regressions),
             leaked: Arc::new(Leaked::default()),
+            mutations: Arc::new(config.mutations),
+            memory: Arc::new(Memory::default()),
             hashing: Arc::new(Semaphore::new(cores)),
         };
         let listen_error = |error| StartError::Listen(config.listen, error);

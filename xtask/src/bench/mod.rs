@@ -8,6 +8,7 @@ mod line;
 mod replay;
 mod stream;
 mod traffic;
+mod verdict;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -33,6 +34,18 @@ pub struct Options {
     /// Seconds for which a replay holds each rate, over all rounds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
+    /// Of `verdict`: minutes after which no case begins; the next call goes on.
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
+    /// Of `verdict`: cases alone whose name contains this, such as `rounding` or `same`.
+    #[arg(long)]
+    only: Option<String>,
+    /// Of `verdict`: try again what an earlier commit was tried with.
+    #[arg(long)]
+    again: bool,
+    /// Of `verdict`: the profile that the programs are built with.
+    #[arg(long, default_value = "release")]
+    profile: String,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,6 +64,9 @@ enum Name {
     ReplayScale,
     /// Of a replay: when requests of a real capture arrive, beside when they were recorded.
     ReplayTiming,
+    /// Which faults of the sample shop a run finds, beside what Diffy's rule finds in the same
+    /// answers: 770 cases, as many at a time as fit into `--minutes`.
+    Verdict,
 }
 
 /// Measures and prints.
@@ -71,6 +87,16 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         Name::ReplayRelease => replay::release(shell, effort)?,
         Name::ReplayScale => replay::scale(shell, effort)?,
         Name::ReplayTiming => replay::timing(shell, effort)?,
+        Name::Verdict => verdict::run(
+            shell,
+            &verdict::Effort {
+                minutes: options.minutes,
+                only: options.only.clone(),
+                again: options.again,
+                profile: options.profile.clone(),
+                format: options.format,
+            },
+        )?,
     };
     line::print(&lines, options.format)
 }

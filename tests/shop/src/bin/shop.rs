@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use twintap_shop::mutations::{Mutation, Mutations};
 use twintap_shop::regressions::{Regression, Regressions};
 use twintap_shop::{Shop, ShopConfig, StateAt, seed};
 
@@ -28,9 +29,13 @@ struct Cli {
     /// Be a candidate: the same shop with faults.
     #[arg(long)]
     candidate: bool,
-    /// The candidate's faults, separated by commas; all if not given.
+    /// The candidate's faults, separated by commas; all if none are given, here or of the
+    /// harder set.
     #[arg(long, value_delimiter = ',', requires = "candidate")]
     regressions: Option<Vec<Regression>>,
+    /// The candidate's faults of the harder set, separated by commas; none if not given.
+    #[arg(long, value_delimiter = ',', requires = "candidate")]
+    mutations: Option<Vec<Mutation>>,
     /// Let `POST /admin/reset` bring the state back to its seeded start.
     #[arg(long)]
     allow_reset: bool,
@@ -38,17 +43,19 @@ struct Cli {
 
 impl Cli {
     fn into_config(self) -> ShopConfig {
-        let regressions = match (self.candidate, self.regressions) {
-            (false, _) => Regressions::none(),
-            (true, None) => Regressions::all(),
-            (true, Some(chosen)) => chosen.into_iter().collect(),
+        let regressions = match (self.candidate, self.regressions, &self.mutations) {
+            (true, Some(chosen), _) => chosen.into_iter().collect(),
+            (true, None, None) => Regressions::all(),
+            _ => Regressions::none(),
         };
+        let mutations: Mutations = self.mutations.into_iter().flatten().collect();
         ShopConfig {
             listen: self.listen,
             state: self.state,
             seed: self.seed,
             accounts: self.accounts,
             regressions,
+            mutations,
             allow_reset: self.allow_reset,
         }
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppState, Json, PUBLIC, Query};
 use crate::error::ApiError;
+use crate::mutations::Mutation;
 use crate::regressions::Regression;
 use crate::store;
 
@@ -79,15 +80,30 @@ pub async fn list(
             "page is 1 to 10000, per_page is 1 to 100".to_owned(),
         ));
     }
+    let mutations = &state.mutations;
+    let first = match page.page {
+        LATE_PAGE.. if mutations.has(Mutation::PageIgnored) => 0,
+        page_number if mutations.has(Mutation::PagingOffByOne) => {
+            (page_number - 1) * page.per_page + 1
+        }
+        page_number => (page_number - 1) * page.per_page,
+    };
+    let items = state.store.products(first, page.per_page)?;
+    if mutations.has(Mutation::NPlusOne) {
+        tokio::time::sleep(ONE_MORE_QUERY * items.len() as u32).await;
+    }
+    let total = match mutations.has(Mutation::TotalOfPage) {
+        true => items.len() as i64,
+        false => state.store.product_count()?,
+    };
     let list = List {
         page: page.page,
         per_page: page.per_page,
-        total: state.store.product_count()?,
-        items: state
-            .store
-            .products((page.page - 1) * page.per_page, page.per_page)?,
+        total,
+        items,
     };
-    let mut response = if takes_gzip(&headers) {
+    let is_plain = mutations.has(Mutation::CompressionGone);
+    let mut response = if takes_gzip(&headers) && !is_plain {
         let body = serde_json::to_vec(&list).map_err(|_| ApiError::Internal)?;
         let body = gzip(&body).map_err(|_| ApiError::Internal)?;
         (
@@ -114,6 +130,10 @@ pub async fn product(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let is_rare = RARE_PRODUCTS.iter().any(|rare| id.starts_with(rare));
+    if is_rare && state.mutations.has(Mutation::RareError) {
+        return Err(ApiError::Internal);
+    }
     let product = state
         .store
         .product(&id)?
@@ -144,7 +164,11 @@ pub async fn search(
     if state.regressions.has(Regression::Slow) {
         tokio::time::sleep(SLOWER_BY).await;
     }
-    let items = state.store.search(&q, MOST_FOUND)?;
+    let most = match state.mutations.has(Mutation::LimitLower) {
+        true => FEWER_FOUND,
+        false => MOST_FOUND,
+    };
+    let items = state.store.search(&q, most)?;
     let found = Found { query: q, items };
     Ok(([(header::CACHE_CONTROL, PUBLIC)], Json(found)))
 }
@@ -152,6 +176,14 @@ pub async fn search(
 /// What [`Regression::Slow`] adds.
 const SLOWER_BY: Duration = Duration::from_millis(40);
 const MOST_FOUND: i64 = 25;
+/// The most under [`Mutation::LimitLower`].
+const FEWER_FOUND: i64 = 8;
+/// The first page that [`Mutation::PageIgnored`] takes for the first of all.
+const LATE_PAGE: i64 = 10;
+/// What a query takes that [`Mutation::NPlusOne`] makes for each product.
+const ONE_MORE_QUERY: Duration = Duration::from_millis(1);
+/// How the ids of those begin that [`Mutation::RareError`] can't show.
+const RARE_PRODUCTS: [&str; 2] = ["p-0037-", "p-0157-"];
 
 /// Whether the client named gzip and didn't rule it out with a weight of 0 (RFC 9110, 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {

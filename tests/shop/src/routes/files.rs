@@ -3,15 +3,16 @@
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Json, Query};
+use super::{AppState, Json, Query};
 use crate::error::ApiError;
+use crate::mutations::Mutation;
 use crate::{ids, pattern};
 
 #[derive(Deserialize)]
@@ -33,6 +34,8 @@ struct Uploaded {
 /// The largest download.
 const MOST_BYTES: u64 = 1 << 30;
 const PIECE_BYTES: u64 = 64 * 1024;
+/// Beyond it [`Mutation::UploadBreaksOff`] gives no answer.
+const LARGE_UPLOAD_BYTES: u64 = 150_000;
 
 /// `GET /downloads/{name}`: the bytes of [`pattern()`] with a `Content-Length`.
 pub async fn download(
@@ -63,7 +66,7 @@ pub async fn download(
 /// `POST /uploads`: counts and digests the body, and stores nothing.
 ///
 /// It changes no state, so it asks for neither a login nor a token.
-pub async fn upload(body: Body) -> Result<impl IntoResponse, ApiError> {
+pub async fn upload(State(state): State<AppState>, body: Body) -> Result<Response, ApiError> {
     let mut bytes = 0;
     let mut digest = Sha256::new();
     let mut pieces = body.into_data_stream();
@@ -72,6 +75,10 @@ pub async fn upload(body: Body) -> Result<impl IntoResponse, ApiError> {
         bytes += piece.len() as u64;
         digest.update(&piece);
     }
+    if bytes > LARGE_UPLOAD_BYTES && state.mutations.has(Mutation::UploadBreaksOff) {
+        let broken = stream::iter([Err::<Bytes, _>("out of memory")]);
+        return Ok(Body::from_stream(broken).into_response());
+    }
     let sha256 = ids::hex(&digest.finalize());
-    Ok(Json(Uploaded { bytes, sha256 }))
+    Ok(Json(Uploaded { bytes, sha256 }).into_response())
 }

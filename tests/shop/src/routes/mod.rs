@@ -21,6 +21,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
+use crate::mutations::{self, Memory, Mutations};
 use crate::regressions::{self, Leaked, Regression, Regressions};
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub struct AppState {
     pub store: Arc<Store>,
     pub regressions: Arc<Regressions>,
     pub leaked: Arc<Leaked>,
+    pub mutations: Arc<Mutations>,
+    pub memory: Arc<Memory>,
     /// How many passwords are hashed at the same time: each takes a core and some memory.
     pub hashing: Arc<Semaphore>,
 }
@@ -67,6 +70,17 @@ pub fn router(state: AppState, allow_reset: bool) -> Router {
             state.clone(),
             regressions::leak,
         ));
+    }
+    if !state.mutations.is_empty() {
+        router = router
+            .layer(middleware::from_fn_with_state(
+                state.clone(),
+                mutations::alter,
+            ))
+            .layer(middleware::from_fn_with_state(
+                state.clone(),
+                mutations::burden,
+            ));
     }
     router.with_state(state)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{AppState, Json, PRIVATE};
 use crate::auth::{Confirmed, LoggedIn};
 use crate::error::ApiError;
+use crate::mutations::Mutation;
 use crate::regressions::Regression;
 use crate::store::Account;
 
@@ -40,7 +41,10 @@ pub async fn show(
     State(state): State<AppState>,
     LoggedIn(session): LoggedIn,
 ) -> Result<impl IntoResponse, ApiError> {
-    let account = state.store.account(&session.account_id)?;
+    let mut account = state.store.account(&session.account_id)?;
+    if state.mutations.has(Mutation::StaleProfile) {
+        account.display_name = state.memory.first_name(&account.id, account.display_name);
+    }
     Ok((
         [(header::CACHE_CONTROL, PRIVATE)],
         Json(Profile::from(account)),
@@ -51,12 +55,18 @@ pub async fn show(
 pub async fn change(
     State(state): State<AppState>,
     Confirmed(session): Confirmed,
-    Json(change): Json<Change>,
+    Json(mut change): Json<Change>,
 ) -> Result<impl IntoResponse, ApiError> {
     checked_name(&change.display_name)?;
+    if state.mutations.has(Mutation::NameCut) {
+        change.display_name = change.display_name.chars().take(SHORT_NAME).collect();
+    }
     state
         .store
         .rename(&session.account_id, &change.display_name)?;
+    if state.mutations.has(Mutation::QuoteError) && change.display_name.contains('\'') {
+        return Err(ApiError::Internal);
+    }
     // After the name is stored, so that what the user asks for later is not touched.
     if state.regressions.has(Regression::Utf8Error) && !change.display_name.is_ascii() {
         return Err(ApiError::Internal);
@@ -67,6 +77,9 @@ pub async fn change(
         Json(Profile::from(account)),
     ))
 }
+
+/// The characters of a name that are left under [`Mutation::NameCut`].
+const SHORT_NAME: usize = 10;
 
 /// Refuses what is no name: blank, too long, or with control characters.
 pub fn checked_name(display_name: &str) -> Result<(), ApiError> {

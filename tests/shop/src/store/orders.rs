@@ -89,6 +89,20 @@ impl Store {
         }))
     }
 
+    /// Places an order once more.
+    pub fn place_again(&self, account_id: &str, order: &Order) -> Result<Placed, StoreError> {
+        let order = Order {
+            id: ids::order(),
+            created_at: now_rfc3339(),
+            ..order.clone()
+        };
+        insert(&self.lock(), account_id, None, &order)?;
+        Ok(Placed {
+            order,
+            is_repeated: false,
+        })
+    }
+
     /// The order with this id, if it is this account's.
     pub fn order(&self, account_id: &str, order_id: &str) -> Result<Option<Order>, StoreError> {
         let connection = self.lock();

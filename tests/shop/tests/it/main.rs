@@ -3,6 +3,7 @@
 mod binaries;
 mod browser;
 mod drive;
+mod mutations;
 mod regressions;
 mod service;
 mod walk;

@@ -56,6 +56,24 @@ pub async fn walk(target: SocketAddr, index: usize) -> Transcript {
     }
 }
 
+/// Walks where users seldom go: pages far down, refusals, repeated requests. With account `index`.
+pub async fn stray(target: SocketAddr, index: usize) -> Transcript {
+    let mut walker = Walker {
+        browser: Browser::open(target).await,
+        generated: Vec::new(),
+        entries: Vec::new(),
+    };
+    let started = Instant::now();
+    walker.look_at_odd_products().await;
+    let search_took = started.elapsed();
+    walker.knock(index).await;
+    walker.shop_oddly().await;
+    Transcript {
+        entries: walker.entries,
+        search_took,
+    }
+}
+
 struct Walker {
     browser: Browser,
     /// What the shop made up, to be left out.
@@ -134,12 +152,86 @@ impl Walker {
         self.step("GET /reviews/{id}", &location, "").await;
     }
 
+    async fn look_at_odd_products(&mut self) {
+        self.step("GET /products", "/products?page=11", "").await;
+        let gzip = [("accept-encoding", "gzip")];
+        self.step_with("GET /products", "/products", &gzip, "")
+            .await;
+        let [special, rare] = [6, 37].map(|number| seed::product(1, number).id);
+        for id in [special.as_str(), &rare, "p-9999-none"] {
+            let path = format!("/products/{id}");
+            self.step("GET /products/{id}", &path, "").await;
+        }
+        let path = format!("/products/{special}/image");
+        let image = self.step("GET /products/{id}/image", &path, "").await;
+        let etag = image.header("etag").expect("a tag").to_owned();
+        let known = [("if-none-match", etag.as_str())];
+        self.step_with("GET /products/{id}/image", &path, &known, "")
+            .await;
+    }
+
+    /// Registers, fails to log in, and logs in.
+    async fn knock(&mut self, index: usize) {
+        let body = r#"{"username":"new.one","password":"long enough","display_name":"New One"}"#;
+        let answer = self.step("POST /accounts", "/accounts", body).await;
+        let id = answer.json()["user"]["id"].as_str().map(str::to_owned);
+        self.generated.extend(id);
+        // Written down before the id was known.
+        self.entries.pop();
+        self.note("POST /accounts", &answer);
+        let body = r#"{"username":"new.one","password":"a wrong one"}"#;
+        self.step("POST /login", "/login", body).await;
+        self.log_in(index).await;
+    }
+
+    async fn shop_oddly(&mut self) {
+        self.step("GET /cart", "/cart", "").await;
+        let products = [3, 5].map(|number| seed::product(1, number).id);
+        let body = |id: &str| json!({ "product_id": id, "quantity": 1 }).to_string();
+        let token = self.browser.csrf_token.replace("stale".to_owned());
+        self.step("POST /cart/items", "/cart/items", &body(&products[0]))
+            .await;
+        self.browser.csrf_token = token;
+        for product in &products {
+            let item = self
+                .step("POST /cart/items", "/cart/items", &body(product))
+                .await;
+            if product == &products[1] {
+                let path = format!("/cart/items/{}", self.made_up(&item, "id"));
+                self.step("DELETE /cart/items/{id}", &path, "").await;
+            }
+        }
+        self.step("GET /cart", "/cart", "").await;
+        let key = [("idempotency-key", "one-of-a-kind")];
+        for _ in 0..2 {
+            self.step_with("POST /checkout", "/checkout", &key, "")
+                .await;
+        }
+        let body = r#"{"display_name":"Grace O'Brien"}"#;
+        self.step("PUT /profile", "/profile", body).await;
+    }
+
     async fn step(&mut self, endpoint: &'static str, path: &str, body: &str) -> Answer {
+        self.step_with(
+            endpoint,
+            path,
+            &[("content-type", "application/json")],
+            body,
+        )
+        .await
+    }
+
+    async fn step_with(
+        &mut self,
+        endpoint: &'static str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let (method, _) = endpoint.split_once(' ').expect("a method and a route");
-        let headers = [("content-type", "application/json")];
         let answer = self
             .browser
-            .send(method, path, &headers, body.to_owned())
+            .send(method, path, headers, body.to_owned())
             .await;
         // What a checkout or an addition makes up is in its own answer already.
         if let Some(id) = generated_id(endpoint, &answer) {
