@@ -46,6 +46,9 @@ pub struct Options {
     /// Of `verdict`: the profile that the programs are built with.
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Of `verdict`: take the programs as they are built.
+    #[arg(long)]
+    as_built: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,6 +97,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
                 only: options.only.clone(),
                 again: options.again,
                 profile: options.profile.clone(),
+                as_built: options.as_built,
                 format: options.format,
             },
         )?,

@@ -36,6 +36,8 @@ pub struct Effort {
     pub again: bool,
     /// Cargo's profile that the programs are built with.
     pub profile: String,
+    /// The programs are taken as they are built.
+    pub as_built: bool,
     /// How the table is printed: beside figures for programs on standard error.
     pub format: Format,
 }
@@ -91,19 +93,11 @@ pub struct Bench {
 
 impl Bench {
     fn new(shell: &Shell, effort: &Effort) -> Result<Bench> {
-        let profile = &effort.profile;
-        recording::prepare(shell, profile)?;
-        cmd!(
-            shell,
-            "cargo build --quiet --profile {profile} --package twintap-replayer --bin twintap --example outcomes"
-        )
-        .run()?;
-        cmd!(
-            shell,
-            "cargo build --quiet --profile {profile} --package twintap-shop --bins"
-        )
-        .run()?;
-        let built = match profile.as_str() {
+        let profile = effort.profile.as_str();
+        if !effort.as_built {
+            build(shell, profile)?;
+        }
+        let built = match profile {
             "dev" => "debug",
             other => other,
         };
@@ -120,6 +114,21 @@ impl Bench {
             commit: commit(shell)?,
         })
     }
+}
+
+fn build(shell: &Shell, profile: &str) -> Result<()> {
+    recording::prepare(shell, profile)?;
+    cmd!(
+        shell,
+        "cargo build --quiet --profile {profile} --package twintap-replayer --bin twintap --example outcomes"
+    )
+    .run()?;
+    cmd!(
+        shell,
+        "cargo build --quiet --profile {profile} --package twintap-shop --bins"
+    )
+    .run()?;
+    Ok(())
 }
 
 /// The commit, and a mark where the tree differs from it.
