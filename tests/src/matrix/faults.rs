@@ -72,12 +72,27 @@ lock-contention    | *                           | latency                      
 /// Where else it shows what a fault does to the shop's state, or to the values that later
 /// requests use.
 pub(super) const REACHES: &str = "
-name-cut          | GET /profile, POST /login
-csrf-unchecked    | GET /cart, POST /cart/items, PUT /cart/items/{id}, DELETE /cart/items/{id}, POST /checkout, GET /orders, GET /orders/{id}, GET /orders/{id}/events
-retry-storm       | GET /cart, POST /cart/items, PUT /cart/items/{id}, DELETE /cart/items/{id}, POST /checkout, GET /orders, GET /orders/{id}, GET /orders/{id}/events
-wrong-id          | GET /cart, POST /cart/items, PUT /cart/items/{id}, DELETE /cart/items/{id}, POST /checkout, GET /orders, GET /orders/{id}, GET /orders/{id}/events
-lost-update       | GET /cart, POST /cart/items, PUT /cart/items/{id}, DELETE /cart/items/{id}, POST /checkout, GET /orders, GET /orders/{id}, GET /orders/{id}/events
-double-charge     | GET /orders, GET /orders/{id}, GET /orders/{id}/events
+paging-off-by-one  | LISTED
+page-ignored       | LISTED
+order-changed      | LISTED
+limit-lower        | LISTED
+name-cut           | GET /profile, POST /login
+csrf-unchecked     | CART
+retry-storm        | CART
+wrong-id           | CART
+lost-update        | CART
+double-charge      | GET /orders, GET /orders/{id}, GET /orders/{id}/events
 redirect-elsewhere | GET /reviews/{id}
-redirect-status   | GET /reviews/{id}
+redirect-status    | GET /reviews/{id}
+";
+
+/// Groups of endpoints in these: whose requests name a product that was listed, and what shows
+/// what is in a cart, or was.
+pub(super) const GROUPS: &str = "
+LISTED | GET /products/{id}, GET /products/{id}/image, HEAD /products/{id}/image
+LISTED | GET /products/{id}/review, POST /products/{id}/reviews, GET /reviews/{id}
+LISTED | POST /cart/items, PUT /cart/items/{id}, GET /cart, POST /checkout
+LISTED | GET /orders, GET /orders/{id}
+CART   | GET /cart, POST /cart/items, PUT /cart/items/{id}, DELETE /cart/items/{id}
+CART   | POST /checkout, GET /orders, GET /orders/{id}, GET /orders/{id}/events
 ";
