@@ -371,7 +371,8 @@ impl Passing<'_> {
             None => difference.place.as_str(),
         };
         let of_header = place.strip_prefix("header.").unwrap_or(place);
-        let of_body = format!("json.{}", difference.at_left);
+        let at = handed_on(difference);
+        let of_body = format!("json.{at}");
         produced.any(|path| {
             let in_document = place_of(path);
             let path = in_document.as_deref().unwrap_or(path);
@@ -404,6 +405,25 @@ impl Passing<'_> {
         };
         Some(verdict)
     }
+}
+
+/// The part of a document that a difference hands on to later requests. Where elements of a list
+/// come or go, others take their places, and it is all of the list.
+fn handed_on(difference: &Difference) -> &str {
+    let Difference {
+        at_left, at_right, ..
+    } = difference;
+    if difference.is_hard && difference.place.ends_with("/*") {
+        return at_left.rsplit_once('/').map_or("", |(list, _)| list);
+    }
+    let mut shared = 0;
+    for (left, right) in at_left.split('/').zip(at_right.split('/')) {
+        if left != right {
+            return at_left[..shared].trim_end_matches('/');
+        }
+        shared += left.len() + 1;
+    }
+    at_left
 }
 
 fn is_at_or_below(path: &str, place: &str, separator: char) -> bool {

@@ -93,6 +93,32 @@ fn a_value_that_later_requests_use_explains_them() {
 }
 
 #[test]
+fn elements_of_a_list_that_take_others_places_explain_what_uses_these() {
+    let calls = repeated(12, |index, session| {
+        let list = |ids: [&str; 3]| ok(json!({"items": ids.map(|id| json!({"id": id}))}));
+        let item = |name: &str| ok(json!({"name": name}));
+        let is_odd = index == 4;
+        vec![
+            Call::new(session, "GET", "/list", list(["bowl", "lamp", "vase"]))
+                .candidate(match is_odd {
+                    true => list(["lamp", "vase", "tray"]),
+                    false => list(["bowl", "lamp", "vase"]),
+                })
+                .produces("json./items/1/id"),
+            Call::new(session, "GET", "/item", item("lamp"))
+                .candidate(item(if is_odd { "vase" } else { "lamp" })),
+        ]
+    });
+    check(
+        &calls,
+        expect![[r#"
+            GET /list body_changed /items/*/id x1
+              then GET /item body_changed /name x1
+        "#]],
+    );
+}
+
+#[test]
 fn what_could_not_be_fired_follows_from_what_was_not_produced() {
     let calls = repeated(12, |index, session| {
         let login = ok(json!({"token": "abcdef"}));
