@@ -1,5 +1,5 @@
 //! Prints how often the tests of the verdict find what is there, and how often what is not:
-//! `cargo run --release -p twintap-verdict --example power [-- --format jsonl]`.
+//! `cargo run --release -p twintap-verdict --example power [-- --format jsonl --runs 1000]`.
 
 #[path = "../tests/statistics/simulate.rs"]
 mod simulate;
@@ -9,31 +9,27 @@ use std::process::ExitCode;
 use serde_json::json;
 use simulate::{DESIGNS, Design};
 
-/// Runs for each figure.
-const RUNS: u64 = 1000;
 const LEVEL: f64 = 0.01;
 const SESSIONS: [usize; 5] = [10, 25, 50, 100, 400];
 
+/// What the command line says.
+struct Arguments {
+    is_jsonl: bool,
+    /// Runs for each figure.
+    runs: u64,
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let is_jsonl = match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] | ["--format", "table"] => false,
-        ["--format", "jsonl"] => true,
-        _ => {
-            eprintln!("usage: power [--format table|jsonl]");
-            return ExitCode::from(2);
-        }
+    let Some(arguments) = Arguments::read(std::env::args().skip(1)) else {
+        eprintln!("usage: power [--format table|jsonl] [--runs N]");
+        return ExitCode::from(2);
     };
+    let Arguments { is_jsonl, runs } = arguments;
     if !is_jsonl {
         println!(
-            "Alarms in a hundred of {RUNS} runs each, at level {LEVEL}; the first row of a test is"
+            "Alarms in a hundred of {runs} runs each, at level {LEVEL}. The first row of a test"
         );
-        println!("the null hypothesis: there all alarms are false.");
+        println!("is the null hypothesis: there all alarms are false.");
     }
     for design in &DESIGNS {
         if !is_jsonl {
@@ -42,16 +38,36 @@ fn main() -> ExitCode {
             println!("{:>14}  {}", "sessions", heads.concat());
         }
         for effect in std::iter::once(design.null).chain(design.effects) {
-            row(design, effect, is_jsonl);
+            row(design, effect, &arguments);
         }
     }
     ExitCode::SUCCESS
 }
 
-fn row(design: &Design, effect: f64, is_jsonl: bool) {
-    let alarms = SESSIONS.map(|sessions| design.alarms_in(RUNS, sessions, effect, LEVEL));
+impl Arguments {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
+        let mut arguments = Arguments {
+            is_jsonl: false,
+            runs: 1000,
+        };
+        while let Some(word) = words.next() {
+            let value = words.next()?;
+            match (word.as_str(), value.as_str()) {
+                ("--format", "table") => arguments.is_jsonl = false,
+                ("--format", "jsonl") => arguments.is_jsonl = true,
+                ("--runs", runs) => arguments.runs = runs.parse().ok().filter(|runs| *runs > 0)?,
+                _ => return None,
+            }
+        }
+        Some(arguments)
+    }
+}
+
+fn row(design: &Design, effect: f64, arguments: &Arguments) {
+    let Arguments { is_jsonl, runs } = *arguments;
+    let alarms = SESSIONS.map(|sessions| design.alarms_in(runs, sessions, effect, LEVEL));
     if !is_jsonl {
-        let shares = alarms.map(|alarms| format!("{:>8.1}", 100.0 * alarms as f64 / RUNS as f64));
+        let shares = alarms.map(|alarms| format!("{:>8.1}", 100.0 * alarms as f64 / runs as f64));
         let mark = if effect == design.null { "null" } else { "" };
         println!("{effect:>9} {mark:>4}  {}", shares.concat());
         return;
@@ -64,7 +80,7 @@ fn row(design: &Design, effect: f64, is_jsonl: bool) {
             "is_null": effect == design.null,
             "sessions": sessions,
             "level": LEVEL,
-            "runs": RUNS,
+            "runs": runs,
             "alarms": alarms,
         });
         println!("{line}");

@@ -5,17 +5,18 @@ use super::{Chance, sign_test};
 /// Sums of signed differences that are told apart in an exact distribution.
 const MOST_SUMS: usize = 1 << 14;
 /// Steps that an exact distribution may take.
-const MOST_STEPS: usize = 1 << 20;
+const MOST_STEPS: usize = 1 << 18;
 /// Sign patterns drawn where there are too many to go through them all.
 const MOST_DRAWS: usize = 99_999;
 /// The fewest of them, however long a pattern is.
 const FEWEST_DRAWS: usize = 9_999;
 /// Signs drawn in all, beyond the fewest patterns.
-const MOST_SIGNS: usize = 1 << 24;
+const MOST_SIGNS: usize = 1 << 23;
 /// Patterns as extreme as what was seen after which no more are drawn.
 const ENOUGH_HITS: usize = 20;
-/// Differences are told apart to a billionth.
-const GRAIN: f64 = 1e9;
+/// Differences are told apart to one part in so many: a multiple of all numbers up to 16, so
+/// that sums of rates of as many exchanges tie as they should.
+const GRAIN: f64 = 720_720_000.0;
 
 /// What a permutation test says.
 #[derive(Clone, Copy, Debug, PartialEq)]
