@@ -113,14 +113,15 @@ fn normal_tail(z: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[track_caller]
+fn near(value: f64, expected: f64) {
+    let error = (value - expected).abs();
+    assert!(error <= 1e-6 + expected * 1e-3, "{value} is not {expected}");
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn near(value: f64, expected: f64) {
-        let error = (value - expected).abs();
-        assert!(error <= 1e-6 + expected * 1e-3, "{value} is not {expected}");
-    }
 
     #[test]
     fn the_sign_test_counts_tosses() {

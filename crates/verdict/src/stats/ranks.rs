@@ -169,13 +169,8 @@ fn exact_choice_tail(ranks: &[usize], chosen: usize, sum: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::near;
     use super::*;
-
-    #[track_caller]
-    fn near(value: f64, expected: f64) {
-        let error = (value - expected).abs();
-        assert!(error <= 1e-6 + expected * 1e-3, "{value} is not {expected}");
-    }
 
     #[test]
     fn the_signed_rank_test_agrees_with_tables() {

@@ -1,10 +1,10 @@
 //! Latencies that the median does not show.
 
 use serde_json::json;
-use twintap_verdict::{Observation, Options, Outcome, Report, RunFacts};
+use twintap_verdict::{Observation, Options, Report, RunFacts};
 
 use crate::support::shop::Chance;
-use crate::support::{Call, Reply, judge_with};
+use crate::support::{Call, Reply, judge_with, ready_at};
 
 /// So many requests a second, by the second, each session with two of them; what the twins
 /// take besides what both take.
@@ -22,16 +22,8 @@ fn run(seed: u64, rates: &[u32], more: impl Fn(u32, u32, &mut Chance) -> [f64; 2
             let call = Call::new(&format!("s-{}", position / 2), "GET", "/search", reply(0.0))
                 .baseline(reply(baseline))
                 .candidate(reply(candidate));
-            let mut observation = call.observation(position);
             let at_ns = u64::from(second) * 1_000_000_000 + u64::from(request) * 1_000_000;
-            for outcome in [&mut observation.baseline, &mut observation.candidate] {
-                if let Outcome::Answered { timing, .. } = outcome {
-                    let took_ns = timing.last_byte_ns - timing.ready_ns;
-                    timing.ready_ns = at_ns;
-                    timing.last_byte_ns = at_ns + took_ns;
-                }
-            }
-            observations.push(observation);
+            observations.push(ready_at(call.observation(position), at_ns));
         }
     }
     judge_with(Options::default(), RunFacts::default(), observations)

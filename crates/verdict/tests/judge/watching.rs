@@ -4,7 +4,7 @@ use serde_json::json;
 use twintap_verdict::{Observation, Options, Outcome, SequentialReport, Watch};
 
 use crate::support::shop::Chance;
-use crate::support::{Call, Reply};
+use crate::support::{Call, Reply, ready_at};
 
 /// One request of a session of its own, so long after the start, with what the twins take.
 fn request(number: u32, at_ms: u64, took_ms: [f64; 2], fails: [bool; 2]) -> Observation {
@@ -14,15 +14,7 @@ fn request(number: u32, at_ms: u64, took_ms: [f64; 2], fails: [bool; 2]) -> Obse
     };
     let call = Call::new(&format!("s-{number}"), "GET", "/search", reply(0));
     let call = call.baseline(reply(0)).candidate(reply(1));
-    let mut observation = call.observation(number);
-    for outcome in [&mut observation.baseline, &mut observation.candidate] {
-        if let Outcome::Answered { timing, .. } = outcome {
-            let took_ns = timing.last_byte_ns - timing.ready_ns;
-            timing.ready_ns = at_ms * 1_000_000;
-            timing.last_byte_ns = timing.ready_ns + took_ns;
-        }
-    }
-    observation
+    ready_at(call.observation(number), at_ms * 1_000_000)
 }
 
 /// Ten sessions a second for so long.

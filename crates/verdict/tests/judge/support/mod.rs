@@ -347,6 +347,18 @@ fn exchange(position: u32) -> ExchangeId {
     }
 }
 
+/// The same, ready so long after the start at both twins.
+pub fn ready_at(mut observation: Observation, ready_ns: u64) -> Observation {
+    for outcome in [&mut observation.baseline, &mut observation.candidate] {
+        if let Outcome::Answered { timing, .. } = outcome {
+            let took_ns = timing.last_byte_ns - timing.ready_ns;
+            timing.ready_ns = ready_ns;
+            timing.last_byte_ns = ready_ns + took_ns;
+        }
+    }
+    observation
+}
+
 pub fn observations(calls: &[Call]) -> Vec<Observation> {
     (0..)
         .zip(calls)

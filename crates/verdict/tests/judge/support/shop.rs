@@ -1,24 +1,21 @@
 //! Three shops that get the same requests, and what users do.
 
 use serde_json::{Value, json};
+use twintap_verdict::stats;
 
 use super::{Call, Reply};
 
-/// A small source of chance (SplitMix64), so that each seed is one history.
+/// A source of chance, so that each seed is one history.
 #[derive(Clone, Debug)]
-pub struct Chance(u64);
+pub struct Chance(stats::Chance);
 
 impl Chance {
     pub fn new(seed: u64) -> Chance {
-        Chance(seed)
+        Chance(stats::Chance::new(seed))
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.bits()
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {
@@ -26,7 +23,7 @@ impl Chance {
     }
 
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.unit()
     }
 
     fn hex(&mut self) -> String {
