@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use twintap_shop::mutations::Mutations;
 use twintap_shop::regressions::Regressions;
-use twintap_tests::matrix::{Fault, HARDER, Held, SEEDED, fault, flags};
 use twintap_tests::Scenario;
+use twintap_tests::matrix::{Fault, HARDER, Held, SEEDED, fault, flags};
 
 /// One of each kind: what is listed, how it is written, what is stored, a head, a stream.
 const SAMPLE: [&str; 5] = [

@@ -34,7 +34,7 @@ pub use find::events::{ServerEvent, read_events, value_in_event};
 pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
 pub use names::words;
-pub use nest::{MessageField, is_framed, read_messages, replace_inside, split_path, value_inside};
+pub use nest::{is_framed, replace_inside, split_path, value_inside};
 pub use policy::{Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;

@@ -6,7 +6,7 @@ use crate::apart::apart;
 use crate::blame::Blame;
 use crate::business;
 use crate::compare::Mask;
-use crate::endpoint::templates;
+use crate::endpoint::{Shape, templates};
 use crate::errors::errors;
 use crate::evidence::rfc_3339;
 use crate::facts::{Quantiles, RunFacts};
@@ -35,6 +35,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
         gate,
         metrics,
         components,
+        descriptors: _,
     } = rules;
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
     let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
@@ -117,14 +118,15 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
 }
 
 /// Shapes of one template are one endpoint.
-fn merge_shapes(shapes: BTreeMap<String, EndpointTally>) -> (Vec<String>, Vec<EndpointTally>) {
-    let template_of: BTreeMap<String, String> = templates(shapes.keys().map(String::as_str))
-        .into_iter()
-        .map(|(shape, template)| (shape.to_owned(), template))
-        .collect();
+fn merge_shapes(shapes: BTreeMap<Shape, EndpointTally>) -> (Vec<String>, Vec<EndpointTally>) {
+    let template_of: BTreeMap<Shape, String> =
+        templates(shapes.iter().map(|(shape, tally)| (shape, tally.seen)))
+            .into_iter()
+            .map(|(shape, template)| (shape.clone(), template))
+            .collect();
     let mut merged: BTreeMap<String, EndpointTally> = BTreeMap::new();
     for (shape, tally) in shapes {
-        let template = template_of.get(&shape).unwrap_or(&shape);
+        let template = template_of.get(&shape).unwrap_or(&shape.name);
         match merged.get_mut(template) {
             Some(known) => known.merge(tally),
             None => {

@@ -183,6 +183,7 @@ fn excerpt(side: &Side<'_>, difference: &Difference, at: &str) -> Excerpt {
     } else {
         match &side.body {
             Parsed::Json(document) => json_around(document, at),
+            Parsed::Markup(document) => document.around(at),
             Parsed::Text(text) => text_around(text, at),
             Parsed::Binary(bytes) => readable(bytes),
             Parsed::Digest { bytes, .. } => format!("({bytes} bytes, not kept)"),

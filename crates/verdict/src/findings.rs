@@ -59,13 +59,14 @@ fn harm(finding: &Finding) -> u8 {
         Kind::BodyMissing => 4,
         Kind::BodyType => 5,
         Kind::BodyChanged => 6,
-        Kind::Growth => 7,
-        Kind::Latency => 8,
-        Kind::HeaderMissing => 9,
-        Kind::HeaderChanged => 10,
-        Kind::BodyAdded => 11,
-        Kind::HeaderAdded => 12,
-        Kind::TrailerMoved => 13,
+        Kind::BodyOrder => 7,
+        Kind::Growth => 8,
+        Kind::Latency => 9,
+        Kind::HeaderMissing => 10,
+        Kind::HeaderChanged => 11,
+        Kind::BodyAdded => 12,
+        Kind::HeaderAdded => 13,
+        Kind::TrailerMoved => 14,
     }
 }
 
@@ -219,6 +220,10 @@ fn claim(finding: &Finding) -> String {
         Kind::BodyMissing => format!("lacks {location} in its body ({change})"),
         Kind::BodyType => format!("has another type at {location} ({change})"),
         Kind::BodyChanged => format!("has another value at {location} ({change})"),
+        Kind::BodyOrder => format!(
+            "has {} in another order ({change})",
+            location.trim_end_matches(" (order)")
+        ),
         Kind::BodyAdded => format!("has {location} more in its body ({change})"),
         Kind::HeaderMissing => format!("lacks {} ({change})", field(location)),
         Kind::HeaderChanged => format!("has another value in {} ({change})", field(location)),

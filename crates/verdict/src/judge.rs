@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use twintap_stream::ExchangeId;
 
 use crate::business::Business;
-use crate::compare::Side;
+use crate::compare::{Reading, Side};
 use crate::conclude::conclude;
-use crate::endpoint::shape;
+use crate::endpoint::Shape;
 use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
 use crate::latency::Spread;
@@ -45,7 +45,7 @@ pub struct Judge {
 /// Everything counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) shapes: BTreeMap<String, EndpointTally>,
+    pub(crate) shapes: BTreeMap<Shape, EndpointTally>,
     pub(crate) places: usize,
     pub(crate) sessions: Vec<String>,
     session_numbers: HashMap<String, Session>,
@@ -159,16 +159,27 @@ impl Tally {
             return;
         }
         let session = self.session(&observation.session);
+        let shape = Shape::of(observation, &rules.options.endpoints);
+        let shape = if self.shapes.len() < MOST_SHAPES || self.shapes.contains_key(&shape) {
+            shape
+        } else {
+            Shape::other(&observation.request.method)
+        };
+        let reading = Reading {
+            target: &observation.request.target,
+            descriptors: &rules.descriptors,
+        };
         let passing = Passing {
             observation,
             session,
             options: &rules.options,
+            endpoint: &shape.name,
             can_cause: Cell::new(false),
-            production: production.map(|answer| Side::new(answer, None)),
+            production: production.map(|answer| Side::new(answer, None, reading)),
             baseline: answered(&observation.baseline)
-                .map(|(answer, _)| Side::new(answer, Some(&self.baseline.roles))),
+                .map(|(answer, _)| Side::new(answer, Some(&self.baseline.roles), reading)),
             candidate: answered(&observation.candidate)
-                .map(|(answer, _)| Side::new(answer, Some(&self.candidate.roles))),
+                .map(|(answer, _)| Side::new(answer, Some(&self.candidate.roles), reading)),
         };
         let twins = [&observation.candidate, &observation.baseline];
         if let [Some(candidate), Some(baseline)] = twins.map(failed)
@@ -177,14 +188,7 @@ impl Tally {
             let at_ns = timing.ready_ns;
             self.error_trail.add(at_ns, candidate, baseline);
         }
-        let shape = shape(&observation.request.method, &observation.request.target);
-        let shape = if self.shapes.len() < MOST_SHAPES || self.shapes.contains_key(&shape) {
-            shape
-        } else {
-            let method = String::from_utf8_lossy(&observation.request.method);
-            format!("{method} /{{other}}")
-        };
-        let endpoint = self.shapes.entry(shape).or_default();
+        let endpoint = self.shapes.entry(shape.clone()).or_default();
         let counts = passing.count(endpoint, &mut self.places);
         self.compared += counts.compared;
         self.witnessed += counts.witnessed;

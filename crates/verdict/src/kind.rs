@@ -20,6 +20,8 @@ pub enum Kind {
     BodyType,
     /// A value in the body is another one.
     BodyChanged,
+    /// The parts of a body are the same in another order.
+    BodyOrder,
     /// A header or trailer field is gone.
     HeaderMissing,
     /// A header or trailer field has another value.
@@ -48,6 +50,7 @@ impl Kind {
             Kind::BodyMissing => "body_missing",
             Kind::BodyType => "body_type",
             Kind::BodyChanged => "body_changed",
+            Kind::BodyOrder => "body_order",
             Kind::HeaderMissing => "header_missing",
             Kind::HeaderChanged => "header_changed",
             Kind::Latency => "latency",
@@ -63,7 +66,11 @@ impl Kind {
     pub(crate) fn is_of_body(self) -> bool {
         matches!(
             self,
-            Kind::BodyMissing | Kind::BodyType | Kind::BodyChanged | Kind::BodyAdded
+            Kind::BodyMissing
+                | Kind::BodyType
+                | Kind::BodyChanged
+                | Kind::BodyOrder
+                | Kind::BodyAdded
         )
     }
 }

@@ -1,8 +1,9 @@
 //! Differences that noise does not explain.
 
 use std::collections::BTreeMap;
+use std::iter::successors;
 
-use crate::compare::BODY;
+use crate::compare::{BODY, around, is_in_head, is_in_text};
 use crate::kind::Kind;
 use crate::mould::Leaving;
 use crate::noise::{Tested, Weight, race_test, weigh};
@@ -145,7 +146,7 @@ fn leaving_lead(endpoint: usize, place: &str, spot: &Spot, leaving: &Leaving<'_>
     signal.awaited.retain(|(_, session)| is_outside(session));
     signal.examples = leaving.examples.iter().map(|one| (*one).clone()).collect();
     let kind = match leaving.is_class {
-        _ if !place.starts_with('/') && place != BODY => Kind::HeaderChanged,
+        _ if is_in_head(place) => Kind::HeaderChanged,
         true => Kind::BodyType,
         false => Kind::BodyChanged,
     };
@@ -273,12 +274,13 @@ fn is_one_fault(known: &Lead, lead: &Lead) -> bool {
 /// A page whose words differ in many places is one finding.
 fn merge_texts(leads: Vec<Lead>) -> Vec<Lead> {
     const MOST: usize = 3;
-    let is_text = |lead: &Lead| lead.place.starts_with("text");
+    let is_text = |lead: &Lead| is_in_text(&lead.place);
     let mut merged: Vec<Lead> = Vec::new();
-    let mut texts: BTreeMap<usize, Vec<Lead>> = BTreeMap::new();
+    let mut texts: BTreeMap<(usize, Kind), Vec<Lead>> = BTreeMap::new();
     for lead in leads {
         if is_text(&lead) {
-            texts.entry(lead.endpoint).or_default().push(lead);
+            let key = (lead.endpoint, lead.kind);
+            texts.entry(key).or_default().push(lead);
         } else {
             merged.push(lead);
         }
@@ -293,11 +295,18 @@ fn merge_texts(leads: Vec<Lead>) -> Vec<Lead> {
         let Some(mut first) = group.next() else {
             continue;
         };
-        first.place = "text".to_owned();
         for lead in group {
+            first.place = common(&first.place, &lead.place);
             absorb(&mut first, lead);
         }
         merged.push(first);
     }
     merged
+}
+
+/// The innermost place that two places lie in.
+fn common(one: &str, other: &str) -> String {
+    let outers: Vec<&str> = successors(Some(other), |place| around(place)).collect();
+    let found = successors(Some(one), |place| around(place)).find(|place| outers.contains(place));
+    found.unwrap_or(BODY).to_owned()
 }

@@ -51,6 +51,7 @@ mod trend;
 mod worded;
 
 pub use business::Metric;
+pub use endpoint::{EndpointPattern, PatternError};
 pub use errors::EndpointErrors;
 pub use evidence::{Evidence, Excerpt, RacedWith};
 pub use facts::{
@@ -63,7 +64,7 @@ pub use judge::Judge;
 pub use junit::junit;
 pub use kind::Kind;
 pub use observation::{Answer, Body, Observation, Outcome, Raced, Timing, Twin};
-pub use options::{LatencyOptions, Options};
+pub use options::{ArrayMatch, ArrayPattern, LatencyOptions, Options};
 pub use pattern::Pattern;
 pub use report::{Apart, ApartCause, Finding, Report, Verdict};
 pub use resource::{Resource, ResourceSample};

@@ -281,6 +281,7 @@ impl Look {
             Parsed::Json(document) if place == BODY || place.starts_with('/') => {
                 Look::of_value(document.pointer(at)?)
             }
+            Parsed::Markup(document) => document.value(at).map(Look::of_text),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::{Mask, STATUS};
+use crate::compare::{Mask, STATUS, around};
 use crate::kind::Kind;
 use crate::report::Test;
 use crate::roles::text_hash;
@@ -204,22 +204,12 @@ fn relevant_noise(tally: &EndpointTally, place: &str, is_hard: bool) -> BTreeMap
     if !is_hard || own.hard_noise > 0 {
         add(own);
     }
-    let mut around = place;
-    while let Some((parent, _)) = around.rsplit_once('/') {
-        around = parent;
-        let name = if parent.is_empty() {
-            crate::compare::BODY
-        } else {
-            parent
-        };
-        if let Some(spot) = tally.spots.get(name) {
+    let mut inner = place;
+    while let Some(outer) = around(inner) {
+        inner = outer;
+        if let Some(spot) = tally.spots.get(outer) {
             add(spot);
         }
-    }
-    // The words of a text lie in its body, whose frame may differ.
-    let is_word = place.starts_with("html.") || place.starts_with("text");
-    if let Some(spot) = tally.spots.get(crate::compare::BODY).filter(|_| is_word) {
-        add(spot);
     }
     noise
 }

@@ -1,6 +1,12 @@
 //! What decides a verdict, and can be set.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use twintap_scrub::Glob;
+
+use crate::endpoint::EndpointPattern;
 
 /// The rules of judgement; the defaults are what ships.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +33,18 @@ pub struct Options {
     /// message on one connection, and what the body decides.
     pub ignored_headers: Vec<String>,
     /// Header fields whose values are not compared, in lower case; that they
-    /// are there still counts.
+    /// are there still counts. In all four lists a `*` at the end stands for any rest.
     pub volatile_headers: Vec<String>,
+    /// Further header fields that are not compared at all.
+    pub extra_ignored_headers: Vec<String>,
+    /// Further header fields whose values are not compared.
+    pub extra_volatile_headers: Vec<String>,
+    /// How arrays are compared whose endpoint and place a pattern takes: `/items` at any
+    /// endpoint, or `GET /products* /items/*/tags`. Of several patterns the first in their order
+    /// as texts counts.
+    pub arrays: BTreeMap<ArrayPattern, ArrayMatch>,
+    /// What requests are called in place of what is inferred; the first that takes one counts.
+    pub endpoints: Vec<EndpointPattern>,
     /// Examples kept for each finding.
     pub examples: usize,
     /// Distinct places (endpoint and location) told apart; what comes after is
@@ -90,6 +106,10 @@ impl Default for Options {
             resources: ResourceOptions::default(),
             ignored_headers: owned(IGNORED_HEADERS),
             volatile_headers: owned(VOLATILE_HEADERS),
+            extra_ignored_headers: Vec::new(),
+            extra_volatile_headers: Vec::new(),
+            arrays: BTreeMap::new(),
+            endpoints: Vec::new(),
             examples: 3,
             max_places: 4096,
             reorder_bytes: 64 << 20,
@@ -112,13 +132,83 @@ impl Default for LatencyOptions {
 
 impl Options {
     pub(crate) fn ignores_header(&self, name: &str) -> bool {
-        self.ignored_headers.iter().any(|ignored| ignored == name)
+        is_listed(&self.ignored_headers, name) || is_listed(&self.extra_ignored_headers, name)
     }
 
     pub(crate) fn masks_header(&self, name: &str) -> bool {
-        self.volatile_headers
-            .iter()
-            .any(|volatile| volatile == name)
+        is_listed(&self.volatile_headers, name) || is_listed(&self.extra_volatile_headers, name)
+    }
+
+    /// How the array at a place of an endpoint is compared, where that is said.
+    pub(crate) fn array_match(&self, endpoint: &str, place: &str) -> Option<ArrayMatch> {
+        let mut arrays = self.arrays.iter();
+        let (_, how) = arrays.find(|(pattern, _)| pattern.takes(endpoint, place))?;
+        Some(*how)
+    }
+}
+
+fn is_listed(list: &[String], name: &str) -> bool {
+    let takes = |listed: &String| match listed.strip_suffix('*') {
+        Some(beginning) => name
+            .get(..beginning.len())
+            .is_some_and(|begins| begins.eq_ignore_ascii_case(beginning)),
+        None => name.eq_ignore_ascii_case(listed),
+    };
+    list.iter().any(takes)
+}
+
+/// How an array is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrayMatch {
+    /// By what is in it: its order says nothing.
+    Set,
+    /// Each element with that at the same index.
+    Sequence,
+}
+
+/// Arrays by the places they stand at: a JSON pointer (RFC 6901) with `*` for indices, after
+/// the endpoint where it matters. `*` takes what is within one segment, `**` anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ArrayPattern {
+    text: String,
+    glob: Glob,
+}
+
+impl TryFrom<String> for ArrayPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<ArrayPattern, String> {
+        let glob = match text.starts_with('/') {
+            true => Glob::try_from(format!("** {text}"))?,
+            false => Glob::try_from(text.clone())?,
+        };
+        Ok(ArrayPattern { text, glob })
+    }
+}
+
+impl From<ArrayPattern> for String {
+    fn from(pattern: ArrayPattern) -> String {
+        pattern.text
+    }
+}
+
+impl Ord for ArrayPattern {
+    fn cmp(&self, other: &ArrayPattern) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for ArrayPattern {
+    fn partial_cmp(&self, other: &ArrayPattern) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl ArrayPattern {
+    fn takes(&self, endpoint: &str, place: &str) -> bool {
+        self.glob.matches(&format!("{endpoint} {place}"))
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) observation: &'a Observation,
     pub(crate) session: Session,
     pub(crate) options: &'a Options,
+    /// What the request is called so far.
+    pub(crate) endpoint: &'a str,
     /// Set once something was counted that can be why later answers differ.
     pub(crate) can_cause: Cell<bool>,
     pub(crate) production: Option<Side<'a>>,
@@ -92,7 +94,7 @@ impl Passing<'_> {
         endpoint.known_statuses.insert(baseline.answer.head.status);
         *endpoint.witnessed.entry(self.session).or_default() += 1;
         endpoint.witnessed_racing += u64::from(self.is_racing());
-        let found = compare(production, baseline, Witness::NotNeeded, self.options);
+        let found = self.compare(production, baseline, Witness::NotNeeded);
         for (place, differences) in by_place(&found) {
             let spot = spot(endpoint, places, place, self.options);
             spot.add_noise(self.session, &differences, self.is_racing());
@@ -109,6 +111,10 @@ impl Passing<'_> {
                 false => Err(cause(production, baseline, &found)),
             },
         )
+    }
+
+    fn compare(&self, left: &Side<'_>, right: &Side<'_>, witness: Witness<'_>) -> Vec<Difference> {
+        compare(left, right, witness, self.endpoint, self.options)
     }
 
     /// Compares the candidate with the baseline; whether it could be.
@@ -160,7 +166,7 @@ impl Passing<'_> {
             .production
             .as_ref()
             .map_or(Witness::Unseen, Witness::Seen);
-        let found = compare(baseline, candidate, witness, self.options);
+        let found = self.compare(baseline, candidate, witness);
         let known_statuses = endpoint.known_statuses.clone();
         for (place, differences) in by_place(&found) {
             let spot = spot(endpoint, places, place, self.options);
@@ -343,7 +349,11 @@ impl Passing<'_> {
     fn may_be_race(&self, key: &SignalKey, known_statuses: &BTreeSet<u16>) -> bool {
         let is_of_order = match key.kind {
             Kind::Status => known_statuses.contains(&key.status),
-            Kind::BodyChanged | Kind::BodyMissing | Kind::BodyAdded | Kind::HeaderChanged => true,
+            Kind::BodyChanged
+            | Kind::BodyOrder
+            | Kind::BodyMissing
+            | Kind::BodyAdded
+            | Kind::HeaderChanged => true,
             _ => false,
         };
         self.is_racing() && is_of_order
@@ -374,6 +384,13 @@ impl Passing<'_> {
         let at = handed_on(difference);
         let of_body = format!("json.{at}");
         produced.any(|path| {
+            if difference
+                .leaf
+                .as_deref()
+                .is_some_and(|leaf| is_at_or_below(path, leaf, '>'))
+            {
+                return true;
+            }
             let in_document = place_of(path);
             let path = in_document.as_deref().unwrap_or(path);
             path == place

@@ -1,12 +1,16 @@
 //! What a run is judged by.
 
+use std::sync::Arc;
+
+use twintap_stream::grpc::Descriptors;
+
 use crate::business::Metric;
 use crate::gate::Gate;
 use crate::options::Options;
 use crate::scope::Component;
 
 /// Everything that a run is judged by; [`Options`] alone do, too.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// How differences are told from noise.
     pub options: Options,
@@ -14,6 +18,8 @@ pub struct Rules {
     pub gate: Gate,
     /// Its business figures.
     pub metrics: Vec<Metric>,
+    /// What is known of messages of gRPC; of others the fields have no names.
+    pub descriptors: Arc<Descriptors>,
     /// What the twins are made of, where somebody said.
     pub components: Vec<Component>,
 }

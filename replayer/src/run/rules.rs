@@ -1,9 +1,11 @@
 //! Gate, business figures and scope (docs/gate.md, docs/metrics.md, docs/scope.md).
 
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use twintap_stream::grpc::Descriptors;
 use twintap_verdict::business::check_metrics;
 use twintap_verdict::gate::{Budgets, CoverageRules, FidelityRules, LevelRule};
 use twintap_verdict::scope::{Incident, check_components};
@@ -69,6 +71,7 @@ impl RunFile {
             options: self.settings.verdict.clone(),
             gate: gate.unwrap_or_default(),
             metrics: metrics.unwrap_or_default(),
+            descriptors: Arc::new(self.descriptors()?),
             components: components.unwrap_or_default(),
         };
         for name in rules.gate.budgets.metrics.keys() {
@@ -77,6 +80,17 @@ impl RunFile {
             }
         }
         Ok(rules)
+    }
+
+    fn descriptors(&self) -> Result<Descriptors> {
+        let mut descriptors = Descriptors::new();
+        for path in &self.settings.descriptors {
+            let path = self.base.join(path);
+            let what = || format!("reading the descriptors {}", path.display());
+            let set = std::fs::read(&path).with_context(what)?;
+            descriptors.add_set(&set).with_context(what)?;
+        }
+        Ok(descriptors)
     }
 }
 

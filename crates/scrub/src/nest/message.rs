@@ -44,46 +44,6 @@ pub(super) fn is_framed(raw: &[u8]) -> bool {
         })
 }
 
-/// A value of a gRPC message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageField {
-    /// The numbers of the fields around it and its own, outermost first.
-    pub numbers: Vec<u32>,
-    /// Its value as leaves have it: a number in decimal.
-    pub value: Vec<u8>,
-    /// True for a number.
-    pub is_number: bool,
-}
-
-/// The values of each message of gRPC in a body, in their order; `None` where a message can't be
-/// read.
-#[must_use]
-pub fn read_messages(body: &[u8]) -> Option<Vec<Vec<MessageField>>> {
-    let mut messages = Vec::new();
-    let mut rest = body;
-    while !rest.is_empty() {
-        let prefix = rest.first_chunk::<PREFIX_BYTES>()?;
-        let [_, length @ ..] = *prefix;
-        let end = PREFIX_BYTES.checked_add(u32::from_be_bytes(length) as usize)?;
-        let message = Message::of(rest.get(..end)?)?;
-        messages.push(fields(&message));
-        rest = &rest[end..];
-    }
-    Some(messages)
-}
-
-fn fields(message: &Message) -> Vec<MessageField> {
-    let leaves = message.tree.leaves();
-    let fields = leaves.iter().filter_map(|leaf| {
-        Some(MessageField {
-            numbers: leaf.path.clone(),
-            value: raw_of(leaf, &message.bytes)?,
-            is_number: !matches!(leaf.value, Value::Text(_) | Value::Bytes(_)),
-        })
-    });
-    fields.collect()
-}
-
 /// The length of the message that `body` begins with, its prefix included.
 pub(super) fn len(body: &[u8]) -> Option<usize> {
     let prefix = body.first_chunk::<PREFIX_BYTES>()?;

@@ -11,8 +11,6 @@ mod container;
 mod message;
 mod script;
 
-pub use message::{MessageField, read_messages};
-
 use std::ops::Range;
 
 use base64::Engine as _;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use twintap_scrub::Part;
 use twintap_stream::Field;
 
-use super::{Comparison, Sameness, Side, Text, Witness};
+use super::{Comparison, Sameness, Side, Text, Witness, field};
 use crate::kind::Kind;
 use crate::roles::text_hash;
 
@@ -137,6 +137,13 @@ impl Comparison<'_> {
         right: &[(u32, &Field)],
         seen: &[(u32, &Field)],
     ) {
+        let is_normal = |fields: &[(u32, &Field)], other: &[(u32, &Field)]| {
+            let normal = |fields: &[(u32, &Field)]| field::normal(name, fields);
+            normal(fields).is_some_and(|value| Some(value) == normal(other))
+        };
+        if is_normal(left, right) {
+            return;
+        }
         if left.len() != right.len() {
             let note = format!("{} → {} fields", left.len(), right.len());
             let pair = (left.len() as u64, right.len() as u64);

@@ -1,16 +1,20 @@
 //! JSON by its structure.
 
-use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 use twintap_scrub::LinkTag;
 
+use super::align::{Parts, align, by_index};
 use super::head::short;
-use super::{BODY, Comparison, Difference, Mask, Parsed, Sameness, Side, Text, Witness};
+use super::{BODY, Comparison, Difference, Mask, Parsed, Sameness, Side, Text, Witness, in_order};
 use crate::generated::{Form, form, looks_random};
 use crate::kind::Kind;
+use crate::options::ArrayMatch;
 use crate::roles::text_hash;
+
+/// The most values by which an element is compared with others to find which it is.
+const MOST_HELD: usize = 64;
 
 /// A place in both documents, as JSON pointers (RFC 6901).
 #[derive(Default)]
@@ -58,7 +62,7 @@ impl Place {
     }
 }
 
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
@@ -165,31 +169,48 @@ impl Comparison<'_> {
     }
 
     /// Elements are matched by what they hold, generated values aside; what has
-    /// no match is compared in order, and the rest is missing or added.
+    /// no match is missing or added.
     fn arrays(&mut self, left: &[Value], right: &[Value], place: &mut Place) {
-        let matching = match_elements(
-            &element_keys(self.left, left, &place.left),
-            &element_keys(self.right, right, &place.right),
-        );
-        if matching.is_reordered {
+        let how = self.options.array_match(self.endpoint, &place.general);
+        let one = Elements::new(self.left, left, &place.left);
+        let other = Elements::new(self.right, right, &place.right);
+        let found = match how {
+            Some(ArrayMatch::Sequence) => by_index(left.len(), right.len()),
+            Some(ArrayMatch::Set) => align(&one, &other, false),
+            None => align(&one, &other, true),
+        };
+        if found.is_reordered {
             let note = format!("the same {} elements in another order", left.len());
-            let pair = (&Value::Null, &Value::Null);
-            self.push_json(place, Kind::BodyChanged, false, None, note, pair);
+            let note = match left.len() == right.len() {
+                true => note,
+                false => "elements of both in another order".to_owned(),
+            };
+            self.found.push(Difference {
+                place: in_order(&place.general),
+                at_left: place.left.clone(),
+                at_right: place.right.clone(),
+                kind: Kind::BodyOrder,
+                is_hard: false,
+                mask: None,
+                pair: (one.order(), other.order()),
+                note,
+                leaf: None,
+            });
         }
         let lengths = place.lengths();
-        for (one, other) in matching.pairs {
+        for (one, other) in found.pairs {
             place.push_index(one, other);
             self.values_at(&left[one], &right[other], place);
             place.truncate(lengths);
         }
-        if let Some(first) = matching.missing.first() {
+        if let Some(first) = found.missing.first() {
             place.push_index(*first, *first);
             let note = format!("{} → {} elements", left.len(), right.len());
             let pair = (&left[*first], &Value::Null);
             self.push_json(place, Kind::BodyMissing, true, None, note, pair);
             place.truncate(lengths);
         }
-        if let Some(first) = matching.added.first() {
+        if let Some(first) = found.added.first() {
             place.push_index(*first, *first);
             let note = format!("{} → {} elements", left.len(), right.len());
             let pair = (&Value::Null, &right[*first]);
@@ -221,75 +242,105 @@ impl Comparison<'_> {
             mask,
             pair: (text_hash(&spelling(left)), text_hash(&spelling(right))),
             note,
+            leaf: None,
         });
     }
 }
 
-struct Matching {
-    pairs: Vec<(usize, usize)>,
-    missing: Vec<usize>,
-    added: Vec<usize>,
-    is_reordered: bool,
+/// The elements of an array, made ready to be aligned.
+struct Elements<'a> {
+    side: &'a Side<'a>,
+    elements: &'a [Value],
+    pointer: &'a str,
+    keys: Vec<u64>,
 }
 
-fn match_elements(left: &[u64], right: &[u64]) -> Matching {
-    let mut partner = vec![None; left.len()];
-    let mut is_taken = vec![false; right.len()];
-    for index in 0..left.len().min(right.len()) {
-        if left[index] == right[index] {
-            partner[index] = Some(index);
-            is_taken[index] = true;
+impl<'a> Elements<'a> {
+    fn new(side: &'a Side<'a>, elements: &'a [Value], pointer: &'a str) -> Elements<'a> {
+        let keys = elements.iter().enumerate().map(|(index, element)| {
+            let mut hasher = DefaultHasher::new();
+            let mut pointer = format!("{pointer}/{index}");
+            hash_content(side, element, &mut pointer, &mut hasher);
+            hasher.finish()
+        });
+        Elements {
+            side,
+            elements,
+            pointer,
+            keys: keys.collect(),
         }
     }
-    let mut free: HashMap<u64, VecDeque<usize>> = HashMap::new();
-    for (index, key) in right
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !is_taken[*index])
-    {
-        free.entry(*key).or_default().push_back(index);
-    }
-    for (index, key) in left.iter().enumerate() {
-        if partner[index].is_none()
-            && let Some(found) = free.get_mut(key).and_then(VecDeque::pop_front)
-        {
-            partner[index] = Some(found);
-            is_taken[found] = true;
-        }
-    }
-    let is_complete = left.len() == right.len() && is_taken.iter().all(|taken| *taken);
-    let is_reordered = is_complete
-        && partner
-            .iter()
-            .enumerate()
-            .any(|(index, found)| *found != Some(index));
-    let mut rest = (0..right.len())
-        .filter(|index| !is_taken[*index])
-        .collect::<VecDeque<_>>();
-    let mut pairs = Vec::with_capacity(left.len());
-    let mut missing = Vec::new();
-    for (index, found) in partner.iter().enumerate() {
-        match found.or_else(|| rest.pop_front()) {
-            Some(other) => pairs.push((index, other)),
-            None => missing.push(index),
-        }
-    }
-    Matching {
-        pairs,
-        missing,
-        added: rest.into(),
-        is_reordered,
-    }
-}
 
-fn element_keys(side: &Side<'_>, elements: &[Value], pointer: &str) -> Vec<u64> {
-    let keys = elements.iter().enumerate().map(|(index, element)| {
+    /// A digest of the order of the elements.
+    fn order(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let mut pointer = format!("{pointer}/{index}");
-        hash_content(side, element, &mut pointer, &mut hasher);
+        self.keys.hash(&mut hasher);
         hasher.finish()
-    });
-    keys.collect()
+    }
+}
+
+impl Parts for Elements<'_> {
+    fn keys(&self) -> &[u64] {
+        &self.keys
+    }
+
+    fn holds(&self, index: usize) -> Vec<u64> {
+        let mut held = Vec::new();
+        let mut pointer = format!("{}/{index}", self.pointer);
+        let mut path = String::new();
+        hold(
+            self.side,
+            &self.elements[index],
+            &mut pointer,
+            &mut path,
+            &mut held,
+        );
+        held
+    }
+
+    fn sort(&self, _: usize) -> u64 {
+        // A value of another type in the place of one is a change of type.
+        0
+    }
+}
+
+/// Digests of the members of an element and their values, below `path`; of the first
+/// [`MOST_HELD`].
+fn hold(
+    side: &Side<'_>,
+    value: &Value,
+    pointer: &mut String,
+    path: &mut String,
+    held: &mut Vec<u64>,
+) {
+    let lengths = (pointer.len(), path.len());
+    let mut enter = |key: &str, is_index: bool, member: &Value| {
+        pointer.push('/');
+        pointer.push_str(&escape(key));
+        path.push('/');
+        path.push_str(if is_index { "*" } else { key });
+        hold(side, member, pointer, path, held);
+        pointer.truncate(lengths.0);
+        path.truncate(lengths.1);
+        held.len() < MOST_HELD
+    };
+    match value {
+        Value::Object(members) => {
+            let _ = members
+                .iter()
+                .all(|(key, member)| enter(key, false, member));
+        }
+        Value::Array(elements) => {
+            let mut elements = elements.iter().enumerate();
+            let _ = elements.all(|(index, element)| enter(&index.to_string(), true, element));
+        }
+        scalar => {
+            let mut hasher = DefaultHasher::new();
+            path.hash(&mut hasher);
+            hash_content(side, scalar, pointer, &mut hasher);
+            held.push(hasher.finish());
+        }
+    }
 }
 
 /// Hashes what an element holds: values by their roles, those that look

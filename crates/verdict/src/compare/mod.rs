@@ -1,15 +1,20 @@
 //! Two answers to the same request, and where they differ.
 
+mod align;
 mod events;
+mod field;
+mod form;
 mod grpc;
 mod head;
 mod json;
+mod lines;
+mod markup;
+mod parse;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::Value;
 use twintap_scrub::{Leaf, LinkTag, Part};
 
 use crate::generated::{alike, breaks_mould};
@@ -18,13 +23,53 @@ use crate::observation::{Answer, Body};
 use crate::options::Options;
 use crate::roles::{Roles, text_hash};
 
-pub(crate) use grpc::place_of;
+pub(crate) use parse::{Parsed, Reading, place_of};
 pub(crate) use text::Text;
 
 /// Where the status code lies.
 pub(crate) const STATUS: &str = "status";
 /// Where a body lies that has no parts.
 pub(crate) const BODY: &str = "body";
+/// Where a text lies, and what places in it begin with.
+const TEXT: &str = "text";
+/// What the place of an order ends in.
+const ORDER: &str = " (order)";
+/// What places in HTML begin with.
+const PAGE: &str = "html";
+
+/// What the order of what is at a place is called: that it varies hides nothing of what is
+/// there.
+fn in_order(place: &str) -> String {
+    format!("{}{ORDER}", if place.is_empty() { BODY } else { place })
+}
+
+/// The place that a place in a body lies in, if it is a part of one.
+pub(crate) fn around(place: &str) -> Option<&str> {
+    match place {
+        _ if place.ends_with(ORDER) => place.strip_suffix(ORDER),
+        _ if place.starts_with('/') => {
+            let around = place
+                .split_once(markup::AFTER)
+                .or_else(|| place.rsplit_once('/'));
+            around.map(|(around, _)| if around.is_empty() { BODY } else { around })
+        }
+        _ if place.starts_with(PAGE) => markup::around(place).or(Some(BODY)),
+        TEXT => Some(BODY),
+        _ if place.starts_with(TEXT) => Some(TEXT),
+        _ => None,
+    }
+}
+
+/// Whether a place is in a head, or in trailers.
+pub(crate) fn is_in_head(place: &str) -> bool {
+    let sections = ["header.", "trailer.", "set-cookie."];
+    sections.iter().any(|section| place.starts_with(section))
+}
+
+/// Whether a place is one of the many in a page or a text.
+pub(crate) fn is_in_text(place: &str) -> bool {
+    place.starts_with(TEXT) || place.starts_with(PAGE)
+}
 
 /// One place at which two answers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +89,8 @@ pub(crate) struct Difference {
     pub(crate) pair: (u64, u64),
     /// What changed into what, where that can be said in a few words.
     pub(crate) note: String,
+    /// The leaf of the left answer that it lies in, where its place has another name.
+    pub(crate) leaf: Option<String>,
 }
 
 /// Why a difference says nothing.
@@ -63,38 +110,36 @@ pub(crate) struct Side<'a> {
     pub(crate) body: Parsed<'a>,
     leaves: HashMap<Cow<'a, str>, &'a Leaf>,
     roles: Option<&'a Roles>,
-}
-
-/// A body by what it holds.
-#[derive(Debug)]
-pub(crate) enum Parsed<'a> {
-    Empty,
-    /// Lines of JSON are an array.
-    Json(Value),
-    Text(&'a str),
-    Binary(&'a [u8]),
-    Digest {
-        bytes: u64,
-        tag: Option<LinkTag>,
-    },
+    /// Digests of the nodes of a document.
+    keys: Vec<u64>,
 }
 
 impl<'a> Side<'a> {
     /// `roles` are the twin's; none for production, whose values name the roles.
-    pub(crate) fn new(answer: &'a Answer, roles: Option<&'a Roles>) -> Self {
-        Self {
-            answer,
-            body: parse(answer),
-            leaves: answer
-                .leaves
-                .iter()
-                .map(|leaf| match place_of(&leaf.path) {
-                    Some(place) => (Cow::Owned(place), leaf),
-                    None => (Cow::Borrowed(leaf.path.as_str()), leaf),
-                })
-                .collect(),
-            roles,
+    pub(crate) fn new(answer: &'a Answer, roles: Option<&'a Roles>, reading: Reading<'_>) -> Self {
+        let (body, places) = parse::parse(answer, reading);
+        let mut leaves: HashMap<Cow<'a, str>, &'a Leaf> = HashMap::new();
+        for leaf in &answer.leaves {
+            let place = match places.get(&leaf.path) {
+                Some(place) => Cow::Owned(place.clone()),
+                None => match place_of(&leaf.path) {
+                    Some(place) => Cow::Owned(place),
+                    None => Cow::Borrowed(leaf.path.as_str()),
+                },
+            };
+            leaves.insert(place, leaf);
         }
+        let mut side = Self {
+            answer,
+            body,
+            leaves,
+            roles,
+            keys: Vec::new(),
+        };
+        if let Parsed::Markup(document) = &side.body {
+            side.keys = document.keys(&side);
+        }
+        side
     }
 
     fn role(&self, tag: LinkTag) -> LinkTag {
@@ -134,9 +179,11 @@ pub(crate) fn compare(
     left: &Side<'_>,
     right: &Side<'_>,
     witness: Witness<'_>,
+    endpoint: &str,
     options: &Options,
 ) -> Vec<Difference> {
     let mut comparison = Comparison {
+        endpoint,
         left,
         right,
         witness,
@@ -151,6 +198,7 @@ struct Comparison<'a> {
     left: &'a Side<'a>,
     right: &'a Side<'a>,
     witness: Witness<'a>,
+    endpoint: &'a str,
     options: &'a Options,
     found: Vec<Difference>,
 }
@@ -186,6 +234,9 @@ impl<'a> Comparison<'a> {
         match (&left.body, &right.body) {
             (Parsed::Empty, Parsed::Empty) => {}
             (Parsed::Json(one), Parsed::Json(other)) => self.json(one, other),
+            (Parsed::Markup(one), Parsed::Markup(other)) if one.dialect == other.dialect => {
+                self.documents();
+            }
             (Parsed::Text(one), Parsed::Text(other)) => self.text_bodies(one, other),
             (Parsed::Binary(one), Parsed::Binary(other)) => {
                 if one != other {
@@ -241,6 +292,7 @@ impl<'a> Comparison<'a> {
             mask,
             pair,
             note,
+            leaf: None,
         });
     }
 
@@ -278,66 +330,11 @@ fn is_identical(left: &Side<'_>, right: &Side<'_>) -> bool {
     **one == **other && of_body(left) == of_body(right)
 }
 
-fn parse(answer: &Answer) -> Parsed<'_> {
-    let bytes: &[u8] = match &answer.body {
-        Body::Digest { bytes, tag } => {
-            return Parsed::Digest {
-                bytes: *bytes,
-                tag: *tag,
-            };
-        }
-        Body::Whole(bytes) => bytes,
-    };
-    if bytes.is_empty() {
-        return Parsed::Empty;
-    }
-    let media_type = media_type(answer);
-    if media_type == "text/event-stream" {
-        return Parsed::Json(events::document(bytes));
-    }
-    if grpc::is_grpc(&media_type)
-        && let Some(document) = grpc::document(bytes)
-    {
-        return Parsed::Json(document);
-    }
-    if media_type.ends_with("ndjson") || media_type.ends_with("jsonl") {
-        let lines: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(bytes)
-            .into_iter()
-            .collect();
-        if let Ok(lines) = lines {
-            return Parsed::Json(Value::Array(lines));
-        }
-    }
-    let starts_like_json =
-        bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
-    if (media_type.ends_with("json") || starts_like_json)
-        && let Ok(value) = serde_json::from_slice(bytes)
-    {
-        return Parsed::Json(value);
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Parsed::Text(text),
-        Err(_) => Parsed::Binary(bytes),
-    }
-}
-
-/// The media type without parameters, in lower case; empty when there is none.
-fn media_type(answer: &Answer) -> String {
-    let field = answer
-        .head
-        .fields
-        .iter()
-        .find(|field| field.is("content-type"));
-    field
-        .map(|field| String::from_utf8_lossy(&field.value).to_ascii_lowercase())
-        .and_then(|value| value.split(';').next().map(|name| name.trim().to_owned()))
-        .unwrap_or_default()
-}
-
 fn format_name(body: &Parsed<'_>) -> &'static str {
     match body {
         Parsed::Empty => "nothing",
         Parsed::Json(_) => "JSON",
+        Parsed::Markup(document) => document.dialect.name(),
         Parsed::Text(_) => "text",
         Parsed::Binary(_) => "binary",
         Parsed::Digest { .. } => "a body that was not kept",

@@ -1,8 +1,10 @@
-//! Texts: header values, strings, and bodies that are neither JSON nor binary.
+//! Texts: header values, strings, texts in documents, and bodies that are nothing else.
 
-use twintap_scrub::{Leaf, LinkTag, Part};
+use twintap_scrub::{Action, Leaf, LinkTag, Part};
 
-use super::{BODY, Comparison, Difference, Sameness, Side};
+use super::head::short;
+use super::markup::{after, is_wordy};
+use super::{Comparison, Difference, Mask, Sameness, Side};
 use crate::generated::{Run, runs};
 use crate::kind::Kind;
 use crate::roles::text_hash;
@@ -31,21 +33,46 @@ impl<'a> Text<'a> {
     pub(crate) fn of_part(side: &Side<'a>, part: Part, whole: &'a str) -> Self {
         let mut leaves: Vec<&Leaf> = side.leaves_in(part).collect();
         leaves.sort_by_key(|leaf| leaf.start);
-        let mut text = Self::of_value(whole, None);
+        let (mut spans, mut named) = (Vec::new(), Vec::new());
         let mut end_of_last = 0;
         for leaf in leaves {
             let start = leaf.start as usize;
             let end = start + leaf.len as usize;
             if start >= end_of_last && end > start && whole.get(start..end).is_some() {
-                text.spans.push((start, end));
-                text.leaves.push(leaf);
+                spans.push((start, end));
+                named.push(leaf);
                 end_of_last = end;
             }
         }
-        if text.spans == [(0, whole.len())] {
-            text.tag = Some(text.leaves[0].tag);
+        Self::with_leaves(whole, spans, named)
+    }
+
+    /// A text with leaves at `spans`, which ascend on character boundaries.
+    pub(crate) fn with_leaves(
+        whole: &'a str,
+        spans: Vec<(usize, usize)>,
+        leaves: Vec<&'a Leaf>,
+    ) -> Self {
+        let tag = match (&spans[..], &leaves[..]) {
+            ([span], [leaf]) if *span == (0, whole.len()) => Some(leaf.tag),
+            _ => None,
+        };
+        Text {
+            whole,
+            tag,
+            spans,
+            leaves,
         }
-        text
+    }
+
+    /// Whether scrubbing kept it as it was.
+    pub(super) fn is_kept(&self) -> bool {
+        let mut leaves = self.leaves.iter();
+        leaves.all(|leaf| leaf.action == Action::Allowed)
+    }
+
+    pub(super) fn whole(&self) -> &'a str {
+        self.whole
     }
 
     fn runs(&self) -> Vec<Run<'a>> {
@@ -103,7 +130,51 @@ fn have_same_frame(left: &[Run<'_>], right: &[Run<'_>]) -> bool {
             .all(|(one, other)| one.before == other.before)
 }
 
-impl<'a> Comparison<'a> {
+/// A word of two texts, by which its place is named.
+pub(super) struct Word<'w> {
+    pub(super) left: &'w str,
+    pub(super) right: &'w str,
+    /// The word before it in the same text that tells it from others.
+    pub(super) before: Option<&'w str>,
+    pub(super) leaf: Option<&'w Leaf>,
+}
+
+/// What a place in a text is called: in general, and in either answer.
+pub(super) struct Named {
+    pub(super) place: String,
+    pub(super) at_left: String,
+    pub(super) at_right: String,
+}
+
+/// Where a text stands as a whole.
+pub(super) struct Spot<'p> {
+    pub(super) place: &'p str,
+    pub(super) at_left: &'p str,
+    pub(super) at_right: &'p str,
+}
+
+impl<'p> Spot<'p> {
+    pub(super) fn of(place: &'p str, at_left: &'p str, at_right: &'p str) -> Spot<'p> {
+        Spot {
+            place,
+            at_left,
+            at_right,
+        }
+    }
+
+    pub(super) fn name(&self, word: &Word<'_>) -> Named {
+        Named {
+            place: after(self.place, word.before),
+            at_left: self.at_left.to_owned(),
+            at_right: self.at_right.to_owned(),
+        }
+    }
+}
+
+/// A text of the third answer.
+pub(super) type SeenText<'s> = (&'s Side<'s>, Text<'s>);
+
+impl Comparison<'_> {
     /// Compares two texts as one value each.
     pub(super) fn texts(
         &self,
@@ -119,94 +190,111 @@ impl<'a> Comparison<'a> {
         self.weigh(left.whole, right.whole, witness)
     }
 
-    /// Compares two bodies word by word.
-    pub(super) fn text_bodies(&mut self, left: &str, right: &str) {
-        let left_text = Text::of_part(self.left, Part::Body, left);
-        let right_text = Text::of_part(self.right, Part::Body, right);
-        let (left_runs, right_runs) = (left_text.runs(), right_text.runs());
-        let is_framed_alike = have_same_frame(&left_runs, &right_runs);
-        if !is_framed_alike {
-            let offset = left
-                .bytes()
-                .zip(right.bytes())
-                .take_while(|(one, other)| one == other)
-                .count();
-            let note = format!(
-                "{} → {} bytes, different from byte {offset} on",
-                left.len(),
-                right.len()
-            );
-            let pair = (text_hash(left), text_hash(right));
-            self.push_at(BODY, Kind::BodyChanged, false, None, pair, note);
+    /// Compares two texts word by word; `name` says what the place of a word is called.
+    pub(super) fn words(
+        &mut self,
+        left: &Text<'_>,
+        right: &Text<'_>,
+        seen: Option<&SeenText<'_>>,
+        name: &dyn Fn(&Word<'_>) -> Named,
+    ) {
+        let (left_runs, right_runs) = (left.runs(), right.runs());
+        if !have_same_frame(&left_runs, &right_runs) {
+            let witness = seen.map(|(side, text)| (*side, text));
+            let sameness = self.texts(left, right, witness);
+            let word = Word {
+                left: left.whole,
+                right: right.whole,
+                before: None,
+                leaf: left.leaves.first().copied(),
+            };
+            self.push_word(&word, sameness, name);
             return;
         }
-        let seen = self.witness_text();
         let seen_runs = seen
-            .as_ref()
             .map(|(_, text)| text.runs())
             .filter(|runs| have_same_frame(runs, &left_runs));
         let mut is_after_difference = false;
         for (index, (one, other)) in left_runs.iter().zip(&right_runs).enumerate() {
-            let of_left = (self.left, &left_text, one);
-            if is_same_word(of_left, (self.right, &right_text, other)) {
+            let of_left = (self.left, left, one);
+            if is_same_word(of_left, (self.right, right, other)) {
                 is_after_difference = false;
                 continue;
             }
-            let witness = seen.as_ref().zip(seen_runs.as_ref());
-            let witness = witness.map(|((side, text), runs)| {
-                let run = &runs[index];
-                (run.word, is_same_word((side, text, run), of_left))
-            });
-            let (mask, is_hard) = match self.weigh(one.word, other.word, witness) {
-                Sameness::Same => continue,
-                Sameness::Masked(mask) => (Some(mask), false),
-                Sameness::Broken => (None, true),
-                Sameness::Different => (None, false),
-            };
-            // Neighbours that differ together are one difference.
-            if mask.is_none() && std::mem::replace(&mut is_after_difference, true) {
+            let seen = seen.zip(seen_runs.as_ref());
+            let seen = seen.map(|((side, text), runs)| (*side, text, &runs[index]));
+            if let Some(inner) = inner_texts((left, one), (right, other)) {
+                let seen = seen.map(|(side, _, run)| (side, Text::of_value(run.word, None)));
+                self.words(&inner.0, &inner.1, seen.as_ref(), name);
                 continue;
             }
-            let place = match left_text.leaf_of(one) {
-                Some(leaf) => leaf.path.clone(),
-                None => place_after(index.checked_sub(1).map(|index| left_runs[index].word)),
+            let witness = seen.map(|seen| (seen.2.word, is_same_word(seen, of_left)));
+            let sameness = self.weigh(one.word, other.word, witness);
+            let is_open = !matches!(sameness, Sameness::Same | Sameness::Masked(_));
+            // Neighbours that differ together are one difference.
+            if is_open && std::mem::replace(&mut is_after_difference, true) {
+                continue;
+            }
+            let word = Word {
+                left: one.word,
+                right: other.word,
+                before: label_before(&left_runs[..index]),
+                leaf: left.leaf_of(one),
             };
-            self.found.push(Difference {
-                at_left: byte_of(left, one.word),
-                at_right: byte_of(right, other.word),
-                place,
-                kind: Kind::BodyChanged,
-                is_hard,
-                mask,
-                pair: (text_hash(one.word), text_hash(other.word)),
-                note: format!("{} → {}", one.word, other.word),
-            });
+            self.push_word(&word, sameness, name);
         }
     }
 
-    fn witness_text(&self) -> Option<(&'a Side<'a>, Text<'a>)> {
-        let super::Witness::Seen(side) = self.witness else {
-            return None;
+    fn push_word(
+        &mut self,
+        word: &Word<'_>,
+        sameness: Sameness,
+        name: &dyn Fn(&Word<'_>) -> Named,
+    ) {
+        let (mask, is_hard): (Option<Mask>, bool) = match sameness {
+            Sameness::Same => return,
+            Sameness::Masked(mask) => (Some(mask), false),
+            Sameness::Broken => (None, true),
+            Sameness::Different => (None, false),
         };
-        let super::Parsed::Text(whole) = side.body else {
-            return None;
-        };
-        Some((side, Text::of_part(side, Part::Body, whole)))
+        let named = name(word);
+        self.found.push(Difference {
+            place: named.place,
+            at_left: named.at_left,
+            at_right: named.at_right,
+            kind: Kind::BodyChanged,
+            is_hard,
+            mask,
+            pair: (text_hash(word.left), text_hash(word.right)),
+            note: format!("{} → {}", short(word.left), short(word.right)),
+            leaf: word.leaf.map(|leaf| leaf.path.clone()),
+        });
     }
 }
 
-/// A name for a word that has none.
-fn place_after(word: Option<&str>) -> String {
-    match word {
-        Some(word) if word.len() <= 24 && !word.bytes().any(|byte| byte.is_ascii_digit()) => {
-            format!("text after {word:?}")
-        }
-        _ => "text".to_owned(),
-    }
+/// The texts that two leaves are, where scrubbing kept them and they have several words, so
+/// that each counts for itself.
+fn inner_texts<'t>(
+    (left, one): (&Text<'t>, &Run<'t>),
+    (right, other): (&Text<'t>, &Run<'t>),
+) -> Option<(Text<'t>, Text<'t>)> {
+    let is_kept = |text: &Text<'t>, run: &Run<'t>| {
+        text.leaf_of(run)
+            .is_some_and(|leaf| leaf.action == Action::Allowed)
+    };
+    let has_words = |run: &Run<'t>| runs(run.word, &[]).len() > 1;
+    let are_texts = is_kept(left, one) && is_kept(right, other);
+    (are_texts && (has_words(one) || has_words(other))).then(|| {
+        (
+            Text::of_value(one.word, None),
+            Text::of_value(other.word, None),
+        )
+    })
 }
 
-/// Where a word lies in the text that it was cut from.
-fn byte_of(text: &str, word: &str) -> String {
-    let offset = (word.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    format!("byte {offset}")
+/// The nearest of the words before one that is no number.
+fn label_before<'t>(runs: &[Run<'t>]) -> Option<&'t str> {
+    const MOST: usize = 4;
+    let words = runs.iter().rev().take(MOST).map(|run| run.word);
+    words.into_iter().find(|word| is_wordy(word))
 }

@@ -69,6 +69,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::BodyMissing => "body: missing",
         Kind::BodyType => "body: type",
         Kind::BodyChanged => "body: value",
+        Kind::BodyOrder => "body: order",
         Kind::BodyAdded => "body: added",
         Kind::HeaderMissing => "header: missing",
         Kind::HeaderChanged => "header: value",

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bet::Bet;
 
-use crate::endpoint::shape;
+use crate::endpoint::{EndpointPattern, Shape};
 use crate::errors::failed;
 use crate::latency::{Spread, latency_us};
 use crate::observation::{Observation, Outcome, Timing};
@@ -44,6 +44,7 @@ const ERROR_SHARE: f64 = 0.5;
 pub struct Watch {
     level: f64,
     rules: LatencyOptions,
+    patterns: Vec<EndpointPattern>,
     sessions: u64,
     errors: Bet,
     /// Sessions that were seen, and those that tossed.
@@ -116,6 +117,7 @@ impl Watch {
         Watch {
             level: options.level,
             rules: options.latency.clone(),
+            patterns: options.endpoints.clone(),
             sessions: 0,
             errors: Bet::default(),
             seen: Recent::default(),
@@ -148,7 +150,7 @@ impl Watch {
     }
 
     fn latencies(&mut self, observation: &Observation, baseline: &Timing, candidate: &Timing) {
-        let endpoint = shape(&observation.request.method, &observation.request.target);
+        let endpoint = Shape::of(observation, &self.patterns).name;
         let number = self.latency.len() + 1;
         if number > MOST_ENDPOINTS && !self.latency.contains_key(&endpoint) {
             return;

@@ -30,6 +30,12 @@ fn reply() -> impl Strategy<Value = Reply> {
     let media = prop_oneof![
         Just("application/json"),
         Just("text/html"),
+        Just("application/xml"),
+        Just("text/event-stream"),
+        Just("application/grpc"),
+        Just("application/x-protobuf"),
+        Just("application/x-www-form-urlencoded"),
+        Just("multipart/form-data; boundary=a"),
         Just("application/x-ndjson"),
         Just("")
     ];
@@ -43,7 +49,35 @@ fn reply() -> impl Strategy<Value = Reply> {
         }),
         (bytes, media.clone()).prop_map(|(body, media)| Reply::bytes(200, media, body)),
         ("\\PC{0,80}", media).prop_map(|(body, media)| Reply::text(200, media, &body)),
+        page().prop_map(|body| Reply::text(200, "text/html", &body)),
+        page().prop_map(|body| Reply::text(200, "application/xml", &body)),
+        "([a-c]{0,3}[ \n]){0,12}".prop_map(|body| Reply::text(200, "text/plain", &body)),
     ]
+}
+
+/// Markup that is mostly well-formed.
+fn page() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just("p"),
+        Just("b"),
+        Just("ul"),
+        Just("li"),
+        Just("td"),
+        Just("table"),
+        Just("script")
+    ];
+    let text = "[a-z]{0,5}( [0-9]{1,3})?|&amp;|<br>|<!-- x -->|</p>";
+    let leaf = text.prop_map(|text| text.to_owned());
+    leaf.prop_recursive(4, 32, 5, move |inner| {
+        let attributes = vec(("[a-c]|class|href", "[a-z /]{0,4}"), 0..3);
+        (name.clone(), attributes, vec(inner, 0..5)).prop_map(|(name, attributes, inner)| {
+            let attributes: Vec<String> = attributes
+                .iter()
+                .map(|(name, value)| format!(" {name}=\"{value}\""))
+                .collect();
+            format!("<{name}{}>{}</{name}>", attributes.concat(), inner.concat())
+        })
+    })
 }
 
 proptest! {
@@ -78,9 +112,68 @@ proptest! {
     }
 
     #[test]
+    fn a_difference_is_seen_from_both_sides(one in reply(), other in reply()) {
+        let found = |from: &Reply, to: &Reply| {
+            let call = Call::new("s", "GET", "/a", from.clone()).candidate(to.clone());
+            !lines(&judge(&[call])).is_empty()
+        };
+        prop_assert_eq!(found(&one, &other), found(&other, &one));
+    }
+
+    #[test]
     fn what_differs_between_twins_and_is_no_noise_is_found(one in json(), other in json()) {
         let agreed = Reply::json(200, &one);
         let call = Call::new("s", "GET", "/a", agreed).candidate(Reply::json(200, &other));
         prop_assert_eq!(lines(&judge(&[call])).is_empty(), one == other);
+    }
+}
+
+/// Bodies that make a careless reader or comparer go deep, wide or round and round.
+fn hard_bodies() -> Vec<(&'static str, String)> {
+    const BYTES: usize = 1 << 15;
+    let many = |piece: &str| piece.repeat(BYTES / piece.len());
+    let numbered = |piece: &str, count: usize| -> String {
+        (0..count)
+            .map(|index| piece.replace('#', &index.to_string()))
+            .collect()
+    };
+    vec![
+        ("text/html", many("<div>")),
+        ("text/html", many("<table><b></b>")),
+        ("text/html", many("<p><font color=a>")),
+        ("text/html", many("<a b=c><p></a>")),
+        ("text/html", many("<li>x")),
+        ("text/html", format!("<p {}>", numbered(" a#=b", 5_000))),
+        ("application/xml", many("<a>")),
+        (
+            "application/xml",
+            format!("<a{}/>", numbered(" a#=\"\"", 5_000)),
+        ),
+        ("application/xml", format!("<a>{}</a>", many("<b/>"))),
+        ("application/json", many("[")),
+        (
+            "application/json",
+            format!("[{}1]", numbered("{\"a\":#},", 5_000)),
+        ),
+        ("text/event-stream", many("data: x\n\n")),
+        ("text/plain", many("a\n")),
+        ("text/plain", numbered("line #\n", 5_000)),
+        ("application/x-www-form-urlencoded", many("a=b&")),
+        ("multipart/mixed", many("--a\r\n\r\nb\r\n")),
+        ("application/grpc", many("\0\0\0\0\u{2}\u{8}\u{1}")),
+    ]
+}
+
+#[test]
+fn what_is_hard_to_read_is_compared_all_the_same() {
+    for (media_type, body) in hard_bodies() {
+        let changed = format!("{}!{}", &body[..body.len() / 2], &body[body.len() / 2..]);
+        let agreed = Reply::text(200, media_type, &body);
+        let same = Call::new("s", "GET", "/a", agreed.clone());
+        assert!(lines(&judge(&[same])).is_empty(), "{media_type}");
+        let call =
+            Call::new("s", "GET", "/a", agreed).candidate(Reply::text(200, media_type, &changed));
+        let start: String = body.chars().take(40).collect();
+        assert!(!lines(&judge(&[call])).is_empty(), "{media_type}: {start}");
     }
 }

@@ -164,6 +164,9 @@ pub struct Settings {
     /// Goes on with what is stored while the run runs.
     #[serde(default)]
     pub follow: Option<FollowSettings>,
+    /// Files with the descriptors of messages of gRPC, as `protoc --descriptor_set_out` writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<PathBuf>,
     /// How differences are told from noise.
     #[serde(default)]
     pub verdict: twintap_verdict::Options,

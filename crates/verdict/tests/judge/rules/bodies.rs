@@ -87,7 +87,7 @@ fn elements_come_go_and_change_places() {
     json_change(
         json!({"items": [{"n": 1}, {"n": 2}, {"n": 3}]}),
         json!({"items": [{"n": 3}, {"n": 2}, {"n": 1}]}),
-        expect!["GET /a body_changed /items x1\n"],
+        expect!["GET /a body_order /items (order) x1\n"],
     );
 }
 
@@ -119,7 +119,7 @@ fn a_body_that_is_no_json_any_more_has_another_type() {
 }
 
 #[test]
-fn texts_are_compared_by_words() {
+fn pages_are_compared_by_words() {
     let page = |price: &str, extra: &str| {
         Reply::text(
             200,
@@ -129,15 +129,15 @@ fn texts_are_compared_by_words() {
     };
     check(
         &one_in_many(&page("12.99", ""), page("12.98", "")),
-        expect!["GET /a body_changed text x1\n"],
+        expect!["GET /a body_changed html > body > p after \"Price\" x1\n"],
     );
     check(
         &one_in_many(&page("free", ""), page("gone", "")),
-        expect!["GET /a body_changed text after \"Price\" x1\n"],
+        expect!["GET /a body_changed html > body > p after \"Price\" x1\n"],
     );
     check(
         &one_in_many(&page("12.99", ""), page("12.99", "<hr>")),
-        expect!["GET /a body_changed body x1\n"],
+        expect!["GET /a body_added html > body > hr x1\n"],
     );
 }
 

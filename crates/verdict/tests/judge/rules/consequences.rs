@@ -105,14 +105,18 @@ fn elements_of_a_list_that_take_others_places_explain_what_uses_these() {
                     false => list(["bowl", "lamp", "vase"]),
                 })
                 .produces("json./items/1/id"),
-            Call::new(session, "GET", "/item", item("lamp"))
-                .candidate(item(if is_odd { "vase" } else { "lamp" })),
+            Call::new(session, "GET", "/item", item("lamp")).candidate(item(if is_odd {
+                "vase"
+            } else {
+                "lamp"
+            })),
         ]
     });
     check(
         &calls,
         expect![[r#"
-            GET /list body_changed /items/*/id x1
+            GET /list body_missing /items/* x1
+              also body_added /items/*
               then GET /item body_changed /name x1
         "#]],
     );

@@ -4,6 +4,8 @@ mod answers;
 mod blame;
 mod bodies;
 mod consequences;
+mod documents;
+mod endpoints;
 mod generated;
 mod heads;
 mod moulds;
@@ -13,9 +15,9 @@ mod roles;
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use twintap_verdict::{Body, Outcome, Report};
+use twintap_verdict::{Body, Options, Outcome, Report, RunFacts};
 
-use crate::support::{Call, Reply, judge, lines, repeated};
+use crate::support::{Call, Reply, judge, judge_with, lines, observations, repeated};
 
 #[track_caller]
 fn check(calls: &[Call], expected: Expect) -> Report {
