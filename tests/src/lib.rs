@@ -6,6 +6,7 @@
 
 pub mod arrivals;
 pub mod binaries;
+pub mod browser;
 pub mod cgroup;
 pub mod corpus;
 pub mod matrix;

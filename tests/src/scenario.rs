@@ -242,9 +242,7 @@ impl Scenario {
         state: &str,
         lines: &str,
     ) -> Result<Replayed> {
-        let run_file = self.run_file();
-        fs::write(&run_file, self.run_text(candidate, baseline, state) + lines)
-            .with_context(|| format!("writing {}", run_file.display()))?;
+        let run_file = self.write_run(candidate, baseline, state, lines)?;
         let (exit_code, output) = self.twintap(&["replay", &run_file.display().to_string()])?;
         let report = self.directory.join("report.json");
         let text = fs::read_to_string(&report).with_context(|| {
@@ -258,6 +256,38 @@ impl Scenario {
             report: serde_json::from_str(&text)?,
             output,
         })
+    }
+
+    /// Starts to replay the archive at twins that run already; a run without end goes on
+    /// until the process is ended.
+    pub fn start_replay(
+        &self,
+        candidate: SocketAddr,
+        baseline: SocketAddr,
+        state: &str,
+        lines: &str,
+    ) -> Result<Process> {
+        let run_file = self.write_run(candidate, baseline, state, lines)?;
+        let args = ["replay".to_owned(), run_file.display().to_string()];
+        Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()
+    }
+
+    /// Where results go.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn write_run(
+        &self,
+        candidate: SocketAddr,
+        baseline: SocketAddr,
+        state: &str,
+        lines: &str,
+    ) -> Result<PathBuf> {
+        let run_file = self.run_file();
+        fs::write(&run_file, self.run_text(candidate, baseline, state) + lines)
+            .with_context(|| format!("writing {}", run_file.display()))?;
+        Ok(run_file)
     }
 
     /// Runs `twintap` to its end: its exit code, and what it printed (standard output, then

@@ -39,7 +39,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
     } = rules;
     let (names, endpoints) = merge_shapes(std::mem::take(&mut tally.shapes));
     let blame = Blame::new(&names, &endpoints, &tally.trail, &options);
-    let resources = resources(&facts.resources, &facts.resource_limits, &options);
+    let resources = resources(&facts.resources, &options);
     let answered = endpoints
         .iter()
         .filter(|endpoint| endpoint.latency.sessions() > 0);
@@ -85,6 +85,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
         business: figures.into_iter().map(|made| made.figure).collect(),
         gate: Vec::new(),
         resources,
+        resources_unseen: facts.resources.unseen,
         ledgers,
         loss: facts.loss,
         release_error_us,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use twintap_stream::{Field, Timestamp};
 
 use crate::compare::{BODY, Difference, Parsed, STATUS, Side};
+use crate::history::Step;
 use crate::kind::Kind;
 use crate::observation::{Answer, Body, Observation, Outcome, Timing};
 
@@ -39,6 +40,9 @@ pub struct Evidence {
     /// What it raced with in the recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub races: Vec<RacedWith>,
+    /// What its session did before, the latest last, as far as it is remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Step>,
 }
 
 /// A write that an example raced with.
@@ -132,6 +136,7 @@ fn bare(observation: &Observation, at: &str, change: &str) -> Evidence {
                 resource: raced.resource.clone(),
             })
             .collect(),
+        before: Vec::new(),
     }
 }
 

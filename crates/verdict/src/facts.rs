@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use twintap_stream::{StoreLedger, Timestamp};
 
-use crate::resource::{Resource, ResourceSample};
+use crate::resource::ResourceFacts;
 use crate::sequential::SequentialReport;
 
 /// Where the traffic came from.
@@ -150,8 +150,6 @@ pub struct RunFacts {
     pub reproduce: Vec<String>,
     /// What a run with several periods was watched for from its start on, if it has them.
     pub sequential: Option<SequentialReport>,
-    /// What the twins' processes used, by time.
-    pub resources: Vec<ResourceSample>,
-    /// What the candidate's and the baseline's must stay below, as far as it is known.
-    pub resource_limits: [BTreeMap<Resource, f64>; 2],
+    /// What was seen of the twins' processes.
+    pub resources: ResourceFacts,
 }

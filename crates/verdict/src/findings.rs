@@ -13,7 +13,7 @@ use crate::latency::Compared;
 use crate::lead::Lead;
 use crate::options::Options;
 use crate::report::{Also, Finding, Test};
-use crate::resource::{Course, ResourceReport};
+use crate::resource::{self, ResourceReport};
 use crate::slower::of_latency;
 
 /// All findings.
@@ -27,7 +27,7 @@ pub(crate) fn findings(
     let mut findings = of_leads(input);
     findings.extend(of_errors(input, errors));
     findings.extend(of_latency(input, latency));
-    findings.extend(of_resources(resources, input.options));
+    findings.extend(resource::findings(resources, input.options));
     findings.extend(business);
     findings.sort_by_key(|finding| {
         (
@@ -61,7 +61,7 @@ fn harm(finding: &Finding) -> u8 {
         Kind::BodyChanged => 6,
         Kind::BodyOrder => 7,
         Kind::Growth => 8,
-        Kind::Latency => 9,
+        Kind::Latency | Kind::Cost => 9,
         Kind::HeaderMissing => 10,
         Kind::HeaderChanged => 11,
         Kind::BodyAdded => 12,
@@ -121,76 +121,6 @@ fn compared(input: &Blame<'_>, lead: &Lead) -> u64 {
     }
 }
 
-fn of_resources(resources: &[ResourceReport], options: &Options) -> Vec<Finding> {
-    let grows = |report: &&ResourceReport| report.course == Course::Grows;
-    resources
-        .iter()
-        .filter(grows)
-        .map(|report| {
-            let claim = growth_claim(report);
-            Finding {
-                id: String::new(),
-                endpoint: "the process".to_owned(),
-                kind: Kind::Growth,
-                location: report.resource.name().to_owned(),
-                also: Vec::new(),
-                summary: format!("the process {claim}, over {} looks", report.samples),
-                claim,
-                count: report.samples,
-                sessions: 0,
-                rate: 1.0,
-                compared: report.samples,
-                test: growth_test(report, resources.len(), options),
-                latency: None,
-                evidence: Vec::new(),
-                racing: 0,
-                consequences: Vec::new(),
-                related: Vec::new(),
-                level: Level::Fail,
-                rule: None,
-            }
-        })
-        .collect()
-}
-
-fn growth_claim(report: &ResourceReport) -> String {
-    let amount = |value: f64| report.resource.amount(value);
-    let slope = report.per_hour.map_or(0.0, |per_hour| per_hour.slope);
-    let limit = report.hours_to_limit.map_or_else(String::new, |hours| {
-        format!(", which meets its limit in {hours:.1} hours")
-    });
-    format!(
-        "uses {} more {} each hour than the baseline's{limit}",
-        amount(slope),
-        report.resource.words(),
-    )
-}
-
-fn growth_test(report: &ResourceReport, tests: usize, options: &Options) -> Test {
-    let per_hour = report.per_hour;
-    let amount = |value: f64| report.resource.amount(value);
-    let [low, high] = per_hour.map_or([0.0; 2], |per_hour| [per_hour.low, per_hour.high]);
-    Test {
-        name: "theil_sen".to_owned(),
-        level: Some(options.level),
-        p_value: None,
-        unit: "look".to_owned(),
-        sample: report.samples,
-        statement: format!(
-            "Candidate minus baseline, {} looks over {:.0} s. Slope of the last half by Theil and \
-             Sen, from {} to {} an hour by a block bootstrap; level {} for {tests} resources \
-             together. It grows over the whole run and over the last half, there at least half as \
-             fast as before, and by {} of what the baseline uses in an hour.",
-            report.samples,
-            report.seconds,
-            amount(low),
-            amount(high),
-            options.level,
-            crate::reasons::percent(options.resources.min_growth),
-        ),
-    }
-}
-
 /// What the endpoint does, with its name and how often.
 pub(crate) fn summary(finding: &Finding) -> String {
     let Finding {
@@ -233,7 +163,9 @@ fn claim(finding: &Finding) -> String {
             field(location)
         ),
         // Said by what was measured.
-        Kind::ErrorRate | Kind::Growth | Kind::Latency | Kind::Business => String::new(),
+        Kind::ErrorRate | Kind::Growth | Kind::Cost | Kind::Latency | Kind::Business => {
+            String::new()
+        }
     }
 }
 

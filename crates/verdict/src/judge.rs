@@ -12,6 +12,7 @@ use crate::conclude::conclude;
 use crate::endpoint::Shape;
 use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
+use crate::history::History;
 use crate::latency::Spread;
 use crate::observation::{Observation, Outcome, Twin};
 use crate::order::Reorder;
@@ -61,6 +62,7 @@ pub(crate) struct Tally {
     pub(crate) trail: Trail,
     pub(crate) error_trail: ErrorTrail,
     pub(crate) business: Business,
+    history: History,
 }
 
 /// What leads from one difference to another.
@@ -174,6 +176,7 @@ impl Tally {
             session,
             options: &rules.options,
             endpoint: &shape.name,
+            history: &self.history,
             can_cause: Cell::new(false),
             production: production.map(|answer| Side::new(answer, None, reading)),
             baseline: answered(&observation.baseline)
@@ -195,6 +198,7 @@ impl Tally {
         self.business.add(&rules.metrics, &passing);
         let can_cause = passing.can_cause.get();
         self.trail.add(observation, session, can_cause);
+        self.history.add(session, observation);
     }
 
     fn session(&mut self, name: &str) -> Session {

@@ -30,6 +30,8 @@ pub enum Kind {
     Latency,
     /// The candidate's processes use more and more of something.
     Growth,
+    /// The candidate's processes take more processor time a request.
+    Cost,
     /// The body has a part more.
     BodyAdded,
     /// There is a header or trailer field more.
@@ -55,6 +57,7 @@ impl Kind {
             Kind::HeaderChanged => "header_changed",
             Kind::Latency => "latency",
             Kind::Growth => "growth",
+            Kind::Cost => "cost",
             Kind::BodyAdded => "body_added",
             Kind::HeaderAdded => "header_added",
             Kind::TrailerMoved => "trailer_moved",

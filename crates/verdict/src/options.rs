@@ -80,17 +80,22 @@ impl LatencyOptions {
     }
 }
 
-/// When a candidate counts as using more and more of something.
+/// When a candidate counts as using more and more of something, or more processor time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceOptions {
     /// Growth in an hour, against the baseline's, as a share of what the baseline uses.
     pub min_growth: f64,
+    /// Processor time a request above the baseline's, as a share of that.
+    pub min_cpu_shift: f64,
 }
 
 impl Default for ResourceOptions {
     fn default() -> Self {
-        Self { min_growth: 0.05 }
+        Self {
+            min_growth: 0.05,
+            min_cpu_shift: 0.2,
+        }
     }
 }
 

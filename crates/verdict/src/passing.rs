@@ -7,6 +7,7 @@ use crate::compare::{Difference, Mask, Side, Witness, compare, place_of};
 use crate::errors::failed;
 use crate::evidence::{self, Evidence};
 use crate::fidelity::{Unequal, cause};
+use crate::history::History;
 use crate::kind::Kind;
 use crate::mould::Look;
 use crate::observation::{Answer, Observation, Outcome, Timing};
@@ -34,6 +35,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) options: &'a Options,
     /// What the request is called so far.
     pub(crate) endpoint: &'a str,
+    /// What was before it.
+    pub(crate) history: &'a History,
     /// Set once something was counted that can be why later answers differ.
     pub(crate) can_cause: Cell<bool>,
     pub(crate) production: Option<Side<'a>>,
@@ -177,7 +180,7 @@ impl Passing<'_> {
             && let (Some((_, one)), Some((_, other))) = (answered(one), answered(other))
         {
             endpoint.latency.add(self.session, one, other, || {
-                evidence::of_outcomes(observation, "latency", "slower")
+                self.in_session(evidence::of_outcomes(observation, "latency", "slower"))
             });
         }
         true
@@ -297,7 +300,15 @@ impl Passing<'_> {
             }
         }
         if signal.wants_example(&self.observation.session, self.options.examples * 2) {
-            signal.examples.push(evidence());
+            signal.examples.push(self.in_session(evidence()));
+        }
+    }
+
+    /// An example with what its session did before.
+    fn in_session(&self, evidence: Evidence) -> Evidence {
+        Evidence {
+            before: self.history.of(self.session),
+            ..evidence
         }
     }
 

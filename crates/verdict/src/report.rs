@@ -93,6 +93,9 @@ pub struct Report {
     /// What the twins' processes used, where they were looked at.
     #[serde(default)]
     pub resources: Vec<ResourceReport>,
+    /// What of the twins' processes could not be looked at, and why, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources_unseen: Vec<String>,
     /// The three ledgers.
     pub ledgers: Ledgers,
     /// Known loss, by name.
@@ -137,7 +140,7 @@ pub struct Finding {
     /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
     /// `*` for indices, `body`, `text after "WORD"`, `answer`, `errors`, `latency`,
     /// `latency.busy`, `latency.p99`, `latency.drift`, or what is used:
-    /// `memory`, `file_descriptors`, `threads`, `sockets`.
+    /// `memory`, `file_descriptors`, `threads`, `sockets`, `cpu_per_request`.
     pub location: String,
     /// Other places that differ in the very same exchanges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -197,7 +200,7 @@ pub struct Test {
     pub level: Option<f64>,
     /// The chance of as much under the null hypothesis.
     pub p_value: Option<f64>,
-    /// What the sample is made of: `exchange`, `session`, `request` or `look`.
+    /// What the sample is made of: `exchange`, `session`, `request`, `look` or `stretch`.
     pub unit: String,
     /// How many of them.
     pub sample: u64,

@@ -1,6 +1,6 @@
 //! Whether a measured quantity grows over a run.
 
-use crate::stats::{Chance, median};
+use crate::stats::{Chance, median, normal_quantile};
 
 /// Points that a series is reduced to, each the mean of those at its time: what is
 /// between them is noise for a slope, and every pair of points counts.
@@ -25,9 +25,9 @@ pub(crate) struct Trend {
 pub(crate) enum Course {
     /// It may as well stay where it is.
     Level(Trend),
-    /// It grew, and less and less.
+    /// It grew, and less and less, or by a few jumps.
     LevelsOff(Trend),
-    /// It grows, in the end as before: the trend is that of its last half.
+    /// It grows throughout, in the end as before: the trend is that of its last half.
     Grows(Trend),
 }
 
@@ -54,12 +54,28 @@ pub(crate) fn course(series: &[(f64, f64)], level: f64) -> Option<Course> {
     // What warms up slows down: the second half is flatter than the first.
     let (first, last) = points.split_at(points.len() / 2);
     let (first, last) = (trend(first, level), trend(last, level));
-    let goes_on = last.low > 0.0 && last.slope >= first.slope / 2.0;
+    let goes_on = last.low > 0.0 && last.slope >= first.slope / 2.0 && rises_throughout(&points);
     Some(if goes_on {
         Course::Grows(last)
     } else {
         Course::LevelsOff(last)
     })
+}
+
+/// Whether it rises from each fifth to the next, by a quarter of the mean rise at least.
+/// What grows by a few jumps, as an allocator does that takes memory by the block, has
+/// fifths that are level.
+fn rises_throughout(points: &[(f64, f64)]) -> bool {
+    const PARTS: usize = 5;
+    let heights: Vec<f64> = (0..PARTS)
+        .map(|part| {
+            let (from, to) = (points.len() * part, points.len() * (part + 1));
+            let part = &points[from / PARTS..to / PARTS];
+            median(&mut part.iter().map(|(_, y)| *y).collect::<Vec<_>>())
+        })
+        .collect();
+    let least = (heights[PARTS - 1] - heights[0]) / (PARTS - 1) as f64 / 4.0;
+    heights.is_sorted_by(|one, next| next - one > least)
 }
 
 /// The slope of Theil (1950) and Sen (1968), the median over all pairs of points, which up to
@@ -92,11 +108,26 @@ fn trend(points: &[(f64, f64)], level: f64) -> Trend {
         })
         .collect();
     slopes.sort_by(f64::total_cmp);
-    let place = |share: f64| slopes[((DRAWS as f64 * share) as usize).min(DRAWS - 1)];
     Trend {
         slope,
-        low: slope - place(1.0 - level),
-        high: slope - place(level),
+        low: slope - drawn_beyond(&slopes, level, false),
+        high: slope - drawn_beyond(&slopes, level, true),
+    }
+}
+
+/// The value below or above which a share of `level` is drawn: that of the sorted draws, or
+/// of a normal distribution like them where it lies further out, since so few draws have no
+/// tail to speak of.
+fn drawn_beyond(sorted: &[f64], level: f64, below: bool) -> f64 {
+    let count = sorted.len();
+    let place = ((count as f64 * level) as usize).min(count - 1);
+    let mean = sorted.iter().sum::<f64>() / count as f64;
+    let square = sorted.iter().map(|slope| (slope - mean).powi(2));
+    let deviation = (square.sum::<f64>() / count as f64).sqrt();
+    let reach = normal_quantile(1.0 - level) * deviation;
+    match below {
+        true => sorted[place].min(mean - reach),
+        false => sorted[count - 1 - place].max(mean + reach),
     }
 }
 
@@ -217,6 +248,25 @@ mod tests {
             let course = course(&series, 0.01);
             assert!(matches!(course, Some(Course::LevelsOff(_))), "{course:?}");
         }
+    }
+
+    #[test]
+    fn what_grows_by_jumps_does_not_go_on_growing() {
+        for jumps in 1..=2 {
+            let steps = |second: f64| (second / 600.0 * f64::from(jumps) + 0.5).floor() * 2e7;
+            for seed in 0..10 {
+                let series = series(seed, 2e5, 0.5, |second| 5e7 + steps(second));
+                assert!(!grows(&series), "{jumps} jumps, seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn tighter_levels_have_wider_intervals() {
+        let series = reduced(&series(1, 1e6, 0.5, |second| 1e5 * second));
+        let wide = trend(&series, 1e-6);
+        let usual = trend(&series, 0.01);
+        assert!(wide.low < usual.low && usual.high < wide.high);
     }
 
     #[test]

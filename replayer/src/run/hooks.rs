@@ -1,7 +1,5 @@
 //! Steps before firing: a twin's state is reset, and it is waited for.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -9,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::ask::{Question, ask};
 use super::file::{Hook, RunFile, TargetSettings};
 use super::targets::{Captured, check_one};
 use super::values::HookRequest;
-use crate::fire::capture::{Capture, CaptureLimits};
-use crate::fire::response::{AtEnd, RawAnswer, ResponseReader};
+use crate::fire::response::RawAnswer;
 use crate::fire::{RunControl, Steering};
 
 /// How soon a hook is looked at, or tried, again.
@@ -119,58 +117,22 @@ impl<'a> Steps<'a> {
     }
 
     fn exchange(&self, request: &HookRequest) -> Result<Box<RawAnswer>> {
-        let left = || {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            // A time-out of 0 would mean none.
-            left.max(Duration::from_millis(1))
-        };
         // The name may have moved since the run was checked.
         let place = format!("the hook of targets.{}", self.twin);
         let address = check_one(&place, &request.authority, self.file, self.captured)?;
-        let socket = TcpStream::connect_timeout(&address, left())?;
-        socket.set_write_timeout(Some(left()))?;
-        socket.set_read_timeout(Some(left()))?;
-        let mut stream = self.stream(request, socket.try_clone()?)?;
-        write!(
-            stream,
-            "{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            request.method, request.target, request.authority
-        )?;
-        // Only the status counts; of the body nothing is kept.
-        let mut reader = ResponseReader::new(Capture::new(CaptureLimits::new(0, 0, None)));
-        reader.begin(request.method.as_bytes());
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            if Instant::now() >= self.deadline {
-                bail!("no answer within {:?}", self.hook.timeout.0);
-            }
-            socket.set_read_timeout(Some(left()))?;
-            let count = match stream.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if count == 0 {
-                return match reader.end() {
-                    AtEnd::Whole(answer) => Ok(answer),
-                    AtEnd::Nothing => bail!("the connection closed without an answer"),
-                    AtEnd::Cut(place) => bail!("the connection closed {place}"),
-                };
-            }
-            if let Some(answer) = reader.feed(&mut &buffer[..count])? {
-                return Ok(answer);
-            }
-        }
-    }
-
-    /// The socket, with TLS over it where the hook says `https`.
-    fn stream(&self, request: &HookRequest, socket: TcpStream) -> Result<Box<dyn Stream>> {
-        if !request.is_tls {
-            return Ok(Box::new(socket));
-        }
-        let tls = super::targets::tls(self.settings.tls.as_ref(), &request.authority.host)?;
-        Ok(Box::new(tls.blocking(socket)?))
+        let tls = request
+            .is_tls
+            .then(|| super::targets::tls(self.settings.tls.as_ref(), &request.authority.host))
+            .transpose()?;
+        let question = Question {
+            request,
+            address,
+            tls: tls.as_ref(),
+            fields: "",
+            // Only the status counts.
+            most_bytes: 0,
+        };
+        ask(&question, self.deadline)
     }
 
     /// Runs the command; what it prints goes to `hooks.log` beside the report.
@@ -212,11 +174,6 @@ impl<'a> Steps<'a> {
         }
     }
 }
-
-/// What a request goes over.
-trait Stream: Read + Write {}
-
-impl<T: Read + Write> Stream for T {}
 
 const LOG: &str = "hooks.log";
 

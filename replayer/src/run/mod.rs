@@ -1,5 +1,6 @@
 //! A run: run file, hooks, plan, firing, verdict, report.
 
+mod ask;
 pub mod bindings;
 mod compare;
 mod dry;
@@ -46,7 +47,7 @@ use file::Threads;
 use prepare::Prepared;
 use records::PlanRecords;
 use renew::Renewal;
-use resources::{Sampled, Sampler};
+use resources::Sampler;
 use shelf::Shelf;
 use source::ArchiveSource;
 use targets::{Addresses, Resolver};
@@ -151,7 +152,8 @@ pub fn execute_watched(
     tell(Phase::Preparing);
     hooks::prepare(file, &prepared.captured, control)?;
 
-    let sampler = Sampler::watch(file, &addresses.twins)?;
+    let warm_up = file.settings.warm_up.0;
+    let sampler = Sampler::begin(file, &prepared.captured, &addresses, control, warm_up)?;
 
     tell(Phase::Firing);
     let resolver = Resolver::new(file, &prepared.captured, &addresses);
@@ -179,7 +181,7 @@ pub fn execute_watched(
             scrubber: &prepared.scrubber,
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
-            warm_up_ns: u64::try_from(file.settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
+            warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
         },
         PlanRecords::new(&prepared.plan, &prepared.reader, shelf()),
         Watched {
@@ -198,7 +200,7 @@ pub fn execute_watched(
         control,
     )?;
     let ended = now();
-    let sampled = sampler.map(|sampler| sampler.finish(file.settings.warm_up.0));
+    let seen = sampler.finish();
 
     let unreadable = comparison.unreadable();
     let judge = comparison.into_case().judge;
@@ -211,8 +213,7 @@ pub fn execute_watched(
         plan: &plan,
     };
     let mut facts = facts::of_run(file, origin, &fired, unreadable, (started, ended));
-    let Sampled { samples, limits } = sampled.unwrap_or_default();
-    (facts.resources, facts.resource_limits) = (samples, limits);
+    facts.resources = seen;
     let report = judge.conclude(facts);
     write_results(file, plan, &fired, &report)?;
     Ok(report)

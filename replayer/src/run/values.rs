@@ -222,42 +222,49 @@ pub struct HookRequest {
     pub target: String,
 }
 
+impl HookRequest {
+    /// A request by its method and `http://host:port/path`, or with `https`.
+    pub fn parse(method: &str, url: &str) -> Option<HookRequest> {
+        let url = url.trim();
+        let (rest, port) = match url.strip_prefix("https://") {
+            Some(rest) => (rest, 443),
+            None => (url.strip_prefix("http://")?, 80),
+        };
+        let (authority, target) = match rest.find('/') {
+            Some(slash) => rest.split_at(slash),
+            None => (rest, "/"),
+        };
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
+        (is_method && !method.is_empty() && is_plain(target)).then_some(())?;
+        Some(HookRequest {
+            method: method.to_owned(),
+            authority: Authority::parse(authority, Some(port))?,
+            is_tls: port == 443,
+            target: target.to_owned(),
+        })
+    }
+
+    /// Where it goes, with its path.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.target)
+    }
+}
+
 impl fmt::Display for HookRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        write!(
-            f,
-            "{} {scheme}://{}{}",
-            self.method, self.authority, self.target
-        )
+        write!(f, "{} {}", self.method, self.url())
     }
 }
 
 impl<'de> Deserialize<'de> for HookRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HookRequest, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parse = || {
-            let (method, url) = text.split_once(' ')?;
-            let url = url.trim();
-            let (rest, port) = match url.strip_prefix("https://") {
-                Some(rest) => (rest, 443),
-                None => (url.strip_prefix("http://")?, 80),
-            };
-            let (authority, target) = match rest.find('/') {
-                Some(slash) => rest.split_at(slash),
-                None => (rest, "/"),
-            };
-            let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-            let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
-            (is_method && !method.is_empty() && is_plain(target)).then_some(())?;
-            Some(HookRequest {
-                method: method.to_owned(),
-                authority: Authority::parse(authority, Some(port))?,
-                is_tls: port == 443 && url.starts_with("https://"),
-                target: target.to_owned(),
-            })
-        };
-        parse().ok_or_else(|| {
+        let request = text
+            .split_once(' ')
+            .and_then(|(method, url)| HookRequest::parse(method, url));
+        request.ok_or_else(|| {
             D::Error::custom(format!(
                 "{text:?} is no request; write `POST http://host:port/path`"
             ))

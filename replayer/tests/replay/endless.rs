@@ -20,7 +20,7 @@ use crate::twins::{Reply, TwinServer};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Fires a shop's recording until both twins have answered so much.
-fn until(answered: u64, directory: &Path, twins: &[TwinServer; 2], more: &str) -> Report {
+pub fn until(answered: u64, directory: &Path, twins: &[TwinServer; 2], more: &str) -> Report {
     let file = run_file(directory, twins, &format!("loop: forever\n{more}"));
     let control = RunControl::new().expect("an eventfd");
     let steering = control.clone();

@@ -16,6 +16,7 @@ mod open;
 mod paced;
 mod plan;
 mod recording;
+mod resources;
 mod run;
 mod script;
 mod services;

@@ -28,6 +28,7 @@ pub mod seed;
 mod server;
 mod store;
 mod tidy;
+mod warming;
 
 pub use pattern::pattern;
 pub use process::{ProcessError, ShopProcess};

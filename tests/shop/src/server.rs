@@ -18,6 +18,7 @@ use crate::routes::{self, AppState};
 use crate::seed;
 use crate::store::{StateAt, Store, StoreError};
 use crate::tidy;
+use crate::warming::WarmCache;
 
 /// What a shop is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct ShopConfig {
     pub mutations: Mutations,
     /// Whether `POST /admin/reset` exists.
     pub allow_reset: bool,
+    /// The bytes of a cache that fills while the shop is used; 0 for none.
+    pub warm_cache_bytes: usize,
 }
 
 impl Default for ShopConfig {
@@ -48,6 +51,7 @@ impl Default for ShopConfig {
             regressions: Regressions::none(),
             mutations: Mutations::none(),
             allow_reset: false,
+            warm_cache_bytes: 0,
         }
     }
 }
@@ -73,6 +77,9 @@ impl ShopConfig {
         }
         if self.allow_reset {
             args.push("--allow-reset".to_owned());
+        }
+        if self.warm_cache_bytes > 0 {
+            args.push(format!("--warm-cache={}", self.warm_cache_bytes));
         }
         args
     }
@@ -119,6 +126,7 @@ impl Shop {
             leaked: Arc::new(Leaked::default()),
             mutations: Arc::new(config.mutations),
             memory: Arc::new(Memory::default()),
+            warming: Arc::new(WarmCache::of_bytes(config.warm_cache_bytes)),
             hashing: Arc::new(Semaphore::new(cores)),
         };
         let listen_error = |error| StartError::Listen(config.listen, error);

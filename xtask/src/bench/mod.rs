@@ -6,6 +6,7 @@
 mod ingest;
 mod line;
 mod replay;
+mod slow_burn;
 mod stream;
 mod traffic;
 mod verdict;
@@ -34,19 +35,20 @@ pub struct Options {
     /// Seconds for which a replay holds each rate, over all rounds.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
-    /// Of `verdict`: minutes after which no case begins; the next call goes on.
-    #[arg(long, default_value_t = 60)]
-    minutes: u32,
+    /// Of `verdict`: minutes after which no case begins; the next call goes on (60 if not
+    /// given). Of `slow-burn`: how long twins are looked at (10).
+    #[arg(long)]
+    minutes: Option<u32>,
     /// Of `verdict`: cases alone whose name contains this, such as `rounding` or `same`.
     #[arg(long)]
     only: Option<String>,
     /// Of `verdict`: try again what an earlier commit was tried with.
     #[arg(long)]
     again: bool,
-    /// Of `verdict`: the profile that the programs are built with.
+    /// Of `verdict` and `slow-burn`: the profile that the programs are built with.
     #[arg(long, default_value = "release")]
     profile: String,
-    /// Of `verdict`: take the programs as they are built.
+    /// Of `verdict` and `slow-burn`: take the programs as they are built.
     #[arg(long)]
     as_built: bool,
 }
@@ -70,6 +72,8 @@ enum Name {
     /// Which faults of the sample shop a run finds, beside what Diffy's rule finds in the same
     /// answers: 770 cases, as many at a time as fit into `--minutes`.
     Verdict,
+    /// A leak of 1 KiB a request, beside what it truly leaks, and a cache that warms up.
+    SlowBurn,
 }
 
 /// Measures and prints.
@@ -93,12 +97,20 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         Name::Verdict => verdict::run(
             shell,
             &verdict::Effort {
-                minutes: options.minutes,
+                minutes: options.minutes.unwrap_or(60),
                 only: options.only.clone(),
                 again: options.again,
                 profile: options.profile.clone(),
                 as_built: options.as_built,
                 format: options.format,
+            },
+        )?,
+        Name::SlowBurn => slow_burn::run(
+            shell,
+            &slow_burn::Effort {
+                minutes: options.minutes.unwrap_or(10),
+                profile: options.profile.clone(),
+                as_built: options.as_built,
             },
         )?,
     };

@@ -33,6 +33,7 @@ pub(super) fn section(report: &Report) -> Markup {
                     p.small { "Requests that use a value which no answer of the run gave: they were not fired, or with the recorded one, and not compared." }
                     div.scroll tabindex="0" role="region" aria-label="Requests not bound, by endpoint" {
                         table {
+                            caption.unseen { "Requests not bound, by endpoint" }
                             thead { tr { th scope="col" { "Endpoint" } th.n scope="col" { "Requests" } th.n scope="col" { "of" } } }
                             tbody {
                                 @for (endpoint, requests) in unbound {

@@ -8,6 +8,12 @@ use crate::resource::ResourceReport;
 
 /// The width of drawings in a table, in pixels.
 const WIDTH: f64 = 200.0;
+/// The size of a drawing of its own, which a phone shows as it is and a desk larger: what is
+/// written in it stays readable.
+const WIDE: f64 = 340.0;
+const HIGH: f64 = 170.0;
+/// What is left for the axis below.
+const BOTTOM: f64 = 26.0;
 
 /// Places times on a logarithmic axis that all rows of a table share.
 #[derive(Clone, Copy)]
@@ -67,10 +73,7 @@ pub(super) fn ranges(scale: Scale, baseline: &Quantiles, candidate: &Quantiles) 
 
 /// How many of the requests are answered within a time, for both twins.
 pub(super) fn curves(baseline: &[f64], candidate: &[f64]) -> Markup {
-    const WIDE: f64 = 560.0;
-    const HIGH: f64 = 190.0;
     const LEFT: f64 = 44.0;
-    const BOTTOM: f64 = 26.0;
     // The slowest few would flatten all the rest.
     let most = [baseline, candidate]
         .iter()
@@ -87,7 +90,7 @@ pub(super) fn curves(baseline: &[f64], candidate: &[f64]) -> Markup {
         format!("M{}", points.collect::<Vec<_>>().join("L"))
     };
     page! {
-        svg width=(WIDE) viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img"
+        svg.chart width=(WIDE) viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img"
             aria-label="Share of requests answered within a time, baseline and candidate" {
             @for share in [0.0, 0.5, 0.9] {
                 line class="axis" x1=(LEFT) x2=(WIDE - 8.0) y1=(fixed(y(share))) y2=(fixed(y(share))) {}
@@ -102,26 +105,34 @@ pub(super) fn curves(baseline: &[f64], candidate: &[f64]) -> Markup {
             path class="c-line" d=(path(candidate)) {}
         }
         p.small {
-            span class="key b" {} "baseline  "
-            span class="key c" {} "candidate"
+            "Share of requests answered within a time. "
+            span class="key b" {} "Broken line: baseline. "
+            span class="key c" {} "Whole line: candidate."
         }
     }
 }
 
-/// What both twins used, from the first look to the last, on an axis from 0.
-pub(super) fn over_time(row: &ResourceReport, amount: &dyn Fn(f64) -> String) -> Markup {
-    const HIGH: f64 = 40.0;
+/// What both twins used, from the first look to the last. Each line bears its name at its
+/// end, the baseline's is broken, so that no colour is needed to tell them apart.
+pub(super) fn over_time(row: &ResourceReport) -> Markup {
+    const LEFT: f64 = 70.0;
+    const RIGHT: f64 = 68.0;
+    let amount = |value: f64| row.resource.amount(value);
     let curves = [&row.baseline.curve, &row.candidate.curve];
-    let most = curves
-        .iter()
-        .flat_map(|curve| curve.iter())
-        .fold(f64::MIN_POSITIVE, |most, value| most.max(*value));
+    let values = || curves.iter().flat_map(|curve| curve.iter().copied());
+    let most = values().fold(0.0, f64::max);
+    let least = values().fold(most, f64::min);
+    // What hardly moves is a level line, not a mountain range.
+    let room = ((most - least) * 0.1)
+        .max(most * 0.05)
+        .max(f64::MIN_POSITIVE);
+    let (bottom, top) = ((least - room).max(0.0), most + room);
+    let y = |value: f64| 8.0 + (top - value) / (top - bottom) * (HIGH - BOTTOM - 8.0);
+    let x = |share: f64| LEFT + share * (WIDE - LEFT - RIGHT);
     let path = |curve: &[f64]| {
         let last = curve.len().saturating_sub(1).max(1) as f64;
         let points = curve.iter().enumerate().map(|(index, value)| {
-            let x = 2.0 + index as f64 / last * (WIDTH - 4.0);
-            let y = 2.0 + (1.0 - value / most) * (HIGH - 4.0);
-            format!("{} {}", fixed(x), fixed(y))
+            format!("{} {}", fixed(x(index as f64 / last)), fixed(y(*value)))
         });
         format!("M{}", points.collect::<Vec<_>>().join("L"))
     };
@@ -130,16 +141,56 @@ pub(super) fn over_time(row: &ResourceReport, amount: &dyn Fn(f64) -> String) ->
         format!("from {} to {}", end(curve.first()), end(curve.last()))
     };
     let label = format!(
-        "baseline {}, candidate {}",
-        ends(&row.baseline.curve),
-        ends(&row.candidate.curve)
+        "{} over {}: baseline {}, candidate {}",
+        row.resource.words(),
+        span(row.seconds),
+        ends(curves[0]),
+        ends(curves[1])
     );
+    let [baseline_end, candidate_end] = apart(curves.map(|curve| {
+        let last = curve.last().copied().unwrap_or(0.0);
+        y(last) + 4.0
+    }));
     page! {
-        svg width=(WIDTH) height=(HIGH) viewBox={ "0 0 " (WIDTH) " " (HIGH) } role="img" aria-label=(label) {
-            line class="axis" x1="2" x2=(WIDTH - 2.0) y1=(HIGH - 2.0) y2=(HIGH - 2.0) {}
-            path class="b-line" d=(path(&row.baseline.curve)) {}
-            path class="c-line" d=(path(&row.candidate.curve)) {}
+        svg.chart width=(WIDE) viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img" aria-label=(label) {
+            @for share in [0.0, 0.5, 1.0] {
+                @let value = bottom + (top - bottom) * share;
+                line class="axis" x1=(LEFT) x2=(WIDE - RIGHT) y1=(fixed(y(value))) y2=(fixed(y(value))) {}
+                text x=(LEFT - 6.0) y=(fixed(y(value) + 4.0)) text-anchor="end" { (amount(value)) }
+            }
+            @for (share, anchor) in [(0.0, "start"), (0.5, "middle"), (1.0, "end")] {
+                text x=(fixed(x(share))) y=(HIGH - 8.0) text-anchor=(anchor) { (span(row.seconds * share)) }
+            }
+            path class="b-line" d=(path(curves[0])) {}
+            path class="c-line" d=(path(curves[1])) {}
+            text.b-name x=(fixed(x(1.0) + 6.0)) y=(fixed(baseline_end)) { "baseline" }
+            text.c-name x=(fixed(x(1.0) + 6.0)) y=(fixed(candidate_end)) { "candidate" }
         }
+    }
+}
+
+/// Two heights of a name, moved so that neither covers the other.
+fn apart([one, other]: [f64; 2]) -> [f64; 2] {
+    const LINE: f64 = 13.0;
+    let gap = (one - other).abs();
+    let shift = ((LINE - gap) / 2.0).max(0.0);
+    if one < other {
+        [one - shift, other + shift]
+    } else {
+        [one + shift, other - shift]
+    }
+}
+
+/// A time of a run in words.
+fn span(seconds: f64) -> String {
+    if seconds >= 2.0 * 86_400.0 {
+        format!("{:.1} days", seconds / 86_400.0)
+    } else if seconds >= 7200.0 {
+        format!("{:.1} h", seconds / 3600.0)
+    } else if seconds >= 120.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        format!("{seconds:.0} s")
     }
 }
 

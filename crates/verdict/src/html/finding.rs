@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html as page};
 
-use super::chart;
 use super::number::{count, ms, plural};
+use super::{again, chart};
 use crate::evidence::{Evidence, Excerpt};
 use crate::kind::Kind;
 use crate::reasons::percent;
@@ -21,7 +21,7 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
                 span.id { (finding.id) }
                 span.chip { (label(finding.kind)) }
                 span.where.small {
-                    @if finding.kind == Kind::Growth { (plural(finding.count, "look")) } @else {
+                    @if matches!(finding.kind, Kind::Growth | Kind::Cost) { (plural(finding.count, "look")) } @else {
                     (plural(finding.count, "exchange")) " of " (count(finding.compared))
                     " (" (percent(finding.rate)) "), " (plural(finding.sessions, "session"))
                     @if finding.racing > 0 { ", " (count(finding.racing)) " of them in races" }
@@ -43,11 +43,18 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
                     (chart::curves(&row.baseline_curve_ms, &row.candidate_curve_ms))
                 }
             }
+            @if matches!(finding.kind, Kind::Growth | Kind::Cost) {
+                @if let Some(row) = report.resources.iter().find(|row| row.resource.name() == finding.location) {
+                    (chart::over_time(row))
+                }
+            }
             @for (index, example) in finding.evidence.iter().enumerate() {
                 // Slow requests look all alike: their times are in the summary.
                 details open[index == 0 && finding.kind != Kind::Latency] {
                     summary { (caption(index, example)) }
                     (evidence(example))
+                    (again::session(example))
+                    (again::commands(example, report))
                 }
             }
             (consequences(&finding.consequences))
@@ -79,6 +86,7 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::ErrorRate => "error rate",
         Kind::Growth => "growth",
         Kind::Business => "business figure",
+        Kind::Cost => "processor time",
     }
 }
 
@@ -92,9 +100,9 @@ pub(super) fn evidence(example: &Evidence) -> Markup {
     let (baseline, candidate) = changed(example);
     page! {
         div.sides {
-            (side("production", &example.production, &BTreeSet::new()))
-            (side("baseline", &example.baseline, &baseline))
-            (side("candidate", &example.candidate, &candidate))
+            (side("production", &example.production, &BTreeSet::new(), ""))
+            (side("baseline", &example.baseline, &baseline, "− "))
+            (side("candidate", &example.candidate, &candidate, "+ "))
         }
         p.small.soft {
             "Place " code { (example.at) } ", session " code { (example.session) }
@@ -159,8 +167,8 @@ fn name_of(line: &str) -> &str {
     line.split_once(':').map_or(line, |(name, _)| name)
 }
 
-/// One of the three, with lines marked.
-fn side(name: &str, excerpt: &Excerpt, marked: &BTreeSet<&str>) -> Markup {
+/// One of the three, with lines marked, by a sign too: colours alone say nothing.
+fn side(name: &str, excerpt: &Excerpt, marked: &BTreeSet<&str>, sign: &str) -> Markup {
     let status = excerpt.status.map(|status| status.to_string());
     let latency = excerpt
         .latency_ms
@@ -173,7 +181,7 @@ fn side(name: &str, excerpt: &Excerpt, marked: &BTreeSet<&str>) -> Markup {
                 @if excerpt.text.is_empty() { "(not seen)" }
                 @for line in excerpt.text.lines() {
                     @if marked.contains(comparable(line)) && !line.trim().is_empty() {
-                        mark { (line) } "\n"
+                        mark { (sign) (line) } "\n"
                     } @else {
                         (line) "\n"
                     }

@@ -43,6 +43,7 @@ pub(super) fn section(report: &Report) -> Markup {
                     article {
                         h3 { "Known loss" }
                         table {
+                            caption.unseen { "Known loss" }
                             tbody {
                                 @for (name, number) in &report.loss {
                                     tr { th scope="row" { (name) } td.n { (count(*number)) } }
@@ -75,6 +76,7 @@ fn ledger(title: &str, total: (&str, u64), unexplained: i64, lines: &[Line<'_>])
         article {
             h3 { (title) }
             table {
+                caption.unseen { (title) }
                 tbody {
                     tr { th scope="row" { strong { (total.0) } } td.n { strong { (count(total.1)) } } }
                     @for (name, number, causes) in lines {

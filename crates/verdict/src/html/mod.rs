@@ -1,8 +1,11 @@
 //! The report as one page: no scripts, nothing from elsewhere.
 
+mod again;
 mod apart;
 mod business;
 mod chart;
+#[cfg(test)]
+mod contrast;
 mod finding;
 mod gate;
 mod ledger;
@@ -16,7 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as page};
 use crate::outline::level_note;
 use crate::reasons::percent;
 use crate::report::{Report, Verdict};
-use number::{count, duration_us};
+use number::count;
 
 /// One self-contained page, for screens of any width and for paper.
 #[must_use]
@@ -73,13 +76,19 @@ fn headline(verdict: Verdict) -> &'static str {
 fn top(report: &Report) -> Markup {
     let sentence = match report.verdict {
         Verdict::Pass if report.findings.is_empty() => {
-            "The candidate answers as the baseline does."
+            "answers as the release of today does, the baseline."
         }
         Verdict::Pass => {
-            "The candidate differs from the baseline as listed below, and the gate fails none of it."
+            "differs from the release of today, the baseline, as listed below, and the gate fails none of it."
         }
-        Verdict::Fail => "The candidate would have broken what is listed below.",
-        Verdict::Inconclusive => "This run can’t say whether the candidate is sound.",
+        Verdict::Fail => {
+            "would break what is listed below. The release of today, the baseline, does not."
+        }
+        Verdict::Inconclusive => "was not judged: this run can’t say whether it is sound.",
+    };
+    let candidate = match report.twins.candidate.name.as_str() {
+        "" => "The candidate ".to_owned(),
+        name => format!("The candidate ({name}) "),
     };
     page! {
         header class=(report.verdict.name()) {
@@ -90,16 +99,15 @@ fn top(report: &Report) -> Markup {
                     @if let Some(started) = &report.started { " · " time datetime=(started) { (started) } }
                 }
                 h1 { (headline(report.verdict)) }
-                p { (sentence) }
+                p.said { (candidate) (sentence) }
                 dl {
                     div { dt { "Findings" } dd { (count(report.findings.len() as u64)) } }
-                    div { dt { "Fidelity" } dd { (percent(report.fidelity)) } }
+                    div { dt { "Baseline as production" } dd { (percent(report.fidelity)) } }
                     div { dt { "Exchanges compared" } dd { (count(report.scope.compared)) } }
                     @if report.scope.warm_up > 0 {
                         div { dt { "Warm-up, not judged" } dd { (count(report.scope.warm_up)) } }
                     }
                     div { dt { "Sessions" } dd { (count(report.scope.sessions)) } }
-                    div { dt { "Release error, p99" } dd { (duration_us(report.release_error_us.p99)) } }
                 }
                 nav aria-label="Sections" {
                     @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
@@ -146,6 +154,7 @@ fn about(report: &Report) -> Markup {
             h2 { "This run" }
             div.scroll tabindex="0" role="region" aria-label="Facts of this run" {
                 table {
+                    caption.unseen { "Facts of this run" }
                     tbody {
                         (fact("Candidate", &target(&report.twins.candidate)))
                         (fact("Baseline", &target(&report.twins.baseline)))

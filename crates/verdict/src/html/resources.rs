@@ -7,9 +7,9 @@ use super::number::count;
 use crate::report::Report;
 use crate::resource::{Course, ResourceReport};
 
-/// Whether there is anything to show.
+/// Whether there is anything to show, or to say why there is not.
 pub(super) fn is_shown(report: &Report) -> bool {
-    !report.resources.is_empty()
+    !report.resources.is_empty() || !report.resources_unseen.is_empty()
 }
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -19,25 +19,39 @@ pub(super) fn section(report: &Report) -> Markup {
     page! {
         section id="resources" {
             h2 { "Resources" }
-            p.small {
-                "What the twins’ processes used, looked at side by side after the warm-up. "
-                span class="key b" {} "baseline, " span class="key c" {} "candidate."
-            }
-            div.scroll tabindex="0" role="region" aria-label="Resources of the twins" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Resource" }
-                            th.n scope="col" { "Looks" }
-                            th.n scope="col" { "Median base → cand" }
-                            th.n scope="col" { "Largest" }
-                            th.n scope="col" { "Difference grows, an hour" }
-                            th scope="col" { "Course" }
-                            th scope="col" { "Over the run" }
+            p.small { "What the twins’ processes used, looked at side by side under the same load after the warm-up." }
+            @for reason in &report.resources_unseen { p.small { strong { "Not seen. " } (reason) } }
+            @if !report.resources.is_empty() {
+                div.cards {
+                    @for row in &report.resources {
+                        article {
+                            h3 { (row.resource.words()) ": " (course(row)) }
+                            (chart::over_time(row))
                         }
                     }
-                    tbody { @for row in &report.resources { (resource(row)) } }
                 }
+                (table(&report.resources))
+            }
+        }
+    }
+}
+
+fn table(rows: &[ResourceReport]) -> Markup {
+    page! {
+        div.scroll tabindex="0" role="region" aria-label="Resources of the twins" {
+            table {
+                caption { "Baseline → candidate, and by how much the difference grows" }
+                thead {
+                    tr {
+                        th scope="col" { "Resource" }
+                        th.n scope="col" { "Looks" }
+                        th.n scope="col" { "Median" }
+                        th.n scope="col" { "Largest" }
+                        th.n scope="col" { "Growth an hour" }
+                        th scope="col" { "Course" }
+                    }
+                }
+                tbody { @for row in rows { (resource(row)) } }
             }
         }
     }
@@ -62,20 +76,24 @@ fn resource(row: &ResourceReport) -> Markup {
                     None => { span.soft { "too short" } }
                 }
             }
-            td {
-                @match row.course {
-                    Course::Grows => {
-                        strong.open { "grows" }
-                        @if let Some(hours) = row.hours_to_limit {
-                            ", limit in " (format!("{hours:.1}")) " h"
-                        }
-                    }
-                    Course::LevelsOff => { "levels off" }
-                    Course::Level => { "level" }
-                    Course::TooShort => { span.soft { "too short to tell" } }
+            td { (course(row)) }
+        }
+    }
+}
+
+fn course(row: &ResourceReport) -> Markup {
+    page! {
+        @if row.shift.is_some_and(|shift| shift.is_higher) { strong.open { "higher" } ", " }
+        @match row.course {
+            Course::Grows => {
+                strong.open { "grows" }
+                @if let Some(hours) = row.hours_to_limit {
+                    ", limit in " (format!("{hours:.1}")) " h"
                 }
             }
-            td { (chart::over_time(row, &amount)) }
+            Course::LevelsOff => { "levels off" }
+            Course::Level => { "level" }
+            Course::TooShort => { span.soft { "too short to tell" } }
         }
     }
 }

@@ -32,13 +32,14 @@ pub(super) fn latency(report: &Report) -> Markup {
             h2 { "Latency" }
             p.small {
                 "In milliseconds, from the moment a request is ready to the last byte of its answer. "
-                span class="key b" {} "baseline, "
-                span class="key c" {} "candidate: from p50 (bar) over p90 (dot) to p99, on a logarithmic axis. "
-                "Effect is Cliff's delta: 0 where neither is slower, 1 where the candidate always is."
+                span class="key b" {} "Above: baseline, "
+                span class="key c" {} "below: candidate, each from p50 (bar) over p90 (dot) to p99, on a logarithmic axis. "
+                "Effect is Cliff’s delta: 0 where neither is slower, 1 where the candidate always is."
             }
             @if report.latency.is_empty() { p { "Nothing was compared." } } @else {
                 div.scroll tabindex="0" role="region" aria-label="Latency by endpoint" {
                     table {
+                        caption.unseen { "Latency by endpoint" }
                         thead {
                             tr {
                                 th scope="col" { "Endpoint" }
@@ -116,6 +117,7 @@ pub(super) fn fidelity(report: &Report) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-label="Fidelity by endpoint" {
                 table {
+                    caption.unseen { "Fidelity by endpoint" }
                     thead {
                         tr {
                             th scope="col" { "Endpoint" }
@@ -173,6 +175,7 @@ pub(super) fn timing(report: &Report) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-label="Lateness" {
                 table {
+                    caption.unseen { "Lateness" }
                     thead {
                         tr {
                             th scope="col" { "Of" }
@@ -226,6 +229,7 @@ pub(super) fn scope(report: &Report) -> Markup {
             (scope::coverage(report))
             div.scroll tabindex="0" role="region" aria-label="Endpoints seen and compared" {
                 table {
+                    caption.unseen { "Endpoints seen and compared" }
                     thead {
                         tr {
                             th scope="col" { "Endpoint" }
@@ -267,6 +271,7 @@ pub(super) fn masked(report: &Report) -> Markup {
                     summary { (count(report.masked.len() as u64)) " places" }
                     div.scroll tabindex="0" role="region" aria-label="Masked places" {
                         table {
+                            caption.unseen { "Masked places" }
                             thead {
                                 tr {
                                     th scope="col" { "Endpoint" }

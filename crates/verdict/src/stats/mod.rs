@@ -74,7 +74,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 }
 
 /// The value that a standard normal one is below with a chance of `share`.
-fn normal_quantile(share: f64) -> f64 {
+pub(crate) fn normal_quantile(share: f64) -> f64 {
     let (mut low, mut high) = (-9.0, 9.0);
     // As often as it takes for the last bit.
     for _ in 0..60 {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use twintap_verdict::report::Report;
-use twintap_verdict::resource::Course;
-use twintap_verdict::{Judge, Kind, Options, Resource, ResourceSample, RunFacts, Verdict, html};
+use twintap_verdict::resource::{Course, Work};
+use twintap_verdict::{
+    Judge, Kind, Options, Resource, ResourceFacts, ResourceSample, RunFacts, Verdict, html,
+};
 
 use crate::support::{Call, Reply, observations, repeated};
 
@@ -19,10 +21,19 @@ fn run(candidate: impl Fn(f64) -> f64, baseline: impl Fn(f64) -> f64) -> Report 
         at_ns: second * 1_000_000_000,
         candidate: of(candidate(second as f64)),
         baseline: of(baseline(second as f64)),
+        ..ResourceSample::default()
     });
+    judged(ResourceFacts {
+        samples: samples.collect(),
+        limits: [of(600.0 * MIB), of(600.0 * MIB)],
+        ..ResourceFacts::default()
+    })
+}
+
+/// A run in which everything is answered alike, with these resources.
+fn judged(resources: ResourceFacts) -> Report {
     let facts = RunFacts {
-        resources: samples.collect(),
-        resource_limits: [of(600.0 * MIB), of(600.0 * MIB)],
+        resources,
         ..RunFacts::default()
     };
     let calls = repeated(20, |_, session| {
@@ -88,9 +99,83 @@ fn little_growth_and_short_runs_are_no_finding() {
     let report = run(|second| 2000.0 * MIB + second * 300.0, |_| 2000.0 * MIB);
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.findings);
     assert_eq!(report.resources[0].course, Course::Level);
-    let report = Judge::new(Options::default()).conclude(RunFacts {
-        resources: vec![ResourceSample::default(); 5],
-        ..RunFacts::default()
+    let report = judged(ResourceFacts {
+        samples: vec![ResourceSample::default(); 5],
+        ..ResourceFacts::default()
     });
     assert!(report.resources.is_empty());
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_said() {
+    let report = judged(ResourceFacts {
+        unseen: vec!["the candidate: nobody listens at 10.0.0.7:80 here".to_owned()],
+        ..ResourceFacts::default()
+    });
+    assert_eq!(report.verdict, Verdict::Pass);
+    let page = html(&report);
+    assert!(page.contains("nobody listens at 10.0.0.7:80"), "{page}");
+}
+
+/// Ten minutes of 100 requests a second, of which one takes the twins so many milliseconds.
+fn cost(candidate_ms: f64, baseline_ms: f64) -> Report {
+    let samples = (0..MINUTES * 60).map(|second| {
+        let answered = second as f64 * 100.0;
+        let work = |ms: f64| Work {
+            cpu_seconds: (answered * ms / 1000.0 * 100.0).floor() / 100.0,
+            answered,
+        };
+        ResourceSample {
+            at_ns: second * 1_000_000_000,
+            candidate_work: Some(work(candidate_ms)),
+            baseline_work: Some(work(baseline_ms)),
+            ..ResourceSample::default()
+        }
+    });
+    judged(ResourceFacts {
+        samples: samples.collect(),
+        ..ResourceFacts::default()
+    })
+}
+
+#[test]
+fn more_processor_time_a_request_is_a_finding() {
+    let report = cost(3.0, 2.0);
+    assert_eq!(report.verdict, Verdict::Fail);
+    let [finding] = &report.findings[..] else {
+        panic!("one finding is expected: {:?}", report.findings);
+    };
+    assert_eq!(finding.kind, Kind::Cost);
+    assert!(
+        finding
+            .summary
+            .contains("1.00 ms more processor time a request"),
+        "{}",
+        finding.summary
+    );
+    assert_eq!(cost(2.1, 2.0).verdict, Verdict::Pass);
+    assert_eq!(cost(2.0, 3.0).verdict, Verdict::Pass);
+}
+
+#[test]
+fn what_is_judged_again_and_again_has_a_level_for_all_together() {
+    let leak = 200.0 * 1024.0;
+    let of = |value: f64| BTreeMap::from([(Resource::Memory, value)]);
+    let width = |period: u64| {
+        let samples = (0..MINUTES * 60).map(|second| ResourceSample {
+            at_ns: second * 1_000_000_000,
+            candidate: of(leak * second as f64 + (second * 7919 % 1013) as f64 * 4096.0),
+            baseline: of(saw(second as f64)),
+            ..ResourceSample::default()
+        });
+        let report = judged(ResourceFacts {
+            samples: samples.collect(),
+            period,
+            ..ResourceFacts::default()
+        });
+        let per_hour = report.resources[0].per_hour.expect("it is long enough");
+        per_hour.high - per_hour.low
+    };
+    let widths = [0, 1, 2, 100].map(width);
+    assert!(widths.is_sorted_by(|one, other| one < other), "{widths:?}");
 }

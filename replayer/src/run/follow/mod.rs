@@ -20,6 +20,7 @@ use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::{Checks, plan_options};
 use super::renew::Renewal;
+use super::resources::Sampler;
 use super::targets::{self, Captured, Resolver};
 use super::{Phase, Progress, facts, hooks, now, options, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
@@ -63,6 +64,8 @@ pub fn execute(
     tell(Phase::Preparing);
     hooks::prepare(file, &captured, control)?;
 
+    let sampler = Sampler::begin(file, &captured, &addresses, control, Duration::ZERO)?;
+
     tell(Phase::Firing);
     let resolver = Resolver::new(file, &captured, &addresses);
     let _looking = resolver.start()?;
@@ -96,6 +99,7 @@ pub fn execute(
             control,
             &scrubber,
             rules,
+            &sampler,
             settings.report_every.0,
             settings.memory_bytes,
         ),
@@ -123,6 +127,7 @@ pub fn execute(
 
     let unreadable = comparison.unreadable();
     let last = comparison.into_case().into_last();
+    let seen = sampler.finish();
     tell(Phase::Concluding);
     let reader = Reader::open(&file.archive)
         .with_context(|| format!("opening the archive {}", file.archive.display()))?;
@@ -133,7 +138,8 @@ pub fn execute(
         loss: &fed.loss,
         plan: &fed.summary,
     };
-    let facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    facts.resources = seen;
     let report = last.conclude(facts);
     write_results(file, fed.summary, &fired, &report)?;
     Ok(report)

@@ -18,6 +18,7 @@ use twintap_verdict::{Judge, Observation, Report, Rules, RunFacts, SequentialRep
 
 use super::compare::{Case, RawAnswerKept};
 use super::file::RunFile;
+use super::resources::Sampler;
 use super::watched::stop_on_alarm;
 use super::{facts, now, write};
 use crate::fire::response::RawAnswer;
@@ -30,6 +31,8 @@ pub struct Periods<'a> {
     file: &'a RunFile,
     control: &'a RunControl,
     scrubber: &'a Scrubber,
+    /// Looks at the twins' processes over all periods.
+    sampler: &'a Sampler,
     judges: Judges,
     /// Over all periods.
     watch: Watch,
@@ -48,6 +51,7 @@ impl<'a> Periods<'a> {
         control: &'a RunControl,
         scrubber: &'a Scrubber,
         rules: Rules,
+        sampler: &'a Sampler,
         every: Duration,
         memory_bytes: usize,
     ) -> Self {
@@ -55,6 +59,7 @@ impl<'a> Periods<'a> {
             file,
             control,
             scrubber,
+            sampler,
             watch: Watch::new(&rules.options),
             judges: Judges::new(rules, every),
             answers: (memory_bytes > 0).then(|| Answers::new(memory_bytes)),
@@ -67,7 +72,7 @@ impl<'a> Periods<'a> {
     pub fn into_last(mut self) -> Last {
         self.report();
         Last {
-            is_only: self.number == 0,
+            number: self.number + 1,
             began: self.began,
             sequential: self.watched(),
             judge: self.judges.into_last(),
@@ -111,10 +116,12 @@ impl<'a> Periods<'a> {
             loss: &BTreeMap::new(),
             plan: &PlanSummary::default(),
         };
-        let facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
+        let mut facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
+        // What creeps up is seen over the whole run, not in a period of it.
+        facts.resources = self.sampler.so_far();
         let report = judge.conclude(RunFacts {
             sequential: Some(self.watched()),
-            ..of_period(facts)
+            ..of_period(facts, number)
         });
         let text = serde_json::to_string_pretty(&report).context("writing JSON")?;
         let name = format!("period-{number:06}.json");
@@ -125,8 +132,8 @@ impl<'a> Periods<'a> {
 
 /// What is left to be reported when a run ends.
 pub struct Last {
-    /// It is the first one, too.
-    is_only: bool,
+    /// The period's number, from 1.
+    number: u64,
     began: Timestamp,
     sequential: SequentialReport,
     judge: Judge,
@@ -140,9 +147,9 @@ impl Last {
 
     /// Its report, where these are the facts of the run.
     pub fn conclude(self, facts: RunFacts) -> Report {
-        let facts = match self.is_only {
-            true => facts,
-            false => of_period(facts),
+        let facts = match self.number {
+            1 => facts,
+            number => of_period(facts, number),
         };
         self.judge.conclude(RunFacts {
             sequential: Some(self.sequential),
@@ -152,7 +159,8 @@ impl Last {
 }
 
 /// Plan and release error are known of a run as a whole alone.
-fn of_period(facts: RunFacts) -> RunFacts {
+fn of_period(mut facts: RunFacts, number: u64) -> RunFacts {
+    facts.resources.period = number;
     RunFacts {
         plan: None,
         release_error_us: None,

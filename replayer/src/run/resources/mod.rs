@@ -1,133 +1,120 @@
 //! What the twins' processes use while a run fires.
 
 mod cgroup;
+mod exposition;
+mod probe;
 mod process;
+mod prometheus;
+mod series;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use twintap_verdict::{Resource, ResourceSample};
+use twintap_verdict::resource::Work;
+use twintap_verdict::{Resource, ResourceFacts, ResourceSample, Twin};
 
-use cgroup::Cgroup;
-use process::Processes;
+use probe::Probe;
+use series::Series;
 pub use settings::ResourceSettings;
 
 use super::file::RunFile;
-use crate::fire::Target;
+use super::targets::{Addresses, Captured};
+use crate::fire::RunControl;
 
-/// How often the twins are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the twins are looked at in the first [`SOON`] of a run, so that a short run has
+/// enough looks for a trend, and how often later.
+const LOOKS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+const SOON: Duration = Duration::from_secs(30);
 
 /// Numbers by what they are of.
 type Use = BTreeMap<Resource, f64>;
 
-/// Where a twin's use of resources is read.
-#[derive(Debug)]
-enum Probe {
-    /// From its processes.
-    Processes(Processes),
-    /// From its control group.
-    Cgroup(Cgroup),
+/// What a look at a twin gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Look {
+    used: Use,
+    /// Seconds of processor time so far.
+    cpu_seconds: Option<f64>,
 }
 
-impl Probe {
-    /// As the run file says, of the twin that listens at `address`. None where nothing is to
-    /// be looked at, or nobody said what and the twin is no process that can be seen here.
-    ///
-    /// # Errors
-    /// When what the run file names is not there.
-    fn new(settings: &ResourceSettings, address: SocketAddr) -> Result<Option<Probe>> {
-        Ok(match settings {
-            ResourceSettings::None => None,
-            ResourceSettings::Listener => Processes::listening(address).map(Probe::Processes),
-            ResourceSettings::Process(pid) => Some(Probe::Processes(Processes::of(*pid)?)),
-            ResourceSettings::PidFile(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("reading {}", path.display()))?;
-                let pid = text
-                    .trim()
-                    .parse()
-                    .with_context(|| format!("{} has no number of a process", path.display()))?;
-                Some(Probe::Processes(Processes::of(pid)?))
-            }
-            ResourceSettings::Cgroup(path) => Some(Probe::Cgroup(Cgroup::open(path)?)),
-        })
-    }
-
-    fn look(&self) -> Use {
-        match self {
-            Probe::Processes(processes) => processes.look(),
-            Probe::Cgroup(cgroup) => cgroup.look(),
-        }
-    }
-
-    fn limits(&self) -> Use {
-        match self {
-            Probe::Processes(processes) => processes.limits(),
-            Probe::Cgroup(cgroup) => cgroup.limits(),
-        }
-    }
-}
-
-/// Looks at both twins until it is finished.
+/// Looks at both twins until it is finished or dropped.
 #[derive(Debug)]
 pub struct Sampler {
     stop: Sender<()>,
-    thread: JoinHandle<Vec<ResourceSample>>,
+    thread: Option<JoinHandle<()>>,
+    seen: Arc<Mutex<Seen>>,
     limits: [Use; 2],
 }
 
-/// What was seen.
+/// What the looks gave.
+#[derive(Debug, Default)]
+struct Seen {
+    series: Series,
+    /// Of each twin.
+    missed: [Missed; 2],
+}
+
+/// Looks that gave nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Sampled {
-    /// By time.
-    pub samples: Vec<ResourceSample>,
-    /// What the candidate's and the baseline's must stay below.
-    pub limits: [Use; 2],
+struct Missed {
+    looks: u64,
+    failed: u64,
+    last: String,
 }
 
 impl Sampler {
-    /// Begins to look at the twins of a run, which take requests at these addresses; none
-    /// where one of them can't be looked at.
+    /// Begins to look at the twins of a run. What is seen in the first `warm_up` does not
+    /// count.
     ///
     /// # Errors
-    /// When what the run file names is not there, or the machine gives no thread.
-    pub fn watch(file: &RunFile, twins: &[Target; 2]) -> Result<Option<Sampler>> {
+    /// When what the run file names is not there or not allowed, or the machine gives no
+    /// thread.
+    pub fn begin(
+        file: &RunFile,
+        captured: &Captured,
+        addresses: &Addresses,
+        control: &RunControl,
+        warm_up: Duration,
+    ) -> Result<Sampler> {
+        let twins = file.settings.targets.both().into_iter();
         let mut probes = Vec::new();
-        for ((twin, settings), target) in file.settings.targets.both().into_iter().zip(twins) {
-            let probe = Probe::new(&settings.resources, target.address)
-                .with_context(|| format!("targets.{twin}.resources"))?;
-            probes.extend(probe);
+        for ((twin, settings), target) in twins.zip(&addresses.twins) {
+            let place = format!("targets.{twin}.resources");
+            let probe = Probe::new(&place, settings, target.address, file, captured)
+                .with_context(|| place.clone())?;
+            probes.push(probe);
         }
-        match <[Probe; 2]>::try_from(probes) {
-            Ok(probes) => Sampler::start(probes).map(Some),
-            Err(_) => Ok(None),
-        }
+        let [candidate, baseline] =
+            <[Probe; 2]>::try_from(probes).map_err(|_| anyhow::anyhow!("a run has two twins"))?;
+        Sampler::start([candidate, baseline], control.clone(), warm_up)
     }
 
-    fn start(probes: [Probe; 2]) -> Result<Sampler> {
+    fn start(mut probes: [Probe; 2], control: RunControl, warm_up: Duration) -> Result<Sampler> {
         let limits = [probes[0].limits(), probes[1].limits()];
         let (stop, stopped) = channel();
-        let [candidate, baseline] = probes;
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let noting = Arc::clone(&seen);
         let look_until_stopped = move || {
             let start = Instant::now();
-            let mut samples = Vec::new();
             loop {
                 let at = start.elapsed();
-                samples.push(ResourceSample {
-                    at_ns: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX),
-                    candidate: candidate.look(),
-                    baseline: baseline.look(),
-                });
-                let next = LOOK * (u32::try_from(at.as_secs()).unwrap_or(u32::MAX - 1) + 1);
+                let looks = probes.each_mut().map(Probe::look);
+                let answered =
+                    [Twin::Candidate, Twin::Baseline].map(|twin| control.progress(twin).answered);
+                if at >= warm_up {
+                    lock(&noting).note(at, looks, answered);
+                }
+                let every = LOOKS[usize::from(at >= SOON)];
+                let next = start.elapsed().as_nanos() / every.as_nanos() + 1;
+                let next = every * u32::try_from(next).unwrap_or(u32::MAX);
                 match stopped.recv_timeout(next.saturating_sub(start.elapsed())) {
                     Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return samples,
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         };
@@ -137,21 +124,132 @@ impl Sampler {
             .context("starting the thread that looks at the twins' processes")?;
         Ok(Sampler {
             stop,
-            thread,
+            thread: Some(thread),
+            seen,
             limits,
         })
     }
 
-    /// Ends looking, and gives what was seen after the first `warm_up`.
-    pub fn finish(self, warm_up: Duration) -> Sampled {
-        // It is gone already where it failed, and has seen nothing then.
-        let _ = self.stop.send(());
-        let mut samples = self.thread.join().unwrap_or_default();
-        let warm_up_ns = u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX);
-        samples.retain(|sample| sample.at_ns >= warm_up_ns);
-        Sampled {
-            samples,
-            limits: self.limits,
+    /// What was seen so far.
+    pub fn so_far(&self) -> ResourceFacts {
+        let seen = lock(&self.seen);
+        ResourceFacts {
+            samples: seen.series.samples(),
+            limits: self.limits.clone(),
+            unseen: seen.unseen(),
+            period: 0,
         }
+    }
+
+    /// Ends looking, and gives what was seen.
+    pub fn finish(mut self) -> ResourceFacts {
+        self.end();
+        self.so_far()
+    }
+
+    fn end(&mut self) {
+        // It is gone already where it failed, and what it saw before stays.
+        let _ = self.stop.send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Seen {
+    fn note(&mut self, at: Duration, looks: [Result<Look, String>; 2], answered: [u64; 2]) {
+        for (missed, look) in self.missed.iter_mut().zip(&looks) {
+            missed.looks += 1;
+            if let Err(why) = look {
+                missed.failed += 1;
+                missed.last.clone_from(why);
+            }
+        }
+        let [candidate, baseline] = looks.map(Result::unwrap_or_default);
+        let work = |look: &Look, answered: u64| {
+            look.cpu_seconds.map(|cpu_seconds| Work {
+                cpu_seconds,
+                answered: answered as f64,
+            })
+        };
+        self.series.push(ResourceSample {
+            at_ns: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX),
+            candidate_work: work(&candidate, answered[0]),
+            baseline_work: work(&baseline, answered[1]),
+            candidate: candidate.used,
+            baseline: baseline.used,
+        });
+    }
+
+    fn unseen(&self) -> Vec<String> {
+        let twins = ["candidate", "baseline"].into_iter().zip(&self.missed);
+        twins
+            .filter(|(_, missed)| missed.failed > 0)
+            .map(|(twin, missed)| match missed.looks - missed.failed {
+                0 => format!("The {twin}: {}.", missed.last),
+                _ => format!(
+                    "The {twin}: {} of {} looks gave nothing; the last of these: {}.",
+                    missed.failed, missed.looks, missed.last
+                ),
+            })
+            .collect()
+    }
+}
+
+/// What a panic left is as whole as each note.
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(bytes: f64) -> Result<Look, String> {
+        Ok(Look {
+            used: Use::from([(Resource::Memory, bytes)]),
+            cpu_seconds: Some(bytes / 100.0),
+        })
+    }
+
+    #[test]
+    fn what_is_missed_is_said_with_its_reason() {
+        let mut seen = Seen::default();
+        let nothing = || Err("nobody is there".to_owned());
+        seen.note(Duration::from_secs(1), [look(100.0), nothing()], [5, 6]);
+        assert_eq!(seen.unseen(), ["The baseline: nobody is there."]);
+        seen.note(Duration::from_secs(2), [look(200.0), look(300.0)], [15, 16]);
+        assert_eq!(
+            seen.unseen(),
+            ["The baseline: 1 of 2 looks gave nothing; the last of these: nobody is there."]
+        );
+        let samples = seen.series.samples();
+        assert_eq!(samples[0].baseline_work, None);
+        let work = samples[1].candidate_work.expect("it was looked at");
+        assert_eq!((work.cpu_seconds, work.answered), (2.0, 15.0));
+    }
+
+    #[test]
+    fn both_are_looked_at_until_the_end() {
+        let control = RunControl::new().expect("a descriptor is free");
+        let own = || {
+            let pid = i32::try_from(std::process::id()).expect("it fits");
+            Probe::of_process(pid).expect("this process is there")
+        };
+        let sampler = Sampler::start([own(), Probe::Nothing], control, Duration::ZERO);
+        let sampler = sampler.expect("a thread is there");
+        while sampler.so_far().samples.is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let facts = sampler.finish();
+        assert!(facts.samples[0].candidate[&Resource::Memory] > 0.0);
+        assert!(facts.samples[0].baseline.is_empty());
+        assert_eq!(facts.unseen, ["The baseline: the run file says `none`."]);
     }
 }

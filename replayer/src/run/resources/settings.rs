@@ -1,8 +1,13 @@
 //! What a run file says of a twin's resources.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::exposition::Selector;
+use crate::run::values::HookRequest;
 
 /// Whose use of resources is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +24,52 @@ pub enum ResourceSettings {
     PidFile(PathBuf),
     /// That of a control group (version 2), by its directory.
     Cgroup(PathBuf),
+    /// What the twin tells of itself as metrics.
+    Prometheus(Scrape),
+}
+
+/// Where a twin tells metrics, and which of them say what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scrape {
+    /// Where they are.
+    pub url: ScrapeUrl,
+    /// What they are called; by default as clients of Prometheus call those of a process.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<Figure, MetricName>,
+}
+
+/// What a metric says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// Memory, in bytes.
+    Memory,
+    /// Open file descriptors.
+    FileDescriptors,
+    /// Threads.
+    Threads,
+    /// Open sockets, or connections.
+    Sockets,
+    /// Seconds of processor time so far.
+    CpuSeconds,
+    /// What memory must stay below, in bytes.
+    MemoryLimit,
+    /// What open file descriptors must stay below.
+    FileDescriptorsLimit,
+}
+
+/// `http://host:port/path`, or with `https`: what is asked for by GET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrapeUrl(pub HookRequest);
+
+/// The name of a metric, and labels that its series must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricName {
+    /// As it was written.
+    text: String,
+    /// What it means.
+    pub selector: Selector,
 }
 
 impl ResourceSettings {
@@ -27,5 +78,37 @@ impl ResourceSettings {
         if let ResourceSettings::PidFile(path) | ResourceSettings::Cgroup(path) = self {
             *path = base.join(&path);
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ScrapeUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScrapeUrl, D::Error> {
+        let url = String::deserialize(deserializer)?;
+        let request = HookRequest::parse("GET", &url);
+        request.map(ScrapeUrl).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{url:?} is no address of metrics; write `http://host:port/metrics`"
+            ))
+        })
+    }
+}
+
+impl Serialize for ScrapeUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.url())
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MetricName, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let selector = text.parse().map_err(D::Error::custom)?;
+        Ok(MetricName { text, selector })
+    }
+}
+
+impl Serialize for MetricName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.text)
     }
 }

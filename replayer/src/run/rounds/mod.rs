@@ -17,6 +17,7 @@ use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::Prepared;
 use super::renew::Renewal;
+use super::resources::Sampler;
 use super::targets::Resolver;
 use super::{Phase, Progress, facts, hooks, now, options, targets, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, follow};
@@ -58,6 +59,9 @@ pub fn execute(
     tell(Phase::Preparing);
     hooks::prepare(file, &prepared.captured, control)?;
 
+    let warm_up = settings.warm_up.0;
+    let sampler = Sampler::begin(file, &prepared.captured, &addresses, control, warm_up)?;
+
     tell(Phase::Firing);
     let resolver = Resolver::new(file, &prepared.captured, &addresses);
     let _looking = resolver.start()?;
@@ -83,11 +87,11 @@ pub fn execute(
             scrubber: &prepared.scrubber,
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
-            warm_up_ns: u64::try_from(settings.warm_up.0.as_nanos()).unwrap_or(u64::MAX),
+            warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         // No value crosses from one round to another.
-        Periods::new(file, control, &prepared.scrubber, rules, every, 0),
+        Periods::new(file, control, &prepared.scrubber, rules, &sampler, every, 0),
         &mut tick,
     );
     let (feed, fodder) = PlanFeed::new(control);
@@ -105,6 +109,7 @@ pub fn execute(
 
     let unreadable = comparison.unreadable();
     let last = comparison.into_case().into_last();
+    let seen = sampler.finish();
     tell(Phase::Concluding);
     let origin = facts::Origin {
         checkpoint: prepared.checkpoint.as_ref(),
@@ -112,7 +117,8 @@ pub fn execute(
         loss: &prepared.loss,
         plan: &summary,
     };
-    let facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    facts.resources = seen;
     let report = last.conclude(facts);
     write_results(file, summary, &fired, &report)?;
     Ok(report)

@@ -39,6 +39,9 @@ struct Cli {
     /// Let `POST /admin/reset` bring the state back to its seeded start.
     #[arg(long)]
     allow_reset: bool,
+    /// Have a cache that fills while the shop is used, and stops at so many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    warm_cache: usize,
 }
 
 impl Cli {
@@ -57,6 +60,7 @@ impl Cli {
             regressions,
             mutations,
             allow_reset: self.allow_reset,
+            warm_cache_bytes: self.warm_cache,
         }
     }
 }

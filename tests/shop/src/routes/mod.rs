@@ -24,6 +24,7 @@ use crate::error::ApiError;
 use crate::mutations::{self, Memory, Mutations};
 use crate::regressions::{self, Leaked, Regression, Regressions};
 use crate::store::Store;
+use crate::warming::{self, WarmCache};
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct AppState {
     pub leaked: Arc<Leaked>,
     pub mutations: Arc<Mutations>,
     pub memory: Arc<Memory>,
+    pub warming: Arc<WarmCache>,
     /// How many passwords are hashed at the same time: each takes a core and some memory.
     pub hashing: Arc<Semaphore>,
 }
@@ -81,6 +83,9 @@ pub fn router(state: AppState, allow_reset: bool) -> Router {
                 state.clone(),
                 mutations::burden,
             ));
+    }
+    if state.warming.is_used() {
+        router = router.layer(middleware::from_fn_with_state(state.clone(), warming::warm));
     }
     router.with_state(state)
 }

@@ -1,16 +1,15 @@
 //! What the twins' processes use, and whether the candidate uses more and more.
 
+mod cost;
+mod finding;
+mod series;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::Options;
-use crate::stats::median;
-use crate::trend::{Course as Found, course};
-
-/// Points of a curve in a report.
-const CURVE_POINTS: usize = 60;
-const SECONDS_OF_HOUR: f64 = 3600.0;
+pub(crate) use finding::findings;
+pub(crate) use series::resources;
 
 /// What is measured of a twin's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,8 +21,10 @@ pub enum Resource {
     FileDescriptors,
     /// Threads.
     Threads,
-    /// Open sockets.
+    /// Open sockets: its connections, and what it listens at.
     Sockets,
+    /// Processor time for a request that is answered, in milliseconds.
+    CpuPerRequest,
 }
 
 impl Resource {
@@ -34,6 +35,7 @@ impl Resource {
             Resource::FileDescriptors => "file_descriptors",
             Resource::Threads => "threads",
             Resource::Sockets => "sockets",
+            Resource::CpuPerRequest => "cpu_per_request",
         }
     }
 
@@ -42,6 +44,7 @@ impl Resource {
         match self {
             Resource::Memory => "bytes",
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => "1",
+            Resource::CpuPerRequest => "ms",
         }
     }
 
@@ -52,6 +55,7 @@ impl Resource {
             Resource::FileDescriptors => "file descriptors",
             Resource::Threads => "threads",
             Resource::Sockets => "sockets",
+            Resource::CpuPerRequest => "processor time a request",
         }
     }
 
@@ -66,14 +70,17 @@ impl Resource {
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => {
                 format!("{value:.0}")
             }
+            Resource::CpuPerRequest => format!("{value:.2} ms"),
         }
     }
 
-    /// A growth of fewer in an hour is none, whatever there was to begin with.
+    /// A growth of fewer is none, be it over the run or in an hour, whatever there was to
+    /// begin with.
     fn least_growth(self) -> f64 {
         match self {
             Resource::Memory => 1024.0 * 1024.0,
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => 10.0,
+            Resource::CpuPerRequest => 0.2,
         }
     }
 }
@@ -87,6 +94,36 @@ pub struct ResourceSample {
     pub candidate: BTreeMap<Resource, f64>,
     /// The baseline's, likewise.
     pub baseline: BTreeMap<Resource, f64>,
+    /// What the candidate's have done by then, where it is known.
+    #[serde(default)]
+    pub candidate_work: Option<Work>,
+    /// What the baseline's have done, likewise.
+    #[serde(default)]
+    pub baseline_work: Option<Work>,
+}
+
+/// What a twin's processes have done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Seconds of processor time, of the user's side and the kernel's.
+    pub cpu_seconds: f64,
+    /// Requests of the run that were answered; a fraction where samples are means.
+    pub answered: f64,
+}
+
+/// What was seen of the twins' processes in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceFacts {
+    /// What they used, by time.
+    pub samples: Vec<ResourceSample>,
+    /// What the candidate's and the baseline's must stay below, as far as it is known.
+    pub limits: [BTreeMap<Resource, f64>; 2],
+    /// What could not be looked at, and why, a sentence each.
+    pub unseen: Vec<String>,
+    /// Of a run without end, the number of the period at whose end this is judged, from 1:
+    /// each has a share of the level of significance. 0 for a run that has an end.
+    pub period: u64,
 }
 
 /// Both twins' use of a resource over a run.
@@ -94,7 +131,7 @@ pub struct ResourceSample {
 pub struct ResourceReport {
     /// What.
     pub resource: Resource,
-    /// What it is counted in: `bytes`, or `1`.
+    /// What it is counted in: `bytes`, `ms`, or `1`.
     pub unit: String,
     /// How often both were looked at, after the warm-up.
     pub samples: u64,
@@ -111,6 +148,10 @@ pub struct ResourceReport {
     pub per_hour: Option<Slope>,
     /// Hours from the run's end until the candidate meets its limit, where both are known.
     pub hours_to_limit: Option<f64>,
+    /// For processor time a request, by how much the candidate's lies above the baseline's,
+    /// where there was enough to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<LevelShift>,
 }
 
 /// One twin's use of a resource.
@@ -139,6 +180,19 @@ pub struct Slope {
     pub high: f64,
 }
 
+/// By how much one level lies above another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelShift {
+    /// The median of candidate minus baseline over equal stretches of the run.
+    pub median: f64,
+    /// The same as a share of the baseline's median.
+    pub ratio: f64,
+    /// The chance of such a shift by chance.
+    pub p_value: f64,
+    /// Whether it counts.
+    pub is_higher: bool,
+}
+
 /// How a series goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,98 +205,4 @@ pub enum Course {
     LevelsOff,
     /// It grows.
     Grows,
-}
-
-/// The use of each resource that both twins were looked at for. `limits` are the
-/// candidate's and the baseline's.
-pub(crate) fn resources(
-    samples: &[ResourceSample],
-    limits: &[BTreeMap<Resource, f64>; 2],
-    options: &Options,
-) -> Vec<ResourceReport> {
-    let mut series: BTreeMap<Resource, Vec<(f64, f64, f64)>> = BTreeMap::new();
-    for sample in samples {
-        for (resource, candidate) in &sample.candidate {
-            if let Some(baseline) = sample.baseline.get(resource) {
-                let seconds = sample.at_ns as f64 / 1e9;
-                let of_one = series.entry(*resource).or_default();
-                of_one.push((seconds, *candidate, *baseline));
-            }
-        }
-    }
-    let tests = series.len();
-    let level = options.level / tests.max(1) as f64;
-    series
-        .into_iter()
-        .map(|(resource, points)| {
-            let limit = |twin: usize| limits[twin].get(&resource).copied();
-            report(resource, &points, [limit(0), limit(1)], level, options)
-        })
-        .collect()
-}
-
-fn report(
-    resource: Resource,
-    points: &[(f64, f64, f64)],
-    [candidate_limit, baseline_limit]: [Option<f64>; 2],
-    level: f64,
-    options: &Options,
-) -> ResourceReport {
-    let candidate = used(points.iter().map(|point| point.1), candidate_limit);
-    let baseline = used(points.iter().map(|point| point.2), baseline_limit);
-    let difference: Vec<(f64, f64)> = points
-        .iter()
-        .map(|(at, candidate, baseline)| (*at, candidate - baseline))
-        .collect();
-    let (course, trend) = match course(&difference, level) {
-        None => (Course::TooShort, None),
-        Some(Found::Level(trend)) => (Course::Level, Some(trend)),
-        Some(Found::LevelsOff(trend)) => (Course::LevelsOff, Some(trend)),
-        Some(Found::Grows(trend)) => {
-            let least = options.resources.min_growth * baseline.median;
-            let matters = trend.slope * SECONDS_OF_HOUR >= least.max(resource.least_growth());
-            let course = if matters {
-                Course::Grows
-            } else {
-                Course::Level
-            };
-            (course, Some(trend))
-        }
-    };
-    let per_hour = trend.map(|trend| Slope {
-        slope: trend.slope * SECONDS_OF_HOUR,
-        low: trend.low * SECONDS_OF_HOUR,
-        high: trend.high * SECONDS_OF_HOUR,
-    });
-    let hours_to_limit = match (course, per_hour, candidate.limit) {
-        (Course::Grows, Some(per_hour), Some(limit)) => {
-            Some((limit - candidate.last).max(0.0) / per_hour.slope)
-        }
-        _ => None,
-    };
-    let ends = points.first().zip(points.last());
-    ResourceReport {
-        resource,
-        unit: resource.unit().to_owned(),
-        samples: points.len() as u64,
-        seconds: ends.map_or(0.0, |(first, last)| last.0 - first.0),
-        candidate,
-        baseline,
-        course,
-        per_hour,
-        hours_to_limit,
-    }
-}
-
-fn used(values: impl Iterator<Item = f64>, limit: Option<f64>) -> ResourceUse {
-    let mut values: Vec<f64> = values.collect();
-    let stretch = values.len().div_ceil(CURVE_POINTS).max(1);
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    ResourceUse {
-        curve: values.chunks(stretch).map(mean).collect(),
-        last: values.last().copied().unwrap_or(0.0),
-        max: values.iter().copied().fold(0.0, f64::max),
-        median: median(&mut values),
-        limit,
-    }
 }

@@ -1,0 +1,138 @@
+//! What a resource's series says of the candidate.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Course, Resource, ResourceFacts, ResourceReport, ResourceSample, ResourceUse, Slope, cost,
+};
+use crate::options::Options;
+use crate::stats::median;
+use crate::trend::{Course as Found, course};
+
+/// Points of a curve in a report.
+const CURVE_POINTS: usize = 60;
+const SECONDS_OF_HOUR: f64 = 3600.0;
+
+/// What both used at a time, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) at: f64,
+    pub(super) candidate: f64,
+    pub(super) baseline: f64,
+}
+
+/// The use of each resource that both twins were looked at for.
+pub(crate) fn resources(facts: &ResourceFacts, options: &Options) -> Vec<ResourceReport> {
+    let mut all = by_resource(&facts.samples);
+    let of_requests = cost::points(&facts.samples);
+    if !of_requests.is_empty() {
+        all.insert(Resource::CpuPerRequest, of_requests);
+    }
+    let level = level(facts, options) / all.len().max(1) as f64;
+    all.into_iter()
+        .map(|(resource, points)| {
+            let limit = |twin: usize| facts.limits[twin].get(&resource).copied();
+            let mut report = report(resource, &points, [limit(0), limit(1)], level, options);
+            if resource == Resource::CpuPerRequest {
+                report.shift = cost::shift(&points, level, options);
+            }
+            report
+        })
+        .collect()
+}
+
+/// The level of all tests of this judgement. What is judged again and again has a level
+/// for all judgements together: 1/2 + 1/6 + 1/12 + ... is 1.
+fn level(facts: &ResourceFacts, options: &Options) -> f64 {
+    match facts.period {
+        0 => options.level,
+        number => options.level / (number as f64 * (number as f64 + 1.0)),
+    }
+}
+
+fn by_resource(samples: &[ResourceSample]) -> BTreeMap<Resource, Vec<Point>> {
+    let mut series: BTreeMap<Resource, Vec<Point>> = BTreeMap::new();
+    for sample in samples {
+        for (resource, candidate) in &sample.candidate {
+            if let Some(baseline) = sample.baseline.get(resource) {
+                series.entry(*resource).or_default().push(Point {
+                    at: sample.at_ns as f64 / 1e9,
+                    candidate: *candidate,
+                    baseline: *baseline,
+                });
+            }
+        }
+    }
+    series
+}
+
+fn report(
+    resource: Resource,
+    points: &[Point],
+    [candidate_limit, baseline_limit]: [Option<f64>; 2],
+    level: f64,
+    options: &Options,
+) -> ResourceReport {
+    let candidate = used(points.iter().map(|point| point.candidate), candidate_limit);
+    let baseline = used(points.iter().map(|point| point.baseline), baseline_limit);
+    let ends = points.first().zip(points.last());
+    let seconds = ends.map_or(0.0, |(first, last)| last.at - first.at);
+    let difference: Vec<(f64, f64)> = points
+        .iter()
+        .map(|point| (point.at, point.candidate - point.baseline))
+        .collect();
+    let (course, trend) = match course(&difference, level) {
+        None => (Course::TooShort, None),
+        Some(Found::Level(trend)) => (Course::Level, Some(trend)),
+        Some(Found::LevelsOff(trend)) => (Course::LevelsOff, Some(trend)),
+        Some(Found::Grows(trend)) => {
+            let least = resource.least_growth();
+            let an_hour = least.max(options.resources.min_growth * baseline.median);
+            // A short run's little rise is much in an hour.
+            let matters =
+                trend.slope * SECONDS_OF_HOUR >= an_hour && trend.slope * seconds >= least;
+            let course = if matters {
+                Course::Grows
+            } else {
+                Course::Level
+            };
+            (course, Some(trend))
+        }
+    };
+    let per_hour = trend.map(|trend| Slope {
+        slope: trend.slope * SECONDS_OF_HOUR,
+        low: trend.low * SECONDS_OF_HOUR,
+        high: trend.high * SECONDS_OF_HOUR,
+    });
+    let hours_to_limit = match (course, per_hour, candidate.limit) {
+        (Course::Grows, Some(per_hour), Some(limit)) => {
+            Some((limit - candidate.last).max(0.0) / per_hour.slope)
+        }
+        _ => None,
+    };
+    ResourceReport {
+        resource,
+        unit: resource.unit().to_owned(),
+        samples: points.len() as u64,
+        seconds,
+        candidate,
+        baseline,
+        course,
+        per_hour,
+        hours_to_limit,
+        shift: None,
+    }
+}
+
+fn used(values: impl Iterator<Item = f64>, limit: Option<f64>) -> ResourceUse {
+    let mut values: Vec<f64> = values.collect();
+    let stretch = values.len().div_ceil(CURVE_POINTS).max(1);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    ResourceUse {
+        curve: values.chunks(stretch).map(mean).collect(),
+        last: values.last().copied().unwrap_or(0.0),
+        max: values.iter().copied().fold(0.0, f64::max),
+        median: median(&mut values),
+        limit,
+    }
+}
