@@ -76,6 +76,9 @@ fn look(browser: &mut Browser, file: &Path, view: View) -> Result<()> {
         visit.requests
     );
     ensure!(visit.complaints.is_empty(), "{:?}", visit.complaints);
+    if let Some(folder) = std::env::var_os(PICTURES) {
+        browser.picture(&picture(&PathBuf::from(folder), file, view))?;
+    }
     // All of it: what is folded must fit, too.
     browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")?;
     let wide = browser.evaluate(WIDER_THAN_THE_PAGE)?;
@@ -92,9 +95,6 @@ fn look(browser: &mut Browser, file: &Path, view: View) -> Result<()> {
     if view.is_print {
         let shown = browser.evaluate("getComputedStyle(document.querySelector('nav')).display")?;
         ensure!(shown == "none", "links are of no use on paper: {shown}");
-    }
-    if let Some(folder) = std::env::var_os(PICTURES) {
-        browser.picture(&picture(&PathBuf::from(folder), file, view))?;
     }
     Ok(())
 }

@@ -99,11 +99,11 @@ fn curl(example: &Evidence, address: &str) -> Option<String> {
     if address.is_empty() || !target.starts_with('/') || [head, body].iter().any(|it| is_cut(it)) {
         return None;
     }
-    let base = match address.contains("://") {
-        true => address.to_owned(),
-        false => format!("http://{address}"),
-    };
-    let mut line = format!("curl -i -X {method} {}", quoted(&format!("{base}{target}")));
+    // Without a scheme it is plain HTTP to curl.
+    let mut line = format!(
+        "curl -i -X {method} {}",
+        quoted(&format!("{address}{target}"))
+    );
     for field in head.lines() {
         let name = field.split(':').next().unwrap_or_default();
         if !OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_is_in_a_request_stays_data_to_the_shell() {
         let line = curl(&example("Host: a\nX-Name: it's", "a=$(b)"), "127.0.0.1:80");
-        let expected = r"curl -i -X PUT 'http://127.0.0.1:80/names/O'\''Hara' \
+        let expected = r"curl -i -X PUT '127.0.0.1:80/names/O'\''Hara' \
   -H 'X-Name: it'\''s' \
   --data-raw 'a=$(b)'";
         assert_eq!(line.as_deref(), Some(expected));
