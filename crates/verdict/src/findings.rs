@@ -11,8 +11,7 @@ use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::Compared;
 use crate::lead::Lead;
-use crate::options::Options;
-use crate::report::{Also, Finding, Test};
+use crate::report::{Also, Finding};
 use crate::resource::{self, ResourceReport};
 use crate::slower::of_latency;
 
