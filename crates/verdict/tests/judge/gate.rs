@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use twintap_verdict::gate::{Budgets, CoverageRules, FidelityRules, LevelRule, RuleOutcome};
 use twintap_verdict::{
-    Gate, Level, Options, Outcome, Report, Resource, ResourceSample, Rules, RunFacts, Verdict,
-    html, markdown, text,
+    Gate, Level, Options, Outcome, Report, Resource, ResourceFacts, ResourceSample, Rules,
+    RunFacts, Verdict, html, markdown, text,
 };
 
 use crate::support::{Call, Reply, judge_with, observations, repeated};
@@ -216,10 +216,14 @@ fn growth_has_a_budget() {
                 at_ns: second * 1_000_000_000,
                 candidate: of(leak_per_hour),
                 baseline: of(0.0),
+                ..ResourceSample::default()
             }
         });
         let facts = RunFacts {
-            resources: samples.collect(),
+            resources: ResourceFacts {
+                samples: samples.collect(),
+                ..ResourceFacts::default()
+            },
             ..RunFacts::default()
         };
         let rules = Rules {
