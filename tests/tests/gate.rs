@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use twintap_tests::{Binaries, Scenario, shop::Shop};
 
@@ -145,6 +145,11 @@ fn a_gate_decides_what_a_candidate_may_do() -> Result<()> {
 }
 
 fn check_passed(report: &Value) -> Result<()> {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/report.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
+    if let Err(error) = jsonschema::validate(&schema, report) {
+        bail!("{}: {error}", error.instance_path());
+    }
     ensure!(report["verdict"] == "pass", "{}", report["reasons"]);
     let list = |key: &str| report[key].as_array().context("a list");
     let revenue = list("business")?

@@ -1,6 +1,7 @@
 //! Examples of a difference, side by side.
 
 use jiff::Timestamp as Instant;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twintap_stream::{Field, Timestamp};
@@ -11,7 +12,7 @@ use crate::kind::Kind;
 use crate::observation::{Answer, Body, Observation, Outcome, Timing};
 
 /// One exchange that shows a difference; all of it scrubbed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// The recorded exchange.
     pub exchange: String,
@@ -46,7 +47,7 @@ pub struct Evidence {
 }
 
 /// A write that an example raced with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RacedWith {
     /// The exchange that wrote.
     pub exchange: String,
@@ -55,7 +56,7 @@ pub struct RacedWith {
 }
 
 /// The part of an answer that matters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Excerpt {
     /// The status code; none where there was no answer.
     pub status: Option<u16>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twintap_stream::{StoreLedger, Timestamp};
 
@@ -9,7 +10,7 @@ use crate::resource::ResourceFacts;
 use crate::sequential::SequentialReport;
 
 /// Where the traffic came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaptureSource {
     /// The agent's kernel programs.
@@ -53,7 +54,7 @@ impl KernelLedger {
 }
 
 /// A distribution in few numbers; the unit is in the name of what holds it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Quantiles {
     /// How many values.
@@ -69,7 +70,7 @@ pub struct Quantiles {
 }
 
 /// How many values of requests could be replaced by the twins' own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Correlation {
     /// Values that an earlier response of the plan produces.
@@ -82,7 +83,7 @@ pub struct Correlation {
 }
 
 /// A twin as the run file names it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Target {
     /// Its name.
@@ -92,7 +93,7 @@ pub struct Target {
 }
 
 /// The plan in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PlanSummary {
     /// Requests in the plan, those to be skipped among them.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::observation::{Observation, Outcome};
@@ -15,7 +16,7 @@ const MOST_STEPS: usize = 8;
 const MOST_CHARS: usize = 120;
 
 /// An exchange that a session had before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Its position in the plan.
     pub position: u32,

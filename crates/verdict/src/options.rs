@@ -3,13 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twintap_scrub::Glob;
 
 use crate::endpoint::EndpointPattern;
 
 /// The rules of judgement; the defaults are what ships.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Below this fidelity (0 to 1) a run says nothing about the candidate.
@@ -55,7 +56,7 @@ pub struct Options {
 }
 
 /// When a candidate counts as slower than the baseline; all of it must hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LatencyOptions {
     /// Requests of an endpoint that both twins answered.
@@ -81,7 +82,7 @@ impl LatencyOptions {
 }
 
 /// When a candidate counts as using more and more of something, or more processor time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceOptions {
     /// Growth in an hour, against the baseline's, as a share of what the baseline uses.
@@ -163,7 +164,7 @@ fn is_listed(list: &[String], name: &str) -> bool {
 }
 
 /// How an array is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrayMatch {
     /// By what is in it: its order says nothing.
@@ -174,7 +175,7 @@ pub enum ArrayMatch {
 
 /// Arrays by the places they stand at: a JSON pointer (RFC 6901) with `*` for indices, after
 /// the endpoint where it matters. `*` takes what is within one segment, `**` anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct ArrayPattern {
     text: String,

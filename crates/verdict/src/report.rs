@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::business::Figure;
@@ -21,7 +22,7 @@ use crate::sequential::SequentialReport;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What a run says of the candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing was found, and enough was seen.
@@ -44,7 +45,7 @@ impl Verdict {
 }
 
 /// The report of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -129,7 +130,7 @@ pub struct Report {
 }
 
 /// A difference that survived noise cancellation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Its name in this report: `F1`, `F2`, ...
     pub id: String,
@@ -182,7 +183,7 @@ pub struct Finding {
 }
 
 /// A further place of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Also {
     /// What differs.
     pub kind: Kind,
@@ -191,7 +192,7 @@ pub struct Also {
 }
 
 /// Why a difference counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Test {
     /// `exact`, `novel_status`, `permutation`, `exceedance`, `mcnemar`, `signed_rank`,
     /// `tail_permutation` or `theil_sen`.
@@ -209,7 +210,7 @@ pub struct Test {
 }
 
 /// By how much a candidate is slower.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyShift {
     /// The median of the paired differences, in milliseconds.
     pub median_shift_ms: f64,
@@ -222,7 +223,7 @@ pub struct LatencyShift {
 }
 
 /// Differences that came after a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consequence {
     /// Method and path template.
     pub endpoint: String,
@@ -245,7 +246,9 @@ pub struct Consequence {
 }
 
 /// Why differences are kept apart from findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ApartCause {
     /// The requests raced with writes of what they touch, and what differs is no more
@@ -276,7 +279,7 @@ impl ApartCause {
 }
 
 /// Differences of one kind at one place that are kept apart from findings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Apart {
     /// Its name in this report: `A1`, `A2`, ...
     pub id: String,
@@ -299,7 +302,7 @@ pub struct Apart {
 }
 
 /// How far the baseline answers as production did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FidelityReport {
     /// Exchanges that could have been equal: captured, neither filtered nor incomplete.
     pub exchanges: u64,
@@ -312,7 +315,7 @@ pub struct FidelityReport {
 }
 
 /// The fidelity of one endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointFidelity {
     /// Method and path template.
     pub endpoint: String,
@@ -329,7 +332,7 @@ pub struct EndpointFidelity {
 }
 
 /// A place where baseline and production differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoisyPlace {
     /// Where.
     pub location: String,
@@ -340,7 +343,7 @@ pub struct NoisyPlace {
 }
 
 /// Latencies of one endpoint, from ready to the last byte.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointLatency {
     /// Method and path template.
     pub endpoint: String,
@@ -375,7 +378,7 @@ pub struct EndpointLatency {
 }
 
 /// The three ledgers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledgers {
     /// In the kernel.
     pub kernel: KernelReport,
@@ -386,7 +389,7 @@ pub struct Ledgers {
 }
 
 /// seen = delivered + dropped + pending.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelReport {
     /// TCP payload bytes of named flows.
     pub seen_bytes: u64,
@@ -404,7 +407,7 @@ pub struct KernelReport {
 
 /// delivered = message + framing + duplicate + opaque + discarded + pending in
 /// bytes, rebuilt = stored + discarded + pending in exchanges.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreReport {
     /// TCP payload bytes that entered.
     pub delivered_bytes: u64,
@@ -439,7 +442,7 @@ pub struct StoreReport {
 }
 
 /// The run ledger of each twin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunLedgers {
     /// The candidate's.
     pub candidate: RunLedger,
@@ -448,7 +451,7 @@ pub struct RunLedgers {
 }
 
 /// planned = answered + errored + refused + skipped, in requests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunLedger {
     /// Requests of the plan; where the run did not say how many, those observed.
     pub planned: u64,
@@ -471,7 +474,7 @@ pub struct RunLedger {
 }
 
 /// Lateness of requests, apart from latency.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timings {
     /// The candidate's.
     pub candidate: Lateness,
@@ -480,7 +483,7 @@ pub struct Timings {
 }
 
 /// Lateness of one twin's requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lateness {
     /// Microseconds from due to ready: what dependencies cost.
     pub ready_after_due_us: Quantiles,
@@ -491,7 +494,7 @@ pub struct Lateness {
 }
 
 /// What was seen, fired and compared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scope {
     /// Sessions.
     pub sessions: u64,
@@ -520,7 +523,7 @@ pub struct Scope {
 }
 
 /// How much of something was compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// How many were captured.
     pub seen: u64,
@@ -544,7 +547,7 @@ impl Coverage {
 }
 
 /// What was seen and compared of one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointScope {
     /// Method and path template.
     pub endpoint: String,
@@ -569,7 +572,7 @@ pub struct EndpointScope {
 }
 
 /// A place whose differences say nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MaskedPlace {
     /// Method and path template.
     pub endpoint: String,
@@ -584,7 +587,7 @@ pub struct MaskedPlace {
 }
 
 /// The twins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Twins {
     /// The candidate.
     pub candidate: Target,

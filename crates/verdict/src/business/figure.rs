@@ -1,5 +1,6 @@
 //! Business figures in the report, and those that are findings.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::inference::{Values, above_quantile, interval, p_value, quantile, quantile_interval};
@@ -14,7 +15,7 @@ use crate::report::{Finding, Test};
 use crate::stats::benjamini_hochberg;
 
 /// One business figure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// Its name.
     pub name: String,
@@ -47,7 +48,7 @@ pub struct Figure {
 }
 
 /// A business figure of one witness.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// The figure; none where there was nothing to make it of.
     pub value: Option<f64>,

@@ -25,8 +25,9 @@ impl Filter {
         let Some(pattern) = &self.endpoint else {
             return true;
         };
-        let target = String::from_utf8_lossy(&observation.request.target);
-        pattern.takes_request(&observation.request.method, path_of(&target).as_bytes())
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let request = &observation.request;
+        pattern.takes_request(&text(&request.method), path_of(&text(&request.target)))
     }
 
     /// Whether an answer is meant; none has no status.

@@ -4,6 +4,7 @@ mod trail;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
@@ -35,7 +36,7 @@ struct Failures {
 }
 
 /// How often an endpoint's requests fail: without an answer, or with a status of 500 and above.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointErrors {
     /// Method and path template.
     pub endpoint: String,

@@ -1,5 +1,6 @@
 //! All that is said of one endpoint's latencies.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::drift::{Drifting, drift};
@@ -27,7 +28,7 @@ pub(crate) struct Compared {
 }
 
 /// Quantiles of the candidate's latencies less those of the baseline's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QuantileShifts {
     /// Of the median.
     pub p50: ShiftInterval,
@@ -38,7 +39,7 @@ pub struct QuantileShifts {
 }
 
 /// A difference of latencies with its interval of 95 %, by a bootstrap of sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShiftInterval {
     /// Milliseconds that the candidate takes longer.
     pub shift_ms: f64,
@@ -49,7 +50,7 @@ pub struct ShiftInterval {
 }
 
 /// How far the two twins' latencies lie apart, whatever the unit (Mann and Whitney, 1947).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectSize {
     /// The chance of as much, if the latencies came from one distribution: one-sided, of one
     /// median for each session and twin.
@@ -61,7 +62,7 @@ pub struct EffectSize {
 }
 
 /// Whether slow answers are more often the candidate's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TailTest {
     /// The slow ones are above it, in milliseconds.
     pub above_ms: f64,
@@ -76,7 +77,7 @@ pub struct TailTest {
 }
 
 /// How much slower the candidate is when there is little to do, and when there is much.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadShift {
     /// Requests of the endpoint in a second count as many from here on, and as few below.
     pub busy_from: u64,

@@ -6,13 +6,16 @@ mod series;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use finding::findings;
 pub(crate) use series::resources;
 
 /// What is measured of a twin's processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// Memory that is no cache of files, in bytes.
@@ -127,7 +130,7 @@ pub struct ResourceFacts {
 }
 
 /// Both twins' use of a resource over a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceReport {
     /// What.
     pub resource: Resource,
@@ -155,7 +158,7 @@ pub struct ResourceReport {
 }
 
 /// One twin's use of a resource.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceUse {
     /// The median.
     pub median: f64,
@@ -170,7 +173,7 @@ pub struct ResourceUse {
 }
 
 /// A slope with an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Slope {
     /// The slope.
     pub slope: f64,
@@ -181,7 +184,7 @@ pub struct Slope {
 }
 
 /// By how much one level lies above another.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LevelShift {
     /// The median of candidate minus baseline over equal stretches of the run.
     pub median: f64,
@@ -194,7 +197,7 @@ pub struct LevelShift {
 }
 
 /// How a series goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Course {
     /// The run is too short to tell.

@@ -2,6 +2,7 @@
 
 mod incident;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::Pattern;
@@ -9,7 +10,7 @@ use crate::pattern::Pattern;
 pub use incident::{Check, Explanation, Incident, check_incidents};
 
 /// A component of the system, and what stands for it at the twins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
     /// Its name.
@@ -26,7 +27,7 @@ pub struct Component {
 }
 
 /// What stands for a component at the twins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// The same as in production.

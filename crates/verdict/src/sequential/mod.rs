@@ -6,6 +6,7 @@ mod recent;
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bet::Bet;
@@ -74,7 +75,7 @@ struct Second {
 }
 
 /// What watching a run came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SequentialReport {
     /// The chance of a false alarm, ever.
     pub level: f64,
@@ -91,7 +92,7 @@ pub struct SequentialReport {
 }
 
 /// One stream of evidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamReport {
     /// `errors` or `latency`.
     pub what: String,

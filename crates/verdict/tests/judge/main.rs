@@ -11,6 +11,7 @@ mod properties;
 mod reports;
 mod resources;
 mod rules;
+mod schema;
 mod shops;
 mod slow;
 mod support;
