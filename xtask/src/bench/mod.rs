@@ -70,7 +70,7 @@ enum Name {
     /// Of a replay: when requests of a real capture arrive, beside when they were recorded.
     ReplayTiming,
     /// Which faults of the sample shop a run finds, beside what Diffy's rule finds in the same
-    /// answers: 770 cases, as many at a time as fit into `--minutes`.
+    /// answers: 780 cases, as many at a time as fit into `--minutes`.
     Verdict,
     /// A leak of 1 KiB a request, beside what it truly leaks, and a cache that warms up.
     SlowBurn,

@@ -48,6 +48,12 @@ pub fn play(bench: &Bench, case: &Case) -> Result<CaseResult> {
     let report = fs::read_to_string(folder.join("report.json")).context("the run's report")?;
     let report: Value = serde_json::from_str(&report)?;
     let held = Held::report(&report, &case.faults);
+    let is_right = held.found.len() == case.faults.len()
+        && held.misattributed.is_empty()
+        && held.unexpected.is_empty();
+    if !is_right {
+        keep_report(bench, case, &folder)?;
+    }
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Ok(CaseResult {
         case: case.name(),
@@ -71,6 +77,18 @@ pub fn play(bench: &Bench, case: &Case) -> Result<CaseResult> {
         held,
         counts,
     })
+}
+
+/// Keeps a report that is not as it should be, for people to look at.
+fn keep_report(bench: &Bench, case: &Case, folder: &Path) -> Result<()> {
+    let reports = bench.folder.join("reports");
+    fs::create_dir_all(&reports)?;
+    let name = format!("{}-{}-{}", case.name(), case.seed, case.repeat);
+    for ending in ["json", "html"] {
+        let report = folder.join("report").with_extension(ending);
+        fs::copy(report, reports.join(&name).with_extension(ending))?;
+    }
+    Ok(())
 }
 
 /// The candidate and the baseline, as the draw says.
