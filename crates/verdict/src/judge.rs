@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use twintap_scrub::LinkTag;
 use twintap_stream::ExchangeId;
 
 use crate::business::Business;
@@ -18,7 +19,7 @@ use crate::observation::{Observation, Outcome, Twin};
 use crate::order::Reorder;
 use crate::passing::{Passing, answered};
 use crate::report::Report;
-use crate::roles::Roles;
+use crate::roles::{Roles, is_given};
 use crate::rules::Rules;
 use crate::sequential::Watch;
 use crate::tally::{EndpointTally, Session};
@@ -152,9 +153,16 @@ impl Tally {
                 .learn(observation.copy, &observation.produced, production, answer);
         }
         if let Some((answer, _)) = answered(&observation.candidate) {
+            let baseline = answered(&observation.baseline).map(|(answer, _)| answer);
+            let own: Vec<(String, LinkTag)> = observation
+                .produced
+                .iter()
+                .filter(|produced| !baseline.is_some_and(|answer| is_given(answer, produced)))
+                .cloned()
+                .collect();
             self.candidate
                 .roles
-                .learn(observation.copy, &observation.produced, production, answer);
+                .learn(observation.copy, &own, production, answer);
         }
         if observation.is_warm_up {
             self.warm_up += 1;

@@ -378,6 +378,9 @@ impl Passing<'_> {
         if says_outcome && self.is_unsafe() {
             return true;
         }
+        if difference.kind.is_of_body() && self.hands_on_another() {
+            return true;
+        }
         let mut produced = self
             .observation
             .produced
@@ -407,6 +410,21 @@ impl Passing<'_> {
             path == place
                 || is_at_or_below(path, of_header, '.')
                 || is_at_or_below(path, &of_body, '/')
+        })
+    }
+
+    /// Whether the candidate gave another value to be used later, where the baseline gave the
+    /// recorded one, which no twin makes up. Its role hides it from comparison.
+    fn hands_on_another(&self) -> bool {
+        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
+            return false;
+        };
+        let mut produced = self.observation.produced.iter();
+        produced.any(|(path, recorded)| {
+            let in_document = place_of(path);
+            let path = in_document.as_deref().unwrap_or(path);
+            let is_recorded = |side: &Side<'_>| side.leaf(path).map(|leaf| leaf.tag == *recorded);
+            is_recorded(baseline) == Some(true) && is_recorded(candidate) == Some(false)
         })
     }
 

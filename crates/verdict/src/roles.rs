@@ -87,6 +87,16 @@ impl Roles {
     }
 }
 
+/// Whether the baseline gives the very value that production gave, and so no twin makes it up:
+/// another one of the candidate plays no role, but differs. A number may be equal by chance, as
+/// the next in line.
+pub(crate) fn is_given(baseline: &Answer, (path, role): &(String, LinkTag)) -> bool {
+    let leaf = baseline.leaves.iter().find(|leaf| leaf.path == *path);
+    leaf.is_some_and(|leaf| leaf.tag == *role)
+        && text_at(baseline, path)
+            .is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// How the leaf's value is written in the answer; one that is inside of another is
 /// taken out of it.
 fn text_at(answer: &Answer, path: &str) -> Option<String> {

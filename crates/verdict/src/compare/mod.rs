@@ -151,7 +151,8 @@ impl<'a> Side<'a> {
             .map_or_else(|| text_hash(text), |roles| roles.role_of_text(text))
     }
 
-    fn leaf(&self, path: &str) -> Option<&'a Leaf> {
+    /// The leaf at a path.
+    pub(crate) fn leaf(&self, path: &str) -> Option<&'a Leaf> {
         self.leaves.get(path).copied()
     }
 

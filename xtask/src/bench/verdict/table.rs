@@ -1,5 +1,7 @@
 //! The matrix as a table.
 
+use std::collections::BTreeMap;
+
 use twintap_tests::matrix::{Fault, HARDER, Held, SEEDED};
 
 use super::super::line::median;
@@ -123,11 +125,24 @@ pub fn text(results: &Results) -> String {
     }
     row("pairs", &|result| result.faults.len() == 2);
     row("the same build", &|result| result.faults.is_empty());
-    for result in results.all() {
-        for finding in &result.held.unexpected {
-            let CaseResult { case, seed, .. } = result;
-            text.push_str(&format!("false: {finding} ({case}, seed {seed})\n"));
-        }
+    for (finding, cases) in unexpected(results) {
+        let count = cases.len();
+        text.push_str(&format!(
+            "false: {finding}, {count} runs, of {}\n",
+            cases[0]
+        ));
     }
     text
+}
+
+/// Findings that nothing explains, with the cases that have them.
+fn unexpected(results: &Results) -> BTreeMap<&str, Vec<String>> {
+    let mut unexpected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for result in results.all() {
+        for finding in &result.held.unexpected {
+            let case = format!("{} with seed {}", result.case, result.seed);
+            unexpected.entry(finding).or_default().push(case);
+        }
+    }
+    unexpected
 }

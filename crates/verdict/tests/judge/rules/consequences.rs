@@ -123,6 +123,39 @@ fn elements_of_a_list_that_take_others_places_explain_what_uses_these() {
 }
 
 #[test]
+fn elements_in_another_order_explain_what_uses_them() {
+    let calls = repeated(12, |index, session| {
+        let list = |items: [(&str, u32); 2]| {
+            ok(json!({"items": items.map(|(id, price)| json!({"id": id, "price": price}))}))
+        };
+        let is_odd = index == 4;
+        let listed = list([("bowl", 3), ("lamp", 5)]);
+        let shown = match is_odd {
+            true => list([("lamp", 5), ("bowl", 3)]),
+            false => listed.clone(),
+        };
+        vec![
+            Call::new(session, "GET", "/list", listed)
+                .candidate(shown)
+                .produces("json./items/0/id")
+                .produces("json./items/1/id"),
+            Call::new(session, "GET", "/item", order(5)).candidate(order(if is_odd {
+                3
+            } else {
+                5
+            })),
+        ]
+    });
+    check(
+        &calls,
+        expect![[r#"
+            GET /list body_changed /items x1
+              then GET /item body_changed /total x1
+        "#]],
+    );
+}
+
+#[test]
 fn what_could_not_be_fired_follows_from_what_was_not_produced() {
     let calls = repeated(12, |index, session| {
         let login = ok(json!({"token": "abcdef"}));

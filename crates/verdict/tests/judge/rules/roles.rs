@@ -89,3 +89,24 @@ fn times_play_no_role() {
     assert_eq!(report.fidelity, 1.0);
     assert_eq!(report.masked[0].baseline_vs_production, 24);
 }
+
+#[test]
+fn a_value_that_no_twin_makes_up_plays_no_other_part() {
+    let calls = repeated(12, |index, session| {
+        let list = |id: &str| ok(json!({"first": {"id": id}}));
+        let lamp = ok(json!({"id": "lamp"}));
+        let shown = if index == 4 { "lamp" } else { "bowl" };
+        vec![
+            Call::new(session, "GET", "/list", list("bowl"))
+                .candidate(list(shown))
+                .produces("json./first/id"),
+            Call::new(session, "GET", "/lamp", lamp),
+        ]
+    });
+    check(
+        &calls,
+        expect![[r#"
+            GET /list body_changed /first/id x1
+        "#]],
+    );
+}
