@@ -227,10 +227,14 @@ impl Scenario {
 
     /// The same with further lines of the run file.
     pub fn replay_with(&self, candidate_flags: &[&str], lines: &str) -> Result<Replayed> {
-        let baseline = Shop::start(&self.binaries, &self.logs(), None, &[])?;
-        let candidate = Shop::start(&self.binaries, &self.logs(), None, candidate_flags)?;
+        let may_reset = "--allow-reset";
+        let candidate_flags = [candidate_flags, &[may_reset]].concat();
+        let baseline = Shop::start(&self.binaries, &self.logs(), None, &[may_reset])?;
+        let candidate = Shop::start(&self.binaries, &self.logs(), None, &candidate_flags)?;
+        let twins = [candidate.address, baseline.address];
+        let reset = |twin| format!("    reset: {{request: 'POST http://{twin}/admin/reset'}}\n");
         let state = "seeded start of the shop";
-        self.replay_at(candidate.address, baseline.address, state, lines)
+        self.replay_run(&(self.run_text(twins, state, reset) + lines))
     }
 
     /// Replays the archive at twins that run already, in a state that has a name. `lines` are
@@ -242,7 +246,13 @@ impl Scenario {
         state: &str,
         lines: &str,
     ) -> Result<Replayed> {
-        let run_file = self.write_run(candidate, baseline, state, lines)?;
+        let text = self.run_text([candidate, baseline], state, |_| String::new());
+        self.replay_run(&(text + lines))
+    }
+
+    /// Carries out this run file.
+    fn replay_run(&self, text: &str) -> Result<Replayed> {
+        let run_file = self.write_run(text)?;
         let (exit_code, output) = self.twintap(&["replay", &run_file.display().to_string()])?;
         let report = self.directory.join("report.json");
         let text = fs::read_to_string(&report).with_context(|| {
@@ -267,7 +277,8 @@ impl Scenario {
         state: &str,
         lines: &str,
     ) -> Result<Process> {
-        let run_file = self.write_run(candidate, baseline, state, lines)?;
+        let text = self.run_text([candidate, baseline], state, |_| String::new());
+        let run_file = self.write_run(&(text + lines))?;
         let args = ["replay".to_owned(), run_file.display().to_string()];
         Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()
     }
@@ -277,16 +288,9 @@ impl Scenario {
         &self.directory
     }
 
-    fn write_run(
-        &self,
-        candidate: SocketAddr,
-        baseline: SocketAddr,
-        state: &str,
-        lines: &str,
-    ) -> Result<PathBuf> {
+    fn write_run(&self, text: &str) -> Result<PathBuf> {
         let run_file = self.run_file();
-        fs::write(&run_file, self.run_text(candidate, baseline, state) + lines)
-            .with_context(|| format!("writing {}", run_file.display()))?;
+        fs::write(&run_file, text).with_context(|| format!("writing {}", run_file.display()))?;
         Ok(run_file)
     }
 
@@ -302,7 +306,13 @@ impl Scenario {
         Ok((output.status.code().unwrap_or(-1), text))
     }
 
-    fn run_text(&self, candidate: SocketAddr, baseline: SocketAddr, state: &str) -> String {
+    /// `further` gives more lines of each twin.
+    fn run_text(
+        &self,
+        [candidate, baseline]: [SocketAddr; 2],
+        state: &str,
+        further: impl Fn(SocketAddr) -> String,
+    ) -> String {
         let directory = self.directory.display();
         format!(
             "version: 1\n\
@@ -311,12 +321,14 @@ impl Scenario {
              key: {directory}/archive.key\n\
              output: {directory}\n\
              targets:\n\
-             \x20 candidate:\n    address: {candidate}\n\
-             \x20 baseline:\n    address: {baseline}\n\
+             \x20 candidate:\n    address: {candidate}\n{of_candidate}\
+             \x20 baseline:\n    address: {baseline}\n{of_baseline}\
              allow: [\"{candidate}\", \"{baseline}\"]\n\
              state:\n  scrubbed: false\n  snapshot: {state}\n\
              egress: none\n",
             policy = self.policy,
+            of_candidate = further(candidate),
+            of_baseline = further(baseline),
         )
     }
 }

@@ -106,8 +106,17 @@ fn check_findings(replayed: &Replayed) -> Result<()> {
                 || seeded.1 == "latency",
             "no evidence in {finding:#}"
         );
+        ensure!(
+            finding["confirmation"]["outcome"] == "confirmed" || seeded.1 == "latency",
+            "it did not show again: {finding:#}"
+        );
     }
     ensure!(found.len() == SEEDED.len(), "found only {found:?}");
+    let again = &report["confirmation"];
+    ensure!(again["rounds"] == 1, "{again:#}");
+    for twin in ["candidate", "baseline"] {
+        check_run_ledger(&again["ledgers"][twin])?;
+    }
     Ok(())
 }
 
@@ -137,6 +146,21 @@ fn is_slowness(finding: &Value) -> bool {
     finding["kind"] == "latency"
 }
 
+fn check_run_ledger(run: &Value) -> Result<()> {
+    let mut explained = 0;
+    for place in ["answered", "errored", "refused", "skipped"] {
+        explained += number(&run[place])?;
+    }
+    ensure!(number(&run["planned"])? == explained, "run ledger: {run:#}");
+    Ok(())
+}
+
+fn number(value: &Value) -> Result<u64> {
+    value
+        .as_u64()
+        .with_context(|| format!("no number: {value}"))
+}
+
 fn check_report(replayed: &Replayed, source: &str) -> Result<()> {
     let report = &replayed.report;
     ensure!(
@@ -144,11 +168,6 @@ fn check_report(replayed: &Replayed, source: &str) -> Result<()> {
         "{}",
         report["capture_source"]
     );
-    let number = |value: &Value| {
-        value
-            .as_u64()
-            .with_context(|| format!("no number: {value}"))
-    };
     let ledgers = &report["ledgers"];
     let kernel = &ledgers["kernel"];
     if source == "ebpf" {
@@ -188,12 +207,7 @@ fn check_report(replayed: &Replayed, source: &str) -> Result<()> {
         store["stored"]
     );
     for twin in ["candidate", "baseline"] {
-        let run = &ledgers["runs"][twin];
-        let mut explained = 0;
-        for place in ["answered", "errored", "refused", "skipped"] {
-            explained += number(&run[place])?;
-        }
-        ensure!(number(&run["planned"])? == explained, "run ledger: {run:#}");
+        check_run_ledger(&ledgers["runs"][twin])?;
     }
     let fidelity = report["fidelity"].as_f64().context("fidelity")?;
     ensure!(fidelity >= 0.99, "fidelity {fidelity}: {}", replayed.output);

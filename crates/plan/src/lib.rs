@@ -5,13 +5,14 @@
 //! (`identity`), which exchanges are one session (`session`), which response made
 //! what a request uses (`correlate`, `bind`), which exchanges touch one resource
 //! (`resource`), and what is fired when and after what (`schedule`).
-//! [`Plan::with_load`] makes it faster, larger or a closed loop. Nothing here reads a
+//! [`Plan::with_load`] makes it faster, larger or a closed loop, [`Plan::only`] a part of it. Nothing here reads a
 //! clock or does I/O.
 #![forbid(unsafe_code)]
 
 mod arrival;
 mod bind;
 mod capture;
+mod closure;
 mod collect;
 mod conversation;
 mod correlate;

@@ -94,17 +94,23 @@ impl Plan {
         }
         match load.pace {
             Pace::Recorded => {}
-            Pace::Asap => {
-                for request in &mut self.requests {
-                    request.due_ns = 0;
-                }
-            }
+            Pace::Asap => self = self.at_once(),
             Pace::Closed => {
                 let copies = load.copies.max(1) as usize;
                 self = closed(self, &started_ns, sessions, copies);
             }
         }
         Ok(self)
+    }
+
+    /// The same plan with everything due at once, so that only waits order it.
+    #[must_use]
+    pub fn at_once(mut self) -> Plan {
+        for request in &mut self.requests {
+            request.due_ns = 0;
+            request.think = None;
+        }
+        self
     }
 }
 

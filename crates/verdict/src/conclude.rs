@@ -6,18 +6,17 @@ use crate::apart::apart;
 use crate::blame::Blame;
 use crate::business;
 use crate::compare::Mask;
+use crate::confirm::Draft;
 use crate::endpoint::{Shape, templates};
 use crate::errors::errors;
 use crate::evidence::rfc_3339;
 use crate::facts::{Quantiles, RunFacts};
 use crate::fidelity::FidelityTally;
 use crate::findings::findings;
-use crate::gate::hold;
 use crate::judge::{Tally, TwinTally};
 use crate::latency::{Compared, Spread, compared};
 use crate::noise::is_constant_at;
 use crate::observation::Twin;
-use crate::reasons::weigh;
 use crate::report::{
     Coverage, EndpointFidelity, EndpointLatency, EndpointScope, FidelityReport, KernelReport,
     Lateness, Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION,
@@ -29,7 +28,7 @@ use crate::scope::Component;
 use crate::tally::{EndpointTally, Session};
 use crate::trend::Trend;
 
-pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Report {
+pub(crate) fn draft(mut tally: Tally, facts: RunFacts, rules: Rules) -> Draft {
     let Rules {
         options,
         gate,
@@ -66,7 +65,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
         all.merge(&tally.baseline.release_after_ready_us);
         all.quantiles()
     });
-    let mut report = Report {
+    let report = Report {
         schema_version: SCHEMA_VERSION,
         run: facts.run,
         tool_version: facts.tool_version,
@@ -74,6 +73,8 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
         verdict: crate::report::Verdict::Inconclusive,
         reasons: Vec::new(),
         findings,
+        not_reproduced: Vec::new(),
+        confirmation: None,
         apart,
         consequences,
         fidelity,
@@ -108,14 +109,7 @@ pub(crate) fn conclude(mut tally: Tally, facts: RunFacts, rules: Rules) -> Repor
         reproduce: facts.reproduce,
         options,
     };
-    report.gate = hold(&gate, &mut report);
-    (report.verdict, report.reasons) = weigh(
-        &report,
-        facts.inconclusive,
-        tally.repeated,
-        gate.fidelity.floor.is_some(),
-    );
-    report
+    Draft::new(report, gate, facts.inconclusive, tally.repeated)
 }
 
 /// Shapes of one template are one endpoint.
@@ -345,10 +339,15 @@ fn ledgers(tally: &Tally, facts: &RunFacts, planned: Option<u64>) -> Ledgers {
             unexplained_bytes: narrow(store.bytes_unexplained()),
             unexplained_exchanges: narrow(store.exchanges_unexplained()),
         },
-        runs: RunLedgers {
-            candidate: run_ledger(&tally.candidate, planned),
-            baseline: run_ledger(&tally.baseline, planned),
-        },
+        runs: run_ledgers(tally, planned),
+    }
+}
+
+/// The ledgers of both twins; what is planned is what was observed where nobody says.
+pub(crate) fn run_ledgers(tally: &Tally, planned: Option<u64>) -> RunLedgers {
+    RunLedgers {
+        candidate: run_ledger(&tally.candidate, planned),
+        baseline: run_ledger(&tally.baseline, planned),
     }
 }
 

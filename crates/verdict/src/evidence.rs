@@ -44,6 +44,26 @@ pub struct Evidence {
     /// What its session did before, the latest last, as far as it is remembered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Step>,
+    /// How to see it again, where the run says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproduce: Option<Reproduce>,
+}
+
+/// Commands that fire one exchange again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reproduce {
+    /// Fires it with everything that it depends on at freshly reset twins, and compares.
+    pub replay: String,
+    /// Sends the request alone, as it was recorded and scrubbed, to the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curl: Option<String>,
+    /// Values of the request in whose place a run sends the twin's own, and where it takes
+    /// them from; `curl` sends the recorded ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound: Vec<String>,
+    /// What `curl` leaves out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
 
 /// A write that an example raced with.
@@ -69,6 +89,8 @@ pub struct Excerpt {
 
 /// The longest excerpt, in characters.
 const MOST_CHARS: usize = 900;
+/// The longest part of an exchange that is looked at on its own, in characters.
+const MOST_WATCHED: usize = 64 << 10;
 
 /// The example that an observation makes for a difference.
 pub(crate) fn of_difference(
@@ -84,7 +106,7 @@ pub(crate) fn of_difference(
     } else {
         &difference.at_left
     };
-    let mut evidence = bare(observation, at, &difference.note);
+    let mut evidence = bare(observation, at, &difference.note, MOST_CHARS);
     if let Some(side) = production {
         evidence.production = excerpt(side, difference, &difference.at_left);
     }
@@ -98,17 +120,27 @@ pub(crate) fn of_difference(
 
 /// The example that an observation makes as a whole.
 pub(crate) fn of_outcomes(observation: &Observation, at: &str, change: &str) -> Evidence {
-    let mut evidence = bare(observation, at, change);
+    whole(observation, at, change, MOST_CHARS)
+}
+
+/// An observation in full.
+pub(crate) fn in_full(observation: &Observation, at: &str, change: &str) -> Evidence {
+    whole(observation, at, change, MOST_WATCHED)
+}
+
+fn whole(observation: &Observation, at: &str, change: &str, most: usize) -> Evidence {
+    let mut evidence = bare(observation, at, change, most);
     if let Some(answer) = &observation.production {
-        evidence.production = of_answer(answer);
+        evidence.production = of_answer(answer, most);
     }
     evidence.production.latency_ms = observation.production_latency_ns.map(|ns| ns as f64 / 1e6);
-    evidence.baseline = of_outcome(&observation.baseline);
-    evidence.candidate = of_outcome(&observation.candidate);
+    evidence.baseline = of_outcome(&observation.baseline, most);
+    evidence.candidate = of_outcome(&observation.candidate, most);
     evidence
 }
 
-fn bare(observation: &Observation, at: &str, change: &str) -> Evidence {
+/// An observation without answers, each part of at most so many characters.
+fn bare(observation: &Observation, at: &str, change: &str, most: usize) -> Evidence {
     let head = &observation.request;
     let request = [&head.method, &head.target, &head.version]
         .map(|part| String::from_utf8_lossy(part))
@@ -120,10 +152,10 @@ fn bare(observation: &Observation, at: &str, change: &str) -> Evidence {
         recorded: rfc_3339(observation.recorded),
         at: if at.is_empty() { BODY } else { at }.to_owned(),
         change: change.to_owned(),
-        request: cut(request.trim_end()),
-        request_head: cut(&fields_as_text(&head.fields)),
+        request: cut(request.trim_end(), most),
+        request_head: cut(&fields_as_text(&head.fields), most),
         request_body: match &observation.request_body {
-            Body::Whole(bytes) => cut(&readable(bytes)),
+            Body::Whole(bytes) => cut(&readable(bytes), most),
             Body::Digest { bytes, .. } => format!("({bytes} bytes, not kept)"),
         },
         production: Excerpt::default(),
@@ -138,14 +170,15 @@ fn bare(observation: &Observation, at: &str, change: &str) -> Evidence {
             })
             .collect(),
         before: Vec::new(),
+        reproduce: None,
     }
 }
 
-fn of_outcome(outcome: &Outcome) -> Excerpt {
+fn of_outcome(outcome: &Outcome, most: usize) -> Excerpt {
     let mut excerpt = match outcome {
-        Outcome::Answered { answer, .. } => of_answer(answer),
+        Outcome::Answered { answer, .. } => of_answer(answer, most),
         Outcome::Errored { kind, detail, .. } => Excerpt {
-            text: cut(&format!("no answer: {kind}\n{detail}")),
+            text: cut(&format!("no answer: {kind}\n{detail}"), most),
             ..Excerpt::default()
         },
         Outcome::Refused(limit) => Excerpt {
@@ -161,7 +194,7 @@ fn of_outcome(outcome: &Outcome) -> Excerpt {
     excerpt
 }
 
-fn of_answer(answer: &Answer) -> Excerpt {
+fn of_answer(answer: &Answer, most: usize) -> Excerpt {
     let body = match &answer.body {
         Body::Whole(bytes) => readable(bytes),
         Body::Digest { bytes, .. } => format!("({bytes} bytes, not kept)"),
@@ -170,7 +203,7 @@ fn of_answer(answer: &Answer) -> Excerpt {
     Excerpt {
         status: Some(answer.head.status),
         latency_ms: None,
-        text: cut(&format!("{}\n{head}\n{body}", status_line(answer))),
+        text: cut(&format!("{}\n{head}\n{body}", status_line(answer)), most),
     }
 }
 
@@ -178,7 +211,7 @@ fn excerpt(side: &Side<'_>, difference: &Difference, at: &str) -> Excerpt {
     let answer = side.answer;
     let place = difference.place.as_str();
     let text = if place == STATUS {
-        of_answer(answer).text
+        of_answer(answer, MOST_CHARS).text
     } else if let Some(name) = place
         .strip_prefix("header.")
         .or_else(|| place.strip_prefix("trailer."))
@@ -199,7 +232,7 @@ fn excerpt(side: &Side<'_>, difference: &Difference, at: &str) -> Excerpt {
     Excerpt {
         status: Some(answer.head.status),
         latency_ms: None,
-        text: cut(&text),
+        text: cut(&text, MOST_CHARS),
     }
 }
 
@@ -333,8 +366,8 @@ fn readable(bytes: &[u8]) -> String {
     }
 }
 
-fn cut(text: &str) -> String {
-    let mut short: String = text.chars().take(MOST_CHARS).collect();
+fn cut(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).collect();
     if short.len() < text.len() {
         short.push('…');
     }

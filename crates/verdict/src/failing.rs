@@ -39,6 +39,7 @@ fn finding(input: &Blame<'_>, index: usize, row: &EndpointErrors, tests: usize) 
         rate: row.candidate as f64 / row.requests.max(1) as f64,
         compared: row.requests,
         test: test(row, tests, input.options),
+        confirmation: None,
         latency: None,
         evidence: input.endpoints[index]
             .errors

@@ -37,11 +37,16 @@ pub(crate) fn findings(
             finding.location.clone(),
         )
     });
+    number(&mut findings);
+    findings
+}
+
+/// Names findings in their order, and points out those that look alike.
+pub(crate) fn number(findings: &mut [Finding]) {
     for (index, finding) in findings.iter_mut().enumerate() {
         finding.id = format!("F{}", index + 1);
     }
-    relate(&mut findings);
-    findings
+    relate(findings);
 }
 
 /// The lower, the more harmful: what fails, then what is gone, what is wrong, what is more.
@@ -94,6 +99,7 @@ fn of_leads(input: &Blame<'_>) -> Vec<Finding> {
                 rate: (lead.exchanges() + input.racing(index)) as f64 / compared.max(1) as f64,
                 compared,
                 test: lead.test.clone(),
+                confirmation: None,
                 latency: None,
                 evidence: input.examples(index),
                 racing: input.racing(index),

@@ -8,8 +8,10 @@ use twintap_scrub::LinkTag;
 use twintap_stream::ExchangeId;
 
 use crate::business::Business;
+use crate::closeup::{Closeups, Refired, closeup};
 use crate::compare::{Reading, Side};
-use crate::conclude::conclude;
+use crate::conclude::{draft, run_ledgers};
+use crate::confirm::Draft;
 use crate::endpoint::Shape;
 use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
@@ -64,6 +66,7 @@ pub(crate) struct Tally {
     pub(crate) error_trail: ErrorTrail,
     pub(crate) business: Business,
     history: History,
+    closeups: Closeups,
 }
 
 /// What leads from one difference to another.
@@ -107,6 +110,13 @@ impl Judge {
         }
     }
 
+    /// Looks at the requests at these positions one by one, too.
+    #[must_use]
+    pub fn with_closeups(mut self, positions: impl IntoIterator<Item = u32>) -> Self {
+        self.tally.closeups.wanted.extend(positions);
+        self
+    }
+
     /// Takes one planned request; the order does not matter.
     pub fn observe(&mut self, observation: Observation) {
         self.watch.observe(&observation);
@@ -124,13 +134,28 @@ impl Judge {
 
     /// The report on all that was observed.
     #[must_use]
-    pub fn conclude(mut self, mut facts: RunFacts) -> Report {
+    pub fn conclude(self, facts: RunFacts) -> Report {
+        self.draft(facts).finish()
+    }
+
+    /// Likewise, with findings that can still be confirmed.
+    #[must_use]
+    pub fn draft(mut self, mut facts: RunFacts) -> Draft {
         facts.sequential.get_or_insert_with(|| self.watch.report());
         self.drain(0);
-        while let Some(observation) = self.waiting.pop(0) {
-            self.tally.add(&observation, &self.rules);
+        draft(self.tally, facts, self.rules)
+    }
+
+    /// What came of the requests that were to be looked at; `planned` were observed, if all
+    /// went well.
+    #[must_use]
+    pub fn into_closeups(mut self, planned: u64) -> Refired {
+        self.drain(0);
+        let ledgers = run_ledgers(&self.tally, Some(planned));
+        Refired {
+            exchanges: self.tally.closeups.seen,
+            ledgers,
         }
-        conclude(self.tally, facts, self.rules)
     }
 
     fn drain(&mut self, most_bytes: usize) {
@@ -198,6 +223,9 @@ impl Tally {
         {
             let at_ns = timing.ready_ns;
             self.error_trail.add(at_ns, candidate, baseline);
+        }
+        if self.closeups.wanted.contains(&observation.position) {
+            self.closeups.seen.push(closeup(&passing));
         }
         let endpoint = self.shapes.entry(shape.clone()).or_default();
         let counts = passing.count(endpoint, &mut self.places);

@@ -11,8 +11,10 @@ mod apart;
 mod attribute;
 mod blame;
 pub mod business;
+mod closeup;
 mod compare;
 mod conclude;
+mod confirm;
 mod endpoint;
 pub mod errors;
 mod evidence;
@@ -53,9 +55,11 @@ mod trend;
 mod worded;
 
 pub use business::Metric;
+pub use closeup::{Closeup, Refired, Shown};
+pub use confirm::{Confirmation, ConfirmationOutcome, ConfirmationReport, Draft};
 pub use endpoint::{EndpointPattern, PatternError};
 pub use errors::EndpointErrors;
-pub use evidence::{Evidence, Excerpt, RacedWith};
+pub use evidence::{Evidence, Excerpt, RacedWith, Reproduce};
 pub use facts::{
     CaptureSource, Correlation, KernelLedger, PlanSummary, Quantiles, RunFacts, Target,
 };
@@ -69,7 +73,7 @@ pub use kind::Kind;
 pub use observation::{Answer, Body, Observation, Outcome, Raced, Timing, Twin};
 pub use options::{ArrayMatch, ArrayPattern, LatencyOptions, Options};
 pub use pattern::Pattern;
-pub use report::{Apart, ApartCause, Finding, Report, Verdict};
+pub use report::{Apart, ApartCause, Finding, Report, RunLedgers, Verdict};
 pub use resource::{Resource, ResourceFacts, ResourceSample};
 pub use rules::Rules;
 pub use schema::report_schema;

@@ -18,7 +18,7 @@ use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks};
 /// Where an answer as a whole lies, when there is none.
 pub(crate) const ANSWER: &str = "answer";
 /// Where differences lie when there are too many places to tell apart.
-const ELSEWHERE: &str = "elsewhere";
+pub(crate) const ELSEWHERE: &str = "elsewhere";
 /// Values of one answer at one place that are looked at closer.
 const MOST_LOOKED_AT: usize = 16;
 
@@ -116,7 +116,12 @@ impl Passing<'_> {
         )
     }
 
-    fn compare(&self, left: &Side<'_>, right: &Side<'_>, witness: Witness<'_>) -> Vec<Difference> {
+    pub(crate) fn compare(
+        &self,
+        left: &Side<'_>,
+        right: &Side<'_>,
+        witness: Witness<'_>,
+    ) -> Vec<Difference> {
         compare(left, right, witness, self.endpoint, self.options)
     }
 
@@ -138,19 +143,8 @@ impl Passing<'_> {
                 evidence::of_outcomes(observation, ANSWER, "fails")
             });
         }
-        match (&observation.baseline, &observation.candidate) {
-            (Outcome::Answered { .. }, Outcome::Errored { kind, detail, .. }) => {
-                let change = match kind.as_str() {
-                    // The text is the same in every exchange, and says what to mend.
-                    "other_protocol" => format!("no answer: {kind} ({detail})"),
-                    _ => format!("no answer: {kind}"),
-                };
-                self.no_answer(endpoint, places, &change);
-            }
-            (Outcome::Answered { .. }, Outcome::Skipped(cause)) => {
-                self.no_answer(endpoint, places, &format!("could not be fired: {cause}"));
-            }
-            _ => {}
+        if let Some(change) = self.lacking() {
+            self.no_answer(endpoint, places, &change);
         }
         if let Some((cause, change)) = self.event() {
             let signal = endpoint.events.entry(cause).or_default();
@@ -165,11 +159,7 @@ impl Passing<'_> {
             return false;
         }
         *endpoint.compared.entry(self.session).or_default() += 1;
-        let witness = self
-            .production
-            .as_ref()
-            .map_or(Witness::Unseen, Witness::Seen);
-        let found = self.compare(baseline, candidate, witness);
+        let found = self.compare(baseline, candidate, self.witness());
         let known_statuses = endpoint.known_statuses.clone();
         for (place, differences) in by_place(&found) {
             let spot = spot(endpoint, places, place, self.options);
@@ -184,6 +174,11 @@ impl Passing<'_> {
             });
         }
         true
+    }
+
+    pub(crate) fn witness(&self) -> Witness<'_> {
+        let production = self.production.as_ref();
+        production.map_or(Witness::Unseen, Witness::Seen)
     }
 
     fn differences(
@@ -272,6 +267,24 @@ impl Passing<'_> {
                     candidate,
                 )
             });
+        }
+    }
+
+    /// What the candidate did in place of an answer, where the baseline gave one.
+    pub(crate) fn lacking(&self) -> Option<String> {
+        let observation = self.observation;
+        match (&observation.baseline, &observation.candidate) {
+            (Outcome::Answered { .. }, Outcome::Errored { kind, detail, .. }) => {
+                Some(match kind.as_str() {
+                    // The text is the same in every exchange, and says what to mend.
+                    "other_protocol" => format!("no answer: {kind} ({detail})"),
+                    _ => format!("no answer: {kind}"),
+                })
+            }
+            (Outcome::Answered { .. }, Outcome::Skipped(cause)) => {
+                Some(format!("could not be fired: {cause}"))
+            }
+            _ => None,
         }
     }
 

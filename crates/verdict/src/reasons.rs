@@ -156,6 +156,16 @@ fn open_ledgers(report: &Report) -> Vec<String> {
     };
     of_run("candidate", &ledgers.runs.candidate);
     of_run("baseline", &ledgers.runs.baseline);
+    if let Some(confirmation) = &report.confirmation {
+        of_run(
+            "confirmation at the candidate",
+            &confirmation.ledgers.candidate,
+        );
+        of_run(
+            "confirmation at the baseline",
+            &confirmation.ledgers.baseline,
+        );
+    }
     open
 }
 

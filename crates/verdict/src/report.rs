@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::business::Figure;
+use crate::confirm::{Confirmation, ConfirmationReport};
 use crate::errors::EndpointErrors;
 use crate::evidence::Evidence;
 use crate::facts::{CaptureSource, Correlation, PlanSummary, Quantiles, Target};
@@ -61,6 +62,13 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// What the candidate would have broken, the most harmful first.
     pub findings: Vec<Finding>,
+    /// What one session alone showed, and did not show again when it was fired again at
+    /// fresh twins: `N1`, `N2`, ... It fails no run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_reproduced: Vec<Finding>,
+    /// How sessions with findings were fired again, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<ConfirmationReport>,
     /// Differences that are not the candidate's doing, as far as can be told: races,
     /// and what follows where the run did not do the same to both twins.
     #[serde(default)]
@@ -160,6 +168,9 @@ pub struct Finding {
     pub compared: u64,
     /// Why it counts.
     pub test: Test,
+    /// For a rule without chance in it: whether it showed again at fresh twins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
     /// For `latency`, by how much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyShift>,

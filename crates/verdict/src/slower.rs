@@ -131,6 +131,7 @@ fn finding(
         rate: 1.0,
         compared: pairs,
         test,
+        confirmation: None,
         latency: Some(LatencyShift {
             median_shift_ms: shift.median_ms,
             median_shift_ratio: shift.ratio,

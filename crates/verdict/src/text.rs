@@ -75,6 +75,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
                 plain(&example.session)
             )?;
         }
+        write_confirmation(finding, out)?;
         for consequence in finding.consequences.iter().take(3) {
             writeln!(
                 out,
@@ -108,6 +109,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
             writeln!(out, "\n{}", plain(reason))?;
         }
     }
+    write_not_reproduced(report, out)?;
     write_apart(report, out)?;
     let detail = &report.fidelity_detail;
     writeln!(out)?;
@@ -156,6 +158,44 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         "release      p50 {:.0} us, p99 {:.0} us, max {:.0} us after ready",
         release.p50, release.p99, release.max
     )
+}
+
+/// Whether it showed again, and the command by which it can be seen again.
+fn write_confirmation(finding: &Finding, out: &mut String) -> std::fmt::Result {
+    if let Some(confirmation) = &finding.confirmation {
+        writeln!(
+            out,
+            "     fired again    {}",
+            plain(&confirmation.statement)
+        )?;
+    }
+    let example = finding.evidence.first();
+    if let Some(commands) = example.and_then(|example| example.reproduce.as_ref()) {
+        writeln!(out, "     see it again   {}", plain(&commands.replay))?;
+    }
+    Ok(())
+}
+
+/// What was no finding since it did not show again.
+fn write_not_reproduced(report: &Report, out: &mut String) -> std::fmt::Result {
+    if !report.not_reproduced.is_empty() {
+        writeln!(out)?;
+    }
+    for finding in report.not_reproduced.iter().take(MOST_FINDINGS) {
+        writeln!(
+            out,
+            "{:<4} {:<14} {}: no finding",
+            finding.id,
+            finding.kind.name(),
+            plain(&finding.summary)
+        )?;
+        write_confirmation(finding, out)?;
+    }
+    if report.not_reproduced.len() > MOST_FINDINGS {
+        let more = report.not_reproduced.len() - MOST_FINDINGS;
+        writeln!(out, "... and {more} more not reproduced")?;
+    }
+    Ok(())
 }
 
 /// What differs and is not held against the candidate.
@@ -273,6 +313,9 @@ fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Resu
         escaped(&finding.location),
         escaped(&finding.test.statement)
     )?;
+    if let Some(confirmation) = &finding.confirmation {
+        writeln!(out, "\n{}", escaped(&confirmation.statement))?;
+    }
     if let Some(example) = finding.evidence.first() {
         writeln!(
             out,

@@ -6,6 +6,7 @@ mod exchanges;
 mod foreground;
 mod import;
 mod logging;
+mod only;
 mod output;
 mod overrides;
 mod plan;

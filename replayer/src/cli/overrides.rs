@@ -9,6 +9,7 @@ use twintap_plan::{FilterProtocol, Pace};
 use crate::fire::WireForm;
 use crate::run::RunFile;
 use crate::run::file::{FilterSettings, Rate, Repeats, Settings, Threads, Times};
+use crate::run::shell::quoted;
 use crate::run::values::{Instant, Span, Speed};
 
 /// What the command line says of a run, in place of its file.
@@ -192,16 +193,6 @@ fn set<T>(own: &mut T, given: Option<T>) {
     }
 }
 
-/// A word that a shell takes for one.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=~+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 fn threads(text: &str) -> Result<Threads, String> {
     let threads: u64 = text
         .parse()
@@ -373,11 +364,5 @@ mod tests {
         check_error("--filter protocol=spdy", "http1, http2, grpc, websocket");
         check_error("--in-flight 0", "1..");
         check_error("--pace slow", "recorded");
-    }
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_part_them() {
-        assert_eq!(quoted("path=/a/b"), "path=/a/b");
-        assert_eq!(quoted("path=/a b's"), r"'path=/a b'\''s'");
     }
 }

@@ -7,11 +7,13 @@ use clap::ValueEnum;
 use twintap_verdict::{Verdict, junit, markdown, text};
 
 use super::foreground::{ControlArgs, Foreground};
+use super::only::{OnlyArgs, text as only_text};
 use super::overrides::Overrides;
 use super::progress::{Event, Place, View, print_event};
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
 use crate::fire::RunControl;
-use crate::run::{RunFile, dry_run, execute, write};
+use crate::run::shell::quoted;
+use crate::run::{RunFile, dry_run, execute, only, only_dry_run, write};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -22,6 +24,8 @@ use crate::run::{RunFile, dry_run, execute, write};
     twintap replay run.yaml --rate 500 --scale 3 --ramp 60s --warm-up 30s\n  \
     twintap replay run.yaml --pace asap --in-flight 32 --loop 10\n  \
     twintap replay run.yaml --pace closed --filter session=s-0123456789ab\n  \
+    twintap replay run.yaml --only F3\n  \
+    twintap replay run.yaml --only node-1/000000000000002a/0000000000000007/512\n  \
     twintap replay run.yaml --control 127.0.0.1:7311\n  \
     twintap replay run.yaml --gate gate.yaml --metrics metrics.yaml --junit junit.xml\n\n\
     SIGINT and SIGTERM stop the run, which then reports what it saw; a second one ends it at once.\n\
@@ -31,6 +35,8 @@ pub struct Args {
     run_file: PathBuf,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    only: OnlyArgs,
     #[command(flatten)]
     control: ControlArgs,
     #[command(flatten)]
@@ -74,7 +80,8 @@ impl RuleFiles {
         for (flag, given, place) in given {
             if let Some(path) = given {
                 *place = Some(path.clone());
-                file.reproduce += &format!(" --{flag} {}", path.display());
+                let word = quoted(&path.to_string_lossy());
+                file.reproduce += &format!(" --{flag} {word}");
             }
         }
     }
@@ -92,10 +99,17 @@ enum Format {
 
 pub fn run(args: &Args) -> Result<u8> {
     let mut file = RunFile::read(&args.run_file)?;
+    if args.only.is_given() {
+        file.load_once();
+    }
     args.overrides.apply(&mut file)?;
     args.rules.apply(&mut file);
+    let only = args.only.names(&file)?;
     if args.dry_run {
-        let plan = dry_run(&file)?;
+        let plan = match args.only.is_given() {
+            true => only_dry_run(&file, &only)?,
+            false => dry_run(&file)?,
+        };
         match args.format {
             Format::Text => print!("{}", plan.text()),
             Format::Json => println!("{}", serde_json::to_string_pretty(&plan)?),
@@ -104,11 +118,11 @@ pub fn run(args: &Args) -> Result<u8> {
         return Ok(EXIT_PASS);
     }
     let control = RunControl::new().context("making the run")?;
+    if args.only.is_given() {
+        return run_only(args, &file, &only, &control);
+    }
     let foreground = Foreground::start(&file, &control, &args.control)?;
-    let mut view = View::new(match args.format {
-        Format::Text | Format::Json => Place::People,
-        Format::Jsonl => Place::Programs,
-    });
+    let mut view = View::new(args.format.place());
     let report = execute(&file, &control, &mut |progress| view.show(&progress));
     view.finish();
     foreground.end(&report);
@@ -127,9 +141,37 @@ pub fn run(args: &Args) -> Result<u8> {
             report: file.report_path().display().to_string(),
         }),
     }
-    Ok(match report.verdict {
+    Ok(exit_code(report.verdict))
+}
+
+/// Fires some exchanges alone; a signal ends it at once.
+fn run_only(args: &Args, file: &RunFile, names: &[String], control: &RunControl) -> Result<u8> {
+    let mut view = View::new(args.format.place());
+    let report = only(file, names, control, &mut |progress| view.show(&progress));
+    view.finish();
+    let report = report?;
+    match args.format {
+        Format::Text => print!("{}", only_text(&report)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Jsonl => println!("{}", serde_json::to_string(&report)?),
+    }
+    Ok(exit_code(report.verdict))
+}
+
+fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Pass => EXIT_PASS,
         Verdict::Fail => EXIT_FAIL,
         Verdict::Inconclusive => EXIT_INCONCLUSIVE,
-    })
+    }
+}
+
+impl Format {
+    /// Where it leaves progress to go.
+    fn place(self) -> Place {
+        match self {
+            Format::Text | Format::Json => Place::People,
+            Format::Jsonl => Place::Programs,
+        }
+    }
 }

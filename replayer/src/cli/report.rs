@@ -39,7 +39,10 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Reads a report, or that of an output directory.
+/// The report in an output directory, or in a file.
+///
+/// # Errors
+/// When there is none that can be read.
 pub fn read(run: &Path) -> Result<Report> {
     let path = if run.is_dir() {
         run.join("report.json")

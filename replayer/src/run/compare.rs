@@ -13,7 +13,7 @@ use twintap_scrub::{
 };
 use twintap_stream::message::{Framing, Message, MessageState};
 use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
-use twintap_verdict::{Answer, Body, Observation, Outcome, Twin};
+use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
 use super::given::values_at;
 use super::records::{Record, Records};
@@ -61,6 +61,12 @@ pub trait Case {
 
     /// Called a few times a second.
     fn tick(&mut self) {}
+}
+
+impl Case for Judge {
+    fn observe(&mut self, observation: Observation) {
+        Judge::observe(self, observation);
+    }
 }
 
 /// As much of an answer as values are taken from.

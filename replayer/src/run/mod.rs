@@ -3,21 +3,26 @@
 mod ask;
 pub mod bindings;
 mod compare;
+mod confirm;
 mod dry;
 mod facts;
 pub mod file;
 mod follow;
 mod given;
 mod hooks;
+mod once;
+mod only;
 mod periods;
 mod prepare;
 mod records;
 pub mod renew;
+mod reproduce;
 pub mod resources;
 mod rounds;
 mod rules;
 mod sent;
 mod shelf;
+pub mod shell;
 mod source;
 mod targets;
 pub mod values;
@@ -38,18 +43,16 @@ use twintap_verdict::{Judge, Observation, Report, SequentialReport, Twin, html};
 
 pub use dry::DryRun;
 pub use file::RunFile;
+pub use only::{OnlyReport, only, only_dry_run};
 pub use rules::{incidents, scope};
 
-use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, TwinProgress, fire};
+use crate::fire::{FireSummary, LatenessCounts, Options, RunControl, TwinProgress};
 use crate::keys;
-use compare::Comparison;
+use confirm::Again;
 use file::Threads;
+use once::Shot;
 use prepare::Prepared;
-use records::PlanRecords;
-use renew::Renewal;
 use resources::Sampler;
-use shelf::Shelf;
-use source::ArchiveSource;
 use targets::{Addresses, Resolver};
 use watched::Watched;
 
@@ -63,6 +66,8 @@ pub enum Phase {
     Preparing,
     /// It fires.
     Firing,
+    /// It fires sessions again that carry findings.
+    Confirming,
     /// It concludes and writes the report.
     Concluding,
 }
@@ -74,6 +79,7 @@ impl Phase {
             Phase::Planning => "planning",
             Phase::Preparing => "preparing",
             Phase::Firing => "firing",
+            Phase::Confirming => "confirming",
             Phase::Concluding => "concluding",
         }
     }
@@ -163,48 +169,22 @@ pub fn execute_watched(
         plan_speed: prepared.plan.speed,
         ..options(file, addresses, &prepared.scrubber)
     };
-    let limits = &file.settings.limits;
-    let started = now();
-    let copies = file.settings.scale.get();
-    let shelf = || Shelf::new(&prepared.reader, limits.read_ahead_bytes, copies);
-    let mut source = ArchiveSource::new(
-        &prepared.plan,
-        &prepared.reader,
-        shelf(),
-        limits.request_body_bytes,
-        options.plan_speed,
-        Renewal::new(file, &prepared, started)?,
-    );
-    let mut tick = || tell(Phase::Firing);
-    let mut comparison = Comparison::new(
-        compare::Inputs {
-            scrubber: &prepared.scrubber,
-            rewrite: &options.rewrite,
-            max_body_bytes: limits.body_bytes,
-            warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
-        },
-        PlanRecords::new(&prepared.plan, &prepared.reader, shelf()),
-        Watched {
-            judge: Judge::new(rules),
-            file,
-            control,
-            watch,
-        },
-        &mut tick,
-    );
-    let fired = fire(
-        &prepared.plan,
-        &mut source,
-        &mut comparison,
-        &options,
+    let shot = Shot {
+        file,
+        prepared: &prepared,
+        plan: &prepared.plan,
+        options: &options,
+        warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
+    };
+    let case = Watched {
+        judge: Judge::new(rules),
+        file,
         control,
-    )?;
-    let ended = now();
+        watch,
+    };
+    let fired = shot.fire(case, control, &mut || tell(Phase::Firing))?;
     let seen = sampler.finish();
 
-    let unreadable = comparison.unreadable();
-    let judge = comparison.into_case().judge;
-    tell(Phase::Concluding);
     let plan = prepared.plan.summary();
     let origin = facts::Origin {
         checkpoint: prepared.checkpoint.as_ref(),
@@ -212,10 +192,25 @@ pub fn execute_watched(
         loss: &prepared.loss,
         plan: &plan,
     };
-    let mut facts = facts::of_run(file, origin, &fired, unreadable, (started, ended));
+    let mut facts = facts::of_run(file, origin, &fired.summary, fired.unreadable, fired.span);
     facts.resources = seen;
-    let report = judge.conclude(facts);
-    write_results(file, plan, &fired, &report)?;
+    let mut draft = fired.case.judge.draft(facts);
+    let again = Again {
+        file,
+        prepared: &prepared,
+        options: &options,
+        control,
+    };
+    again.confirm(&mut draft, progress);
+    progress(Progress::of(Phase::Concluding, control));
+    let mut report = draft.finish();
+    let Prepared {
+        reader,
+        plan: whole,
+        ..
+    } = &prepared;
+    reproduce::add(&mut report, file, reader, Some(whole), &options);
+    write_results(file, plan, &fired.summary, &report)?;
     Ok(report)
 }
 
@@ -276,7 +271,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
         response_timeout: timeouts.response.0,
         connect_timeout: timeouts.connect.0,
         stop_grace: timeouts.stop.0,
-        max_in_flight: file.settings.max_in_flight(),
+        max_in_flight: file.settings.max_in_flight(file.settings.pace),
         threads: file
             .settings
             .limits

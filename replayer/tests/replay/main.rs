@@ -1,6 +1,7 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
 mod chat;
+mod confirm;
 mod control;
 mod correlation;
 mod endless;

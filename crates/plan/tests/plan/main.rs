@@ -1,6 +1,7 @@
 //! The planner's rules, each by a small capture written as text.
 
 mod bindings;
+mod closure;
 mod dsl;
 mod entry;
 mod follow;

@@ -261,6 +261,7 @@ pub(crate) fn findings(metrics: &[Metric], made: &[Made], options: &Options) -> 
                 rate: 1.0,
                 compared: figure.candidate.exchanges,
                 test: test(metric, figure, tests, options),
+                confirmation: None,
                 latency: None,
                 evidence: made.examples.clone(),
                 racing: 0,

@@ -2,19 +2,7 @@
 
 use maud::{Markup, html as page};
 
-use crate::evidence::Evidence;
-use crate::report::Report;
-
-/// Fields that a client writes by itself, or that go with one connection.
-const OWN_FIELDS: [&str; 5] = [
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "host",
-    "transfer-encoding",
-];
-/// The end of what was cut.
-const CUT: char = '…';
+use crate::evidence::{Evidence, Reproduce};
 
 /// What the example's session did before it, where that is known.
 pub(super) fn session(example: &Evidence) -> Markup {
@@ -64,106 +52,25 @@ fn status(status: Option<u16>) -> String {
     status.map_or_else(|| "no answer".to_owned(), |status| status.to_string())
 }
 
-/// Commands that send the request by itself.
-pub(super) fn commands(example: &Evidence, report: &Report) -> Markup {
-    let twins = [
-        ("candidate", &report.twins.candidate),
-        ("baseline", &report.twins.baseline),
-    ];
-    let lines: Vec<(&str, String)> = twins
-        .into_iter()
-        .filter_map(|(twin, target)| Some((twin, curl(example, &target.address)?)))
-        .collect();
+/// Commands by which it can be seen again.
+pub(super) fn commands(commands: &Reproduce) -> Markup {
     page! {
-        @if !lines.is_empty() {
-            details {
-                summary.small { "Send it by hand" }
+        details {
+            summary.small { "See it again" }
+            p.small { "With everything that it depends on, at freshly reset twins:" }
+            pre tabindex="0" { (commands.replay) }
+            @if let Some(curl) = &commands.curl {
                 p.small {
-                    "The request as it was recorded and scrubbed: ids and tokens that a twin gave in the run are another’s."
+                    "The request alone, as recorded, to the candidate"
+                    @if let Some(left_out) = &commands.left_out { ", without " (left_out) }
+                    ":"
                 }
-                @for (twin, line) in &lines {
-                    p.small { "At the " (twin) ":" }
-                    pre tabindex="0" { (line) }
-                }
+                pre tabindex="0" { (curl) }
+            }
+            @if !commands.bound.is_empty() {
+                p.small { "A run puts the twin’s own values in the place of:" }
+                ul.small { @for bound in &commands.bound { li { code { (bound) } } } }
             }
         }
-    }
-}
-
-/// The request as a command line for `curl`; none where not all of it is known.
-fn curl(example: &Evidence, address: &str) -> Option<String> {
-    let mut parts = example.request.split(' ');
-    let (method, target) = (parts.next()?, parts.next()?);
-    let (head, body) = (&example.request_head, &example.request_body);
-    let is_cut = |text: &str| text.ends_with(CUT) || (text.starts_with('(') && text.ends_with(')'));
-    if address.is_empty() || !target.starts_with('/') || [head, body].iter().any(|it| is_cut(it)) {
-        return None;
-    }
-    // Without a scheme it is plain HTTP to curl.
-    let mut line = format!(
-        "curl -i -X {method} {}",
-        quoted(&format!("{address}{target}"))
-    );
-    for field in head.lines() {
-        let name = field.split(':').next().unwrap_or_default();
-        if !OWN_FIELDS.contains(&name.to_ascii_lowercase().as_str()) {
-            line.push_str(" \\\n  -H ");
-            line.push_str(&quoted(field));
-        }
-    }
-    if !body.is_empty() {
-        line.push_str(" \\\n  --data-raw ");
-        line.push_str(&quoted(body));
-    }
-    Some(line)
-}
-
-/// One word of a POSIX shell, whatever is in it.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::evidence::Excerpt;
-
-    fn example(head: &str, body: &str) -> Evidence {
-        Evidence {
-            exchange: String::new(),
-            session: String::new(),
-            position: 0,
-            recorded: String::new(),
-            at: String::new(),
-            change: String::new(),
-            request: "PUT /names/O'Hara HTTP/1.1".to_owned(),
-            request_head: head.to_owned(),
-            request_body: body.to_owned(),
-            production: Excerpt::default(),
-            baseline: Excerpt::default(),
-            candidate: Excerpt::default(),
-            races: Vec::new(),
-            before: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_in_a_request_stays_data_to_the_shell() {
-        let line = curl(&example("Host: a\nX-Name: it's", "a=$(b)"), "127.0.0.1:80");
-        let expected = r"curl -i -X PUT '127.0.0.1:80/names/O'\''Hara' \
-  -H 'X-Name: it'\''s' \
-  --data-raw 'a=$(b)'";
-        assert_eq!(line.as_deref(), Some(expected));
-        let line = curl(&example("", ""), "https://twin.example");
-        let expected = r"curl -i -X PUT 'https://twin.example/names/O'\''Hara'";
-        assert_eq!(line.as_deref(), Some(expected));
-    }
-
-    #[test]
-    fn what_was_cut_or_has_no_address_is_not_offered() {
-        assert_eq!(curl(&example("", "begins…"), "a:1"), None);
-        assert_eq!(curl(&example("X: begins…", ""), "a:1"), None);
-        assert_eq!(curl(&example("", "(7 bytes, not kept)"), "a:1"), None);
-        assert_eq!(curl(&example("", ""), ""), None);
     }
 }

@@ -54,8 +54,11 @@ pub(super) fn article(finding: &Finding, report: &Report) -> Markup {
                     summary { (caption(index, example)) }
                     (evidence(example))
                     (again::session(example))
-                    (again::commands(example, report))
+                    @if let Some(commands) = &example.reproduce { (again::commands(commands)) }
                 }
+            }
+            @if let Some(confirmation) = &finding.confirmation {
+                p.small { (confirmation.statement) }
             }
             (consequences(&finding.consequences))
             @if !finding.related.is_empty() {

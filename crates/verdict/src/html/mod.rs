@@ -46,6 +46,13 @@ pub fn html(report: &Report) -> String {
                             }
                         }
                     }
+                    @if !report.not_reproduced.is_empty() {
+                        section id="not-reproduced" {
+                            h2 { "Not reproduced" }
+                            p.small { "One session alone showed each of these, and did not show it again when it was fired again at fresh twins: a fault that comes once in a long while, or a hiccup of the machine. None is held against the candidate." }
+                            @for finding in &report.not_reproduced { (finding::article(finding, report)) }
+                        }
+                    }
                     (gate::section(report))
                     (business::section(report))
                     (apart::section(report))
@@ -111,6 +118,7 @@ fn top(report: &Report) -> Markup {
                 }
                 nav aria-label="Sections" {
                     @if !report.findings.is_empty() { a href="#findings" { "Findings" } }
+                    @if !report.not_reproduced.is_empty() { a href="#not-reproduced" { "Not reproduced" } }
                     @if gate::is_shown(report) { a href="#gate" { "Gate" } }
                     @if business::is_shown(report) { a href="#business" { "Business figures" } }
                     @if apart::is_shown(report) { a href="#apart" { "Apart" } }

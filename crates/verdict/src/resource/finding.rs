@@ -49,6 +49,7 @@ fn finding(report: &ResourceReport, kind: Kind, claim: String, test: Test) -> Fi
         rate: 1.0,
         compared: report.samples,
         test,
+        confirmation: None,
         latency: None,
         evidence: Vec::new(),
         racing: 0,

@@ -2,6 +2,7 @@
 
 mod business;
 mod causes;
+mod confirm;
 mod failing;
 mod gate;
 mod incidents;

@@ -155,8 +155,8 @@ impl Settings {
 
     /// Requests in flight at one twin, where nothing is said: nobody has so many users,
     /// but a twin that is asked for all at once would have.
-    pub(crate) fn max_in_flight(&self) -> usize {
-        self.limits.in_flight.unwrap_or(match self.pace {
+    pub(crate) fn max_in_flight(&self, pace: Pace) -> usize {
+        self.limits.in_flight.unwrap_or(match pace {
             Pace::Recorded | Pace::Closed => 10_000,
             Pace::Asap => 64,
         })
@@ -178,6 +178,15 @@ impl Settings {
             ramp_ns: if self.is_endless() { 0 } else { ns(self.ramp) },
             key,
         }
+    }
+
+    /// Makes the load that of one look: once, everything due at once, and all of it judged.
+    pub(crate) fn load_once(&mut self) {
+        self.follow = None;
+        (self.speed, self.rate, self.report_every) = (None, None, None);
+        self.pace = Pace::Asap;
+        (self.scale, self.rounds) = (Times::default(), Repeats::default());
+        (self.ramp, self.warm_up) = (super::Span::default(), super::Span::default());
     }
 
     /// The first key that makes the load another one than the recorded.

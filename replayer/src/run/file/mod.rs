@@ -1,5 +1,6 @@
 //! The run file (docs/run-file.md): what is replayed, at whom, and how.
 
+mod confirm;
 mod follow;
 mod limits;
 mod load;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use twintap_plan::{BindingRule, EntryRule, Filter, OrderRule, Pace, PlanOptions, UnboundRule};
 
+pub use confirm::{Confirm, ConfirmSettings};
 pub use follow::FollowSettings;
 pub use limits::{Limits, Threads, Timeouts};
 pub use load::{Rate, Repeats, Times};
@@ -27,6 +29,7 @@ use crate::fire::rewrite::Rewrite;
 use crate::fire::{BodyPace, WireForm};
 use crate::keys;
 use crate::run::renew::{RequestTimes, Signer, TokenSettings};
+use crate::run::shell::quoted;
 use crate::run::values::{Span, Speed, Version};
 use crate::run::yaml;
 
@@ -57,6 +60,8 @@ pub struct RunFile {
     pub settings: Settings,
     /// The command line that does it again.
     pub reproduce: String,
+    /// That of `twintap replay`, to which more flags can be added.
+    pub replay: String,
 }
 
 /// A run file as it is written.
@@ -164,6 +169,9 @@ pub struct Settings {
     /// Goes on with what is stored while the run runs.
     #[serde(default)]
     pub follow: Option<FollowSettings>,
+    /// Whether sessions with findings are fired again.
+    #[serde(default)]
+    pub confirm: Confirm,
     /// Files with the descriptors of messages of gRPC, as `protoc --descriptor_set_out` writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub descriptors: Vec<PathBuf>,
@@ -212,8 +220,8 @@ impl RunFile {
             Some(output) => base.join(output),
             None => base.join(format!("{stem}.results")),
         };
-        let reproduce = format!("twintap replay {source}");
-        Ok(settings.resolve(base, archive, output, &stem, reproduce))
+        let replay = format!("twintap replay {}", quoted(&source));
+        Ok(settings.resolve(base, archive, output, &stem, [replay.clone(), replay]))
     }
 
     /// Reads the text of a run file for a daemon, which has its own archive and
@@ -228,9 +236,10 @@ impl RunFile {
             .clone()
             .unwrap_or_else(|| archive.to_owned());
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
-        let reproduce = "twintap ctl create RUNFILE".to_owned();
+        let commands = ["twintap ctl create RUNFILE", "twintap replay RUNFILE"];
         let output = directory.to_owned();
-        Ok(settings.resolve(Path::new(""), archive, output, &name, reproduce))
+        let commands = commands.map(str::to_owned);
+        Ok(settings.resolve(Path::new(""), archive, output, &name, commands))
     }
 
     /// Changes the settings as the command line says; `flags` is what it says, for
@@ -243,8 +252,14 @@ impl RunFile {
         self.settings.check_load()?;
         if !flags.is_empty() {
             self.reproduce = format!("{} {flags}", self.reproduce);
+            self.replay = format!("{} {flags}", self.replay);
         }
         Ok(())
+    }
+
+    /// Makes the load that of one look: once, everything due at once, and all of it judged.
+    pub fn load_once(&mut self) {
+        self.settings.load_once();
     }
 
     /// Where the report is written, for programs.
@@ -352,7 +367,7 @@ impl Settings {
         archive: PathBuf,
         output: PathBuf,
         name: &str,
-        reproduce: String,
+        [reproduce, replay]: [String; 2],
     ) -> RunFile {
         self.targets.candidate.resolve(base);
         self.targets.baseline.resolve(base);
@@ -378,6 +393,7 @@ impl Settings {
             output,
             settings: self,
             reproduce,
+            replay,
         }
     }
 }

@@ -171,7 +171,7 @@ fn a_load_is_taken_and_does_not_contradict_itself() {
 fn the_limit_in_flight_depends_on_the_pace() {
     let limit = |more: &str| {
         let file = parse(&format!("{TARGETS}{more}")).expect("a sound run file");
-        file.settings.max_in_flight()
+        file.settings.max_in_flight(file.settings.pace)
     };
     assert_eq!(limit(""), 10_000);
     assert_eq!(limit("pace: asap\n"), 64);
@@ -188,6 +188,7 @@ fn the_command_line_changes_what_the_file_says() {
     })
     .expect("no contradiction");
     assert_eq!(file.reproduce, format!("{before} --rate 5"));
+    assert!(file.replay.ends_with(" --rate 5"), "{}", file.replay);
     let refused = file.change("", |settings| settings.pace = Pace::Asap);
     assert!(format!("{:#}", refused.expect_err("a contradiction")).contains("`rate`"));
 }
@@ -225,6 +226,26 @@ fn tokens_and_times_are_taken() {
         &["line 6", "HS256"],
     );
     check_error("times: move\n", &["line 6", "shift"]);
+}
+
+#[test]
+fn firing_again_is_on_unless_it_is_off() {
+    let confirm = |text: &str| {
+        let file = parse(&format!("{TARGETS}{text}")).expect("a sound run file");
+        file.settings.confirm
+    };
+    assert_eq!(confirm(""), Confirm::On(ConfirmSettings::default()));
+    assert_eq!(confirm("confirm: off\n"), Confirm::Off);
+    let Confirm::On(settings) = confirm("confirm: {sessions: 5}\n") else {
+        panic!("it is on");
+    };
+    assert_eq!((settings.sessions, settings.rounds.get()), (5, 1));
+    check_error(
+        "confirm: maybe\n",
+        &["`off`, or `{sessions: 20, rounds: 1}`"],
+    );
+    check_error("confirm: {rounds: 0}\n", &["1 or more"]);
+    check_error("confirm: {session: 5}\n", &["session"]);
 }
 
 /// What is wrong with these routes where both twins have a service `cart`, and the

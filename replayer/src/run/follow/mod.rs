@@ -22,7 +22,7 @@ use super::prepare::{Checks, plan_options};
 use super::renew::Renewal;
 use super::resources::Sampler;
 use super::targets::{self, Captured, Resolver};
-use super::{Phase, Progress, facts, hooks, now, options, write_results};
+use super::{Phase, Progress, facts, hooks, now, options, reproduce, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
 use crate::keys;
 use feeder::Feeder;
@@ -140,7 +140,8 @@ pub fn execute(
     };
     let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
     facts.resources = seen;
-    let report = last.conclude(facts);
+    let mut report = last.conclude(facts);
+    reproduce::add(&mut report, file, &reader, None, &options);
     write_results(file, fed.summary, &fired, &report)?;
     Ok(report)
 }

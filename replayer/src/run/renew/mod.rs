@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use twintap_scrub::{Action, Leaf, Part, decode, encode, split_path};
+use twintap_plan::Plan;
+use twintap_scrub::{Action, Leaf, Part, Scrubber, decode, encode, split_path};
 use twintap_stream::{RequestHead, Timestamp};
 
 pub use times::Shift;
@@ -19,7 +20,7 @@ pub use tokens::{Signer, TokenAlgorithm, TokenSettings};
 
 use self::copies::Copies;
 use super::file::RunFile;
-use super::prepare::{Prepared, copies_key};
+use super::prepare::copies_key;
 use crate::fire::wire::Edit;
 
 /// What becomes of times in requests.
@@ -57,16 +58,12 @@ impl Renewal {
     ///
     /// # Errors
     /// When a key can't be read.
-    pub fn new(file: &RunFile, prepared: &Prepared, t0: Timestamp) -> Result<Renewal> {
+    pub fn new(file: &RunFile, plan: &Plan, scrubber: &Scrubber, t0: Timestamp) -> Result<Renewal> {
         Ok(Renewal {
             times: file.settings.times,
-            shift: Shift::new(prepared.plan.capture_start, t0),
+            shift: Shift::new(plan.capture_start, t0),
             signers: file.signers()?,
-            copies: Copies::new(
-                &prepared.plan,
-                copies_key(&prepared.scrubber),
-                file.settings.is_endless(),
-            ),
+            copies: Copies::new(plan, copies_key(scrubber), file.settings.is_endless()),
         })
     }
 

@@ -19,7 +19,7 @@ use super::prepare::Prepared;
 use super::renew::Renewal;
 use super::resources::Sampler;
 use super::targets::Resolver;
-use super::{Phase, Progress, facts, hooks, now, options, targets, write_results};
+use super::{Phase, Progress, facts, hooks, now, options, reproduce, targets, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, follow};
 use feeder::{Compared, Feeder};
 use records::RoundRecords;
@@ -75,7 +75,7 @@ pub fn execute(
     let started = now();
     let ramp_ns = u64::try_from(settings.ramp.0.as_nanos()).unwrap_or(u64::MAX);
     let rounds = Rounds::new(plan, settings.pace, ramp_ns);
-    let renewal = Renewal::new(file, &prepared, started)?;
+    let renewal = Renewal::new(file, plan, &prepared.scrubber, started)?;
     let copies = settings.scale.get();
     let shelf = || RoundShelf::new(&prepared, limits.read_ahead_bytes, copies);
     let mut source = RoundSource::new(&prepared, &rounds, shelf(), settings, renewal);
@@ -119,7 +119,8 @@ pub fn execute(
     };
     let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
     facts.resources = seen;
-    let report = last.conclude(facts);
+    let mut report = last.conclude(facts);
+    reproduce::add(&mut report, file, &prepared.reader, Some(plan), &options);
     write_results(file, summary, &fired, &report)?;
     Ok(report)
 }
