@@ -174,3 +174,79 @@ fn add(sums: &mut Pair, pair: &Pair, is_exchanged: bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forty sessions of one to eight requests each, whose values hang together: what a session
+    /// spends is its own, and each twin adds its noise. The candidate's is less by `lost`.
+    fn shoppers(seed: u64, lost: f64) -> Vec<Pair> {
+        let mut chance = Chance::new(seed);
+        (0..40)
+            .map(|_| {
+                let requests = 1 + chance.below(8);
+                let own = 20.0 * chance.unit();
+                let mut spent = |lost: f64| {
+                    let noise: f64 = (0..requests).map(|_| chance.unit() - 0.5).sum();
+                    vec![
+                        requests as f64 * (own - lost) + 4.0 * noise,
+                        requests as f64,
+                    ]
+                };
+                [spent(0.0), spent(lost)]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn twins_that_are_alike_rarely_differ() {
+        let alarms = (0..100).filter(|seed| p_value(&Shape::Share, &shoppers(*seed, 0.0)) <= 0.05);
+        let alarms = alarms.count();
+        // Five are expected; 14 or more come once in 2,000 times.
+        assert!(alarms <= 13, "{alarms} of 100");
+    }
+
+    #[test]
+    fn what_is_lost_is_found_and_lies_in_its_interval() {
+        let (mut found, mut within) = (0, 0);
+        for seed in 0..20 {
+            let pairs = shoppers(seed, 0.6);
+            found += u32::from(p_value(&Shape::Share, &pairs) <= 0.01);
+            let [low, high] = interval(&Shape::Share, &pairs, 0.05).expect("forty groups");
+            within += u32::from(low <= -0.6 && -0.6 <= high);
+        }
+        assert!(found >= 18, "found {found} of 20");
+        assert!(within >= 15, "{within} of 20 intervals hold the truth");
+    }
+
+    #[test]
+    fn few_pairs_are_gone_through() {
+        let pair = |baseline: f64, candidate: f64| [vec![baseline], vec![candidate]];
+        let pairs: Vec<Pair> = (0..5).map(|_| pair(1.0, 2.0)).collect();
+        // All one way or all the other, of 32.
+        assert_eq!(p_value(&Shape::Total, &pairs), 2.0 / 32.0);
+        assert_eq!(p_value(&Shape::Total, &[pair(1.0, 1.0)]), 1.0);
+        assert_eq!(interval(&Shape::Total, &pairs, 0.05), None);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_values_kept() {
+        let of = |values: &[f64]| -> Values {
+            let values = values.iter().enumerate();
+            values.map(|(group, value)| (*value, group)).collect()
+        };
+        let values = of(&[3.0, 1.0, 2.0, 4.0]);
+        assert_eq!(quantile(&values, 0.5), Some(2.0));
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&of(&[]), 0.5), None);
+        let ten: Vec<f64> = (0..10).map(f64::from).collect();
+        let more: Vec<f64> = ten.iter().map(|value| value + 5.0).collect();
+        let twins = [of(&ten), of(&more)];
+        let [low, high] = quantile_interval(&twins, 0.5, 10, 0.05).expect("ten groups");
+        assert_eq!((low, high), (5.0, 5.0));
+        let above = above_quantile(&twins, 0.5, 10);
+        let sum = |twin: usize| above.iter().map(|pair| pair[twin][0]).sum::<f64>();
+        assert!(sum(1) > sum(0), "{above:?}");
+    }
+}

@@ -86,8 +86,16 @@ struct Exchange<'a> {
     asked: Asked<'a>,
     observation: &'a Observation,
     session: Session,
-    /// Whether each counts, and what it answered.
-    witnesses: Three<Option<Option<&'a Side<'a>>>>,
+    witnesses: Three<Witnessed<'a>>,
+}
+
+/// One of the three, and an exchange.
+#[derive(Clone, Copy)]
+struct Witnessed<'a> {
+    /// Whether it counts, answered or not.
+    counts: bool,
+    /// What it answered.
+    side: Option<&'a Side<'a>>,
 }
 
 impl Business {
@@ -120,7 +128,7 @@ impl Business {
 
 /// Production counts where it was seen. The twins count together: where the baseline
 /// answered, and the candidate was asked the same.
-fn witnesses<'a>(passing: &'a Passing<'_>) -> Three<Option<Option<&'a Side<'a>>>> {
+fn witnesses<'a>(passing: &'a Passing<'_>) -> Three<Witnessed<'a>> {
     let observation = passing.observation;
     let is_same = match (&observation.baseline, &observation.candidate) {
         (_, Outcome::Refused(_)) => false,
@@ -130,22 +138,34 @@ fn witnesses<'a>(passing: &'a Passing<'_>) -> Three<Option<Option<&'a Side<'a>>>
         (Outcome::Answered { timing, .. }, _) => !timing.wait_expired && !timing.unbound,
         _ => false,
     };
-    let production = passing.production.as_ref();
+    let witnessed = |counts, side: &'a Option<Side<'_>>| Witnessed {
+        counts,
+        side: side.as_ref(),
+    };
     [
-        production.map(Some),
-        is_same.then_some(passing.baseline.as_ref()),
-        is_same.then_some(passing.candidate.as_ref()),
+        witnessed(passing.production.is_some(), &passing.production),
+        witnessed(is_same, &passing.baseline),
+        witnessed(is_same, &passing.candidate),
     ]
 }
 
 impl Exchange<'_> {
     fn status(&self, witness: usize) -> Option<u16> {
-        let side = self.witnesses[witness].flatten();
+        let side = self.witnesses[witness].side;
         side.map(|side| side.answer.head.status)
     }
 
     fn is_taken(&self, filter: &Filter) -> bool {
         filter.takes_request(self.observation)
+    }
+
+    /// Those that a figure of the request counts, by number.
+    fn counted(&self, of: &Filter) -> impl Iterator<Item = (usize, Option<&Side<'_>>)> {
+        let witnesses = self.witnesses.iter().enumerate();
+        let counted = witnesses.filter(|(witness, witnessed)| {
+            witnessed.counts && of.takes_status(self.status(*witness))
+        });
+        counted.map(|(witness, witnessed)| (witness, witnessed.side))
     }
 }
 
@@ -164,23 +184,19 @@ impl MetricTally {
             return self.add_labelled(metric, exchange);
         }
         let mut seen: Three<Option<Vec<Seen>>> = Default::default();
-        for (witness, side) in exchange.witnesses.iter().enumerate() {
-            let is_meant = metric.of.takes_status(exchange.status(witness));
-            let (Some(side), true) = (side, is_meant) else {
-                continue;
-            };
+        for (witness, side) in exchange.counted(&metric.of) {
             let is_hit = metric.hits.as_ref().is_some_and(|hits| {
                 exchange.is_taken(hits) && hits.takes_status(exchange.status(witness))
             });
             let values = match &metric.value {
-                Some(value) => value.values(&exchange.asked, *side),
+                Some(value) => value.values(&exchange.asked, side),
                 None => vec![Seen::one(is_hit || metric.hits.is_none())],
             };
             self.count(metric, witness, exchange.session, &values, is_hit);
             seen[witness] = Some(values);
         }
         let [_, baseline, candidate] = seen;
-        if exchange.witnesses[1].is_some() && baseline != candidate {
+        if exchange.witnesses[1].counts && baseline != candidate {
             self.keep_example(metric, exchange, &baseline, &candidate);
         }
     }
@@ -226,8 +242,8 @@ impl MetricTally {
     /// Sessions count though nothing in them is what a figure is of.
     fn note_session(&mut self, exchange: &Exchange<'_>) {
         let of_session = self.sessions.entry(exchange.session).or_default();
-        for (side, of_witness) in exchange.witnesses.iter().zip(of_session) {
-            of_witness.is_there |= side.is_some();
+        for (witnessed, of_witness) in exchange.witnesses.iter().zip(of_session) {
+            of_witness.is_there |= witnessed.counts;
         }
     }
 
@@ -297,21 +313,17 @@ impl MetricTally {
             return;
         };
         let mut answered: Three<Option<Seen>> = [None; 3];
-        for (witness, side) in exchange.witnesses.iter().enumerate() {
-            let is_meant = metric.of.takes_status(exchange.status(witness));
-            let (Some(side), true) = (side, is_meant) else {
-                continue;
-            };
+        for (witness, side) in exchange.counted(&metric.of) {
             let tally = &mut self.witnesses[witness];
             tally.exchanges += 1;
-            answered[witness] = value.value(&exchange.asked, *side);
+            answered[witness] = value.value(&exchange.asked, side);
             tally.valueless += u64::from(answered[witness].is_none());
         }
         let waiting = Waiting {
             session: exchange.session,
             answered,
         };
-        let production = exchange.witnesses[0].flatten();
+        let production = exchange.witnesses[0].side;
         let Some(key) = &metric.key else {
             let truth = label.value.value(&exchange.asked, production);
             return self.settle(metric, &waiting, truth);
@@ -338,7 +350,7 @@ impl MetricTally {
         let (Some(of), Some(key)) = (&label.of, &label.key) else {
             return;
         };
-        let production = exchange.witnesses[0].flatten();
+        let production = exchange.witnesses[0].side;
         if !exchange.is_taken(of) || !of.takes_status(exchange.status(0)) {
             return;
         }
