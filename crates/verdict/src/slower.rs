@@ -34,7 +34,10 @@ pub(crate) fn of_latency(input: &Blame<'_>, all: &[Compared]) -> Vec<Finding> {
             let busy = compared.busy.as_ref().map(|busy| &busy.shift);
             let tail = compared.tail;
             [
-                shift.map(|shift| (index, Way::Median, shift.p_value, shift.is_large)),
+                shift.map(|shift| {
+                    let counts = shift.is_large && shift.is_steady(input.options);
+                    (index, Way::Median, shift.p_value, counts)
+                }),
                 busy.map(|shift| (index, Way::Busy, shift.p_value, shift.is_large)),
                 tail.map(|tail| (index, Way::Tail, tail.p_value, tail.is_large)),
             ]
@@ -46,7 +49,7 @@ pub(crate) fn of_latency(input: &Blame<'_>, all: &[Compared]) -> Vec<Finding> {
     let mut found: Vec<(usize, Way)> = tests
         .iter()
         .zip(significant)
-        .filter(|((_, _, _, is_large), is_significant)| *is_large && *is_significant)
+        .filter(|((_, _, _, counts), is_significant)| *counts && *is_significant)
         .map(|((index, way, ..), _)| (*index, *way))
         .collect();
     let drifts = all.iter().enumerate();
@@ -163,11 +166,14 @@ fn shift_test(shift: &Shift, where_: &str, tests: usize, options: &Options) -> T
         statement: format!(
             "{where_}From ready to the last byte, the same request at both twins at the same time, \
              so under the same load; the sample is {} ({of_what}). One-sided Wilcoxon signed-rank \
-             test that the shift is above {:.1} ms: p = {:.2e}. Level {} after correction for \
+             test that the shift is above {:.1} ms: p = {:.2e}; on medians of {} seconds of the run: p \
+             = {:.2e}. Level {} after correction for \
              {tests} tests (Benjamini–Hochberg); a shift counts from {} ms and {} on.",
             shift.sample,
             shift.null_ms,
             shift.p_value,
+            shift.seconds,
+            shift.p_by_second,
             options.level,
             options.latency.min_shift_ms,
             percent(options.latency.min_shift_ratio),

@@ -1,12 +1,10 @@
 //! Latencies when there is much to do, against those when there is little.
 
-use std::collections::BTreeMap;
-
 use super::Shift;
 use super::compared::LoadShift;
 use super::pairs::{Pair, Pairs};
 use crate::options::LatencyOptions;
-use crate::stats::{median, signed_rank_test};
+use crate::stats::median;
 
 /// What busy seconds show.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +36,7 @@ pub(super) fn busy(pairs: &Pairs, baseline_ms: f64, rules: &LatencyOptions) -> O
         .map(|(_, pair)| pair.shift_ms())
         .collect();
     let mut shift = Shift::of(&busy, baseline_ms, rules)?;
-    shift.p_value = shift
-        .p_value
-        .max(by_second(&busy.by_second(), shift.null_ms));
+    shift.p_value = shift.p_value.max(shift.p_by_second);
     Some(Busy {
         by_load: LoadShift {
             busy_from: middle as u64 + 1,
@@ -49,12 +45,4 @@ pub(super) fn busy(pairs: &Pairs, baseline_ms: f64, rules: &LatencyOptions) -> O
         },
         shift,
     })
-}
-
-fn by_second(seconds: &BTreeMap<u32, Vec<Pair>>, null_ms: f64) -> f64 {
-    let medians = seconds.values().map(|pairs| {
-        let mut shifts: Vec<f64> = pairs.iter().map(Pair::shift_ms).collect();
-        median(&mut shifts) - null_ms
-    });
-    signed_rank_test(&medians.collect::<Vec<_>>())
 }

@@ -11,6 +11,8 @@ mod pairs;
 mod spread;
 mod tail;
 
+use std::collections::BTreeMap;
+
 use crate::evidence::Evidence;
 use crate::observation::Timing;
 use crate::options::{LatencyOptions, Options};
@@ -25,6 +27,8 @@ pub(crate) use spread::Spread;
 
 /// Examples kept for one endpoint.
 const MOST_EXAMPLES: usize = 3;
+/// Fewer seconds can't be told from chance at the level that ships.
+const FEWEST_SECONDS: usize = 7;
 
 /// The latencies of one endpoint.
 #[derive(Debug, Default)]
@@ -52,6 +56,10 @@ pub(crate) struct Shift {
     pub(crate) null_ms: f64,
     /// Whether it is large enough to matter.
     pub(crate) is_large: bool,
+    /// As `p_value`, of one median for each second of the run.
+    pub(crate) p_by_second: f64,
+    /// How many seconds these are.
+    pub(crate) seconds: usize,
 }
 
 impl LatencyTally {
@@ -136,6 +144,7 @@ impl Shift {
         let null_ms = needed_ms / 2.0;
         let shifted: Vec<f64> = sample.iter().map(|shift| shift - null_ms).collect();
         let median_ms = median(&mut sample);
+        let seconds = pairs.by_second();
         Some(Shift {
             median_ms,
             ratio: if baseline_ms > 0.0 {
@@ -149,8 +158,24 @@ impl Shift {
             pairs: count,
             null_ms,
             is_large: median_ms >= needed_ms,
+            p_by_second: by_second(&seconds, null_ms),
+            seconds: seconds.len(),
         })
     }
+
+    /// Whether it is there throughout, as far as the run is long enough to tell: a machine
+    /// that is busy with something else holds up one twin for a while, and all sessions then.
+    pub(crate) fn is_steady(&self, options: &Options) -> bool {
+        self.seconds < FEWEST_SECONDS || self.p_by_second <= options.level
+    }
+}
+
+fn by_second(seconds: &BTreeMap<u32, Vec<Pair>>, null_ms: f64) -> f64 {
+    let medians = seconds.values().map(|pairs| {
+        let mut shifts: Vec<f64> = pairs.iter().map(Pair::shift_ms).collect();
+        median(&mut shifts) - null_ms
+    });
+    signed_rank_test(&medians.collect::<Vec<_>>())
 }
 
 /// From ready to the answer's last byte.

@@ -77,6 +77,15 @@ fn what_is_slow_under_load_alone_is_found() {
 }
 
 #[test]
+fn what_holds_up_one_twin_for_half_of_a_run_is_no_finding() {
+    // The first seconds have most of the sessions, and there all answers wait.
+    let rates: Vec<u32> = [vec![60; 6], vec![20; 10]].concat();
+    let held = |second| if second < 6 { 80.0 } else { 0.0 };
+    check(&run(1, &rates, |second, _, _| [0.0, held(second)]), &[]);
+    check(&run(1, &rates, |_, _, _| [0.0, 80.0]), &["latency"]);
+}
+
+#[test]
 fn a_candidate_that_becomes_slower_is_found() {
     let report = run(1, &[5; 240], |second, _, _| [0.0, f64::from(second) / 30.0]);
     check(&report, &["latency.drift"]);
