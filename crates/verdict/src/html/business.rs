@@ -26,6 +26,7 @@ pub(super) fn section(report: &Report) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-label="Business figures" {
                 table {
+                    caption.unseen { "Business figures" }
                     thead {
                         tr {
                             th scope="col" { "Figure" }

@@ -22,6 +22,7 @@ pub(super) fn section(report: &Report) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-label="Rules of the gate" {
                 table {
+                    caption.unseen { "Rules of the gate" }
                     thead {
                         tr {
                             th scope="col" { "Rule" }

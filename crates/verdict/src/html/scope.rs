@@ -34,6 +34,7 @@ pub(super) fn coverage(report: &Report) -> Markup {
             h3 { "What stands at the twins" }
             div.scroll tabindex="0" role="region" aria-label="Components of the twins" {
                 table {
+                    caption.unseen { "Components of the twins" }
                     thead {
                         tr {
                             th scope="col" { "Component" }
