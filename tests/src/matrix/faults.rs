@@ -4,7 +4,7 @@
 /// will do, and what the location contains (`-` for whatever). Of several rows of a fault any
 /// will do.
 pub(super) const SEEDED: &str = "
-utf8-500    | PUT /profile       | status         | -
+utf8-500    | PUT /profile       | status error_rate | -
 rounding    | POST /checkout     | body_changed   | total_cents
 slow        | GET /search        | latency        | -
 header-gone | GET /products      | header_missing | cache-control
@@ -19,13 +19,13 @@ page-ignored       | GET /products               | body_changed body_missing bod
 total-of-page      | GET /products               | body_changed                         | total
 n-plus-one         | GET /products               | latency                              | -
 compression-gone   | GET /products               | header_missing                       | content-encoding
-rare-error         | GET /products/{id}          | status                               | -
+rare-error         | GET /products/{id}          | status error_rate                    | -
 missing-as-ok      | GET /products/{id}          | status                               | -
 wrong-currency     | GET /products/{id}          | body_changed                         | price_cents
 locale             | GET /products/{id}          | body_changed body_type               | description
 latin-1            | GET /products/{id}          | body_type body_changed               | -
 mojibake           | GET /search                 | body_changed                         | name
-order-changed      | GET /search                 | body_changed                         | items
+order-changed      | GET /search                 | body_order body_changed              | items
 limit-lower        | GET /search                 | body_missing                         | items
 etag-ignored       | GET /products/{id}/image    | status                               | -
 image-type         | GET /products/{id}/image    | header_changed                       | content-type
@@ -39,7 +39,7 @@ cookie-stays       | POST /logout                | header_missing               
 stale-profile      | GET /profile                | body_changed                         | display_name
 public-profile     | GET /profile                | header_changed                       | cache-control
 name-cut           | PUT /profile                | body_changed                         | display_name
-quote-500          | PUT /profile                | status                               | -
+quote-500          | PUT /profile                | status error_rate                    | -
 csrf-unchecked     | POST /cart/items            | status                               | -
 retry-storm        | POST /cart/items            | status                               | -
 retry-storm        | POST /cart/items            | body_changed                         | quantity
@@ -56,7 +56,7 @@ double-charge      | POST /checkout              | header_missing               
 double-charge      | POST /checkout              | body_changed                         | /id
 location-gone      | POST /checkout              | header_missing                       | location
 clock-ahead        | POST /checkout              | body_changed body_type               | created_at
-oldest-first       | GET /orders                 | body_changed                         | orders
+oldest-first       | GET /orders                 | body_order body_changed              | orders
 truncated          | GET /orders                 | body_type body_changed body_missing  | -
 field-dropped      | GET /orders/{id}            | body_missing                         | discount_cents
 time-zone          | GET /orders/{id}            | body_type body_changed               | created_at
@@ -64,7 +64,7 @@ last-event-gone    | GET /orders/{id}/events     | body_missing                 
 redirect-elsewhere | POST /products/{id}/reviews | header_changed header_missing        | location
 redirect-status    | POST /products/{id}/reviews | status                               | -
 short-download     | GET /downloads/{name}       | body_changed body_missing            | -
-upload-breaks-off  | POST /uploads               | error                                | -
+upload-breaks-off  | POST /uploads               | error error_rate                     | -
 descriptor-leak    | the process                 | growth                               | file_descriptors
 lock-contention    | *                           | latency                              | -
 ";

@@ -124,7 +124,7 @@ impl Fault {
     /// Whether a finding may be one of its consequences. Nothing gets slower for them.
     fn reaches(&self, endpoint: &str, found: &Found<'_>) -> bool {
         let own = self.signs.iter().map(|sign| sign.endpoint);
-        let is_of_answers = !matches!(found.kind, Some("latency" | "growth"));
+        let is_of_answers = !matches!(found.kind, Some("latency" | "growth" | "cost"));
         let mut within = own.chain(self.reaches.iter().copied());
         is_of_answers && within.any(|reached| reached == endpoint)
     }
