@@ -71,7 +71,7 @@ pub use judge::Judge;
 pub use junit::junit;
 pub use kind::Kind;
 pub use observation::{Answer, Body, Observation, Outcome, Raced, Timing, Twin};
-pub use options::{ArrayMatch, ArrayPattern, LatencyOptions, Options};
+pub use options::{ArrayMatch, LatencyOptions, Options};
 pub use pattern::Pattern;
 pub use report::{Apart, ApartCause, Finding, Report, RunLedgers, Verdict};
 pub use resource::{Resource, ResourceFacts, ResourceSample};

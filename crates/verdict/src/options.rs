@@ -1,13 +1,12 @@
 //! What decides a verdict, and can be set.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twintap_scrub::Glob;
 
 use crate::endpoint::EndpointPattern;
+use crate::pattern::Pattern;
 
 /// The rules of judgement; the defaults are what ships.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,10 +39,10 @@ pub struct Options {
     pub extra_ignored_headers: Vec<String>,
     /// Further header fields whose values are not compared.
     pub extra_volatile_headers: Vec<String>,
-    /// How arrays are compared whose endpoint and place a pattern takes: `/items` at any
-    /// endpoint, or `GET /products* /items/*/tags`. Of several patterns the first in their order
-    /// as texts counts.
-    pub arrays: BTreeMap<ArrayPattern, ArrayMatch>,
+    /// How arrays are compared whose place a pattern takes: `/items` at any endpoint, or
+    /// `GET /products/{id} /items/*/tags`. Of several patterns the first in their order as texts
+    /// counts.
+    pub arrays: BTreeMap<Pattern, ArrayMatch>,
     /// What requests are called in place of what is inferred; the first that takes one counts.
     pub endpoints: Vec<EndpointPattern>,
     /// Examples kept for each finding.
@@ -148,7 +147,7 @@ impl Options {
     /// How the array at a place of an endpoint is compared, where that is said.
     pub(crate) fn array_match(&self, endpoint: &str, place: &str) -> Option<ArrayMatch> {
         let mut arrays = self.arrays.iter();
-        let (_, how) = arrays.find(|(pattern, _)| pattern.takes(endpoint, place))?;
+        let (_, how) = arrays.find(|(pattern, _)| pattern.takes_place(endpoint, place))?;
         Some(*how)
     }
 }
@@ -171,51 +170,6 @@ pub enum ArrayMatch {
     Set,
     /// Each element with that at the same index.
     Sequence,
-}
-
-/// Arrays by the places they stand at: a JSON pointer (RFC 6901) with `*` for indices, after
-/// the endpoint where it matters. `*` takes what is within one segment, `**` anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-pub struct ArrayPattern {
-    text: String,
-    glob: Glob,
-}
-
-impl TryFrom<String> for ArrayPattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<ArrayPattern, String> {
-        let glob = match text.starts_with('/') {
-            true => Glob::try_from(format!("** {text}"))?,
-            false => Glob::try_from(text.clone())?,
-        };
-        Ok(ArrayPattern { text, glob })
-    }
-}
-
-impl From<ArrayPattern> for String {
-    fn from(pattern: ArrayPattern) -> String {
-        pattern.text
-    }
-}
-
-impl Ord for ArrayPattern {
-    fn cmp(&self, other: &ArrayPattern) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl PartialOrd for ArrayPattern {
-    fn partial_cmp(&self, other: &ArrayPattern) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl ArrayPattern {
-    fn takes(&self, endpoint: &str, place: &str) -> bool {
-        self.glob.matches(&format!("{endpoint} {place}"))
-    }
 }
 
 /// Hop-by-hop fields (RFC 9110, section 7.6.1) and framing: a connection's, not the service's.

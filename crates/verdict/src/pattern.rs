@@ -1,5 +1,6 @@
 //! Patterns that take endpoints and other names, as files of rules write them.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,8 +43,29 @@ impl Pattern {
         }
     }
 
+    /// Whether it takes a place, at any endpoint if it begins with `/`, and else after an
+    /// endpoint that may have no template yet: `GET /products/{id} /tags`.
+    pub(crate) fn takes_place(&self, endpoint: &str, place: &str) -> bool {
+        match self.is_of_any_method() {
+            true => takes(&self.of_names, place.bytes()),
+            false => takes(&self.of_requests, format!("{endpoint} {place}").bytes()),
+        }
+    }
+
     fn is_of_any_method(&self) -> bool {
         self.text.starts_with('/')
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Pattern) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Pattern) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) struct Side<'a> {
     leaves: HashMap<Cow<'a, str>, &'a Leaf>,
     roles: Option<&'a Roles>,
     /// Digests of the nodes of a document.
-    keys: Vec<u64>,
+    keys: Vec<markup::Key>,
 }
 
 impl<'a> Side<'a> {

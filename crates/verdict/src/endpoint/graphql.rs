@@ -49,7 +49,7 @@ pub(super) fn operation(observation: &Observation, target: &str) -> Option<Strin
 
 /// What a request asks: its body, or the parameters of its target.
 fn asked(observation: &Observation, target: &str) -> Option<Value> {
-    if observation.request.method == &b"GET"[..] {
+    if observation.request.method == b"GET"[..] {
         let (_, query) = target.split_once('?')?;
         let mut members = serde_json::Map::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {

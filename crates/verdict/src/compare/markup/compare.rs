@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::place::{Place, after};
-use super::{Content, Dialect, Document, Marked};
+use super::{Content, Dialect, Document, Key, Marked};
 use crate::compare::align::{Parts, align};
 use crate::compare::head::short;
 use crate::compare::text::{Spot, Word, is_same};
@@ -16,7 +16,7 @@ use crate::roles::text_hash;
 struct View<'v> {
     side: &'v Side<'v>,
     document: &'v Document<'v>,
-    keys: &'v [u64],
+    digests: &'v [Key],
 }
 
 impl<'v> View<'v> {
@@ -25,7 +25,7 @@ impl<'v> View<'v> {
             Parsed::Markup(document) => Some(View {
                 side,
                 document,
-                keys: &side.keys,
+                digests: &side.keys,
             }),
             _ => None,
         }
@@ -36,7 +36,7 @@ impl<'v> View<'v> {
         Children {
             view: *self,
             nodes,
-            keys: nodes.iter().map(|node| self.keys[*node]).collect(),
+            keys: nodes.iter().map(|node| self.digests[*node].loose).collect(),
         }
     }
 }
@@ -95,6 +95,9 @@ impl<'a> Comparison<'a> {
         outer: Option<&str>,
         place: &mut Place,
     ) {
+        if left.0.digests[left.1].exact == right.0.digests[right.1].exact {
+            return;
+        }
         self.attributes(left, right, seen, place);
         let (one, other) = (left.0.children(left.1), right.0.children(right.1));
         let found = align(&one, &other, true);
@@ -241,7 +244,7 @@ impl<'a> Comparison<'a> {
             let is_first = !named.contains(&place.general);
             if is_first {
                 let shown = short(view.document.around_node(node).trim());
-                let key = view.keys[node];
+                let key = view.digests[node].exact;
                 let (note, pair) = match kind {
                     Kind::BodyMissing => (format!("{shown} → none"), (key, 0)),
                     _ => (format!("none → {shown}"), (0, key)),
