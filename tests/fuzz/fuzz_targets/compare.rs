@@ -72,6 +72,7 @@ fn findings(production: &Answer, baseline: &Answer, candidate: &Answer) -> usize
             tag: None,
         },
         production_latency_ns: None,
+        production_status: Some(production.head.status),
         production: Some(production.clone()),
         copy: 0,
         is_warm_up: false,
