@@ -47,8 +47,8 @@ impl Pattern {
     /// endpoint that may have no template yet: `GET /products/{id} /tags`.
     pub(crate) fn takes_place(&self, endpoint: &str, place: &str) -> bool {
         match self.is_of_any_method() {
-            true => takes(&self.of_names, place.bytes()),
-            false => takes(&self.of_requests, format!("{endpoint} {place}").bytes()),
+            true => self.of_names.matches(place),
+            false => self.of_requests.matches(&format!("{endpoint} {place}")),
         }
     }
 
