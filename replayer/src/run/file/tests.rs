@@ -315,3 +315,31 @@ fn routes_lead_to_services_that_both_twins_have() {
     );
     check_routes("{paths: /x, to: cart}", "", "paths");
 }
+
+#[test]
+fn the_examples_of_the_page_on_comparison_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/comparison.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let mut examples = 0;
+    for block in page.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        let indent = block.len() - block.trim_start_matches(' ').len();
+        let lines: Vec<&str> = block
+            .lines()
+            .map(|line| line.get(indent..).unwrap_or_default())
+            .collect();
+        parse(&format!("{TARGETS}{}\n", lines.join("\n"))).expect("a sound run file");
+        examples += 1;
+    }
+    assert_eq!(examples, 4);
+}
+
+#[test]
+fn faulty_patterns_are_told() {
+    check_error(
+        "verdict: {endpoints: [items]}\n",
+        &["line 6", "no endpoint"],
+    );
+    check_error("verdict: {arrays: {/a: bag}}\n", &["line 6", "bag"]);
+    check_error("verdict: {arrays: {'': set}}\n", &["line 6", "no pattern"]);
+}
