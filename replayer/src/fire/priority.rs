@@ -26,11 +26,23 @@ const AT_LEISURE: f64 = 0.7;
 pub(crate) struct Standing {
     /// Of a processor, what it may have.
     most: f64,
-    is_first: bool,
+    place: Place,
     looked_ns: u64,
     cpu_ns: u64,
     /// A due time lay ahead since it was looked at last.
     is_timely: bool,
+}
+
+/// A place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before all.
+    First,
+    /// Before others, which get their share.
+    Ahead,
+    /// As before, in turns of the usual length: what came meanwhile is dealt with together,
+    /// which costs least.
+    Batched,
 }
 
 impl Standing {
@@ -40,7 +52,7 @@ impl Standing {
         go_first();
         Standing {
             most,
-            is_first: true,
+            place: Place::First,
             looked_ns: now_ns,
             cpu_ns: thread_cpu_ns(),
             is_timely: false,
@@ -58,11 +70,20 @@ impl Standing {
         let cpu_ns = thread_cpu_ns();
         let share = cpu_ns.saturating_sub(self.cpu_ns) as f64 / wall_ns as f64;
         (self.looked_ns, self.cpu_ns) = (now_ns, cpu_ns);
-        let is_timely = std::mem::take(&mut self.is_timely);
-        let goes_first = is_timely && may_go_first(self.is_first, share / self.most);
-        if goes_first != self.is_first {
-            self.is_first = goes_first;
-            if goes_first { go_first() } else { step_back() }
+        let place = if !std::mem::take(&mut self.is_timely) {
+            Place::Batched
+        } else if may_go_first(self.place == Place::First, share / self.most) {
+            Place::First
+        } else {
+            Place::Ahead
+        };
+        if place != self.place {
+            self.place = place;
+            match place {
+                Place::First => go_first(),
+                Place::Ahead => go_ahead(),
+                Place::Batched => go_batched(),
+            }
         }
     }
 }
@@ -79,9 +100,7 @@ fn go_first() {
     }
 }
 
-/// Leaves others their share, in turns of the usual length: what came meanwhile is dealt
-/// with together, which costs least.
-fn step_back() {
+fn go_batched() {
     if set(libc::SCHED_OTHER, NICE, 0, 0).is_err() {
         let _ = set(libc::SCHED_OTHER, 0, 0, 0);
     }
