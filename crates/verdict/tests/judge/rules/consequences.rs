@@ -149,7 +149,7 @@ fn elements_in_another_order_explain_what_uses_them() {
     check(
         &calls,
         expect![[r#"
-            GET /list body_changed /items x1
+            GET /list body_order /items (order) x1
               then GET /item body_changed /total x1
         "#]],
     );
