@@ -92,11 +92,23 @@ pub enum Outcome {
     },
     /// A limit of the run refused to fire it; the word says which.
     Refused(String),
-    /// It was not fired: `unbound`, `incomplete` or `filtered`.
+    /// It was not fired: `unbound`, `incomplete` or `filtered`, or what the run was told
+    /// meanwhile, such as `seeked` or `twin_down`.
     Skipped(String),
 }
 
 impl Outcome {
+    /// Why the run itself did not let the twin have it, or not to the end: a limit, a seek,
+    /// a twin that was down, the end of the run. What a twin lacks is its own doing.
+    pub(crate) fn kept_back(&self) -> Option<&str> {
+        match self {
+            Outcome::Refused(limit) => Some(limit),
+            Outcome::Skipped(cause) if cause != "unbound" => Some(cause),
+            Outcome::Errored { kind, .. } if kind == "stopped" => Some(kind),
+            _ => None,
+        }
+    }
+
     /// Whether it went out without the twin's own values.
     pub(crate) fn is_unbound(&self) -> bool {
         self.timing().is_some_and(|timing| timing.unbound)

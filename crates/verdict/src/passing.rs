@@ -274,6 +274,7 @@ impl Passing<'_> {
     pub(crate) fn lacking(&self) -> Option<String> {
         let observation = self.observation;
         match (&observation.baseline, &observation.candidate) {
+            (_, candidate) if candidate.kept_back().is_some() => None,
             (Outcome::Answered { .. }, Outcome::Errored { kind, detail, .. }) => {
                 Some(match kind.as_str() {
                     // The text is the same in every exchange, and says what to mend.
@@ -340,11 +341,11 @@ impl Passing<'_> {
         let event = match (baseline, candidate) {
             (Outcome::Refused(_), Outcome::Refused(_))
             | (Outcome::Skipped(_), Outcome::Skipped(_)) => return None,
-            (Outcome::Refused(limit), _) => {
-                (ApartCause::Limit, format!("baseline not fired: {limit}"))
+            _ if let Some(cause) = baseline.kept_back() => {
+                (ApartCause::Limit, format!("baseline not fired: {cause}"))
             }
-            (_, Outcome::Refused(limit)) => {
-                (ApartCause::Limit, format!("candidate not fired: {limit}"))
+            _ if let Some(cause) = candidate.kept_back() => {
+                (ApartCause::Limit, format!("candidate not fired: {cause}"))
             }
             (Outcome::Errored { kind, .. }, _) => (
                 ApartCause::Baseline,

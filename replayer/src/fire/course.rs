@@ -30,7 +30,7 @@ pub(crate) struct Time {
 }
 
 /// What a stopped twin has not been sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Unsent {
     /// Requests that were due, and still waited.
     pub(crate) drained: HashSet<u32>,
@@ -102,9 +102,12 @@ impl Course {
         }
     }
 
-    /// The run that has not begun never does.
+    /// The run never begins, if it has not.
     pub(crate) fn give_up(&self) {
-        *lock(&self.time) = Begun::Never;
+        let mut begun = lock(&self.time);
+        if matches!(*begun, Begun::Not) {
+            *begun = Begun::Never;
+        }
         self.begun.notify_all();
     }
 

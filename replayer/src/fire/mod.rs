@@ -72,7 +72,7 @@ pub use wire::{BodyPace, Recorded};
 use batches::Requests;
 use capture::CaptureLimits;
 use control::{TWINS, thread_of};
-use course::Course;
+use course::{Course, Unsent};
 use engine::{Engine, Fired, Inbox, Role, WAKE_TOKEN};
 use feed::Fed;
 use mailbox::mailbox;
@@ -269,6 +269,12 @@ impl Firing<'_> {
         inbox: Inbox,
         feed: FeedOfOne<'a>,
     ) -> Fired {
+        let own = |twin: &Twin| thread_of(*twin, self.threads) == thread;
+        let twins = TWINS.into_iter().filter(own);
+        let _fallen = Fallen {
+            firing: self,
+            twins: twins.clone().collect(),
+        };
         let max_spin_ns = nanos(self.options.max_spin);
         let poll = Poll::new(registry.clone(), self.clock, max_spin_ns);
         let common = Common {
@@ -279,8 +285,6 @@ impl Firing<'_> {
             registry,
             clock: self.clock,
         };
-        let own = |twin: &Twin| thread_of(*twin, self.threads) == thread;
-        let twins = TWINS.into_iter().filter(own);
         let sides = twins.map(|twin| TwinSide::new(common, twin)).collect();
         let role = Role {
             thread,
@@ -293,6 +297,25 @@ impl Firing<'_> {
             FeedOfOne::Whole(plan, table) => engine.run(plan, table),
             FeedOfOne::Growing(feed) => engine.follow(feed),
         }
+    }
+}
+
+/// Ends the run where a firing thread falls, so that no other waits for it.
+struct Fallen<'a> {
+    firing: &'a Firing<'a>,
+    twins: Vec<Twin>,
+}
+
+impl Drop for Fallen<'_> {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        for twin in &self.twins {
+            self.firing.course.end(*twin, Unsent::default());
+        }
+        self.firing.course.give_up();
+        self.firing.control.stop();
     }
 }
 

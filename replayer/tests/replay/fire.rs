@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use twintap_plan::SkipReason;
 use twintap_plan::model::{Wait, WaitReason};
-use twintap_replayer::fire::{BodyPace, RunControl};
+use twintap_replayer::fire::{BodyPace, FireError, RunControl};
 use twintap_scrub::{Encoding, Mark, Part, Piece};
 use twintap_stream::message::Framing;
 use twintap_verdict::observation::Twin;
@@ -97,6 +97,29 @@ fn one_thread_does_what_two_do() {
     assert_eq!(ledgers.map(|ledger| ledger.answered), [52, 53]);
     assert!(lines[0].contains(&"GET /x/new HTTP/1.1".to_owned()));
     assert!(lines[1].contains(&"GET /x/old HTTP/1.1".to_owned()));
+}
+
+#[test]
+fn a_firing_thread_that_falls_ends_the_run_of_the_other() {
+    let mut script = Script::default();
+    for due_ms in [0, 1, 3_600_000] {
+        script.get(due_ms, due_ms, "/");
+    }
+    // The candidate alone says more than is held.
+    let twins = ["x".repeat(99), "x".to_owned()].map(|body| {
+        TwinServer::start(move |_| {
+            let length = body.len();
+            Reply::Text(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+        })
+    });
+    let addresses = twins.each_ref().map(|twin| twin.address);
+    let (summary, _) = script.try_fire_at(addresses, &control(), |options| {
+        options.max_body_bytes = 10;
+        options.digest = Some(Arc::new(|| panic!("a fault of the program")));
+    });
+    assert!(matches!(summary, Err(FireError::Failed)), "{summary:?}");
 }
 
 #[test]

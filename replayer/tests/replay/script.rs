@@ -11,8 +11,8 @@ use twintap_plan::{Binding, Load, Plan, PlannedRequest};
 use twintap_replayer::fire::capture::RawBody;
 use twintap_replayer::fire::response::RawAnswer;
 use twintap_replayer::fire::{
-    FireSummary, Options, RawOutcome, RawResult, Recorded, RequestSource, RunControl, Target,
-    TwinSummary, Witness, fire,
+    FireError, FireSummary, Options, RawOutcome, RawResult, Recorded, RequestSource, RunControl,
+    Target, TwinSummary, Witness, fire,
 };
 use twintap_scrub::{Encoding, LinkTag, Part};
 use twintap_stream::message::{Framing, Protocol};
@@ -125,6 +125,31 @@ impl Script {
         control: &RunControl,
         change: impl FnOnce(&mut Options),
     ) -> Run {
+        let (summary, collector) = self.try_fire_at(twins, control, change);
+        let summary = summary.expect("a machine with sockets");
+        for twin in [&summary.candidate, &summary.baseline] {
+            assert!(twin.ledger.closes(), "{:?}", twin.ledger);
+            assert_eq!(twin.ledger.planned, self.requests.len() as u64);
+        }
+        assert_eq!(collector.outcomes.len(), 2 * self.requests.len());
+        for twin in [Twin::Candidate, Twin::Baseline] {
+            assert_eq!(control.progress(twin).in_flight, 0);
+        }
+        Run {
+            summary,
+            outcomes: collector.outcomes,
+            timings: collector.timings,
+            details: collector.details,
+        }
+    }
+
+    /// Fires, or says why it can't go on.
+    pub fn try_fire_at(
+        &self,
+        twins: [SocketAddr; 2],
+        control: &RunControl,
+        change: impl FnOnce(&mut Options),
+    ) -> (Result<FireSummary, FireError>, Collector) {
         let plan = self.plan();
         let [candidate, baseline] = twins.map(target);
         let mut options = Options::new(candidate, baseline);
@@ -141,22 +166,8 @@ impl Script {
                 .collect(),
         };
         let mut source = Prepared(self.recorded.clone());
-        let summary = fire(&plan, &mut source, &mut collector, &options, control)
-            .expect("a machine with sockets");
-        for twin in [&summary.candidate, &summary.baseline] {
-            assert!(twin.ledger.closes(), "{:?}", twin.ledger);
-            assert_eq!(twin.ledger.planned, self.requests.len() as u64);
-        }
-        assert_eq!(collector.outcomes.len(), 2 * self.requests.len());
-        for twin in [Twin::Candidate, Twin::Baseline] {
-            assert_eq!(control.progress(twin).in_flight, 0);
-        }
-        Run {
-            summary,
-            outcomes: collector.outcomes,
-            timings: collector.timings,
-            details: collector.details,
-        }
+        let summary = fire(&plan, &mut source, &mut collector, &options, control);
+        (summary, collector)
     }
 
     fn plan(&self) -> Plan {
@@ -189,7 +200,7 @@ impl RequestSource for Prepared {
 }
 
 /// Notes outcomes, and takes values from the field `X-Values`.
-struct Collector {
+pub struct Collector {
     outcomes: HashMap<(u32, Twin), String>,
     timings: HashMap<(u32, Twin), Timing>,
     details: HashMap<(u32, Twin), String>,

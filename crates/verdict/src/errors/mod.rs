@@ -68,6 +68,7 @@ pub struct EndpointErrors {
 /// Whether a request failed; none where it was not fired.
 pub(crate) fn failed(outcome: &Outcome) -> Option<bool> {
     match outcome {
+        _ if outcome.kept_back().is_some() => None,
         Outcome::Answered { answer, .. } => Some(answer.head.status >= 500),
         Outcome::Errored { .. } => Some(true),
         Outcome::Refused(_) | Outcome::Skipped(_) => None,

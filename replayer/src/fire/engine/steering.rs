@@ -144,8 +144,10 @@ impl<'a> Engine<'a> {
         let Some(end) = self.course.agreed_end() else {
             return;
         };
-        while self.end != end && self.feed.is_some() {
-            self.take_batches();
+        self.take_batches();
+        if self.end != end && self.feed.is_some() {
+            // It is on its way, and wakes this thread.
+            return;
         }
         // What the plan would grow by further is not of this run.
         self.feed = None;

@@ -193,18 +193,30 @@ fn a_failure_of_both_is_no_ground_for_a_finding_either() {
 
 #[test]
 fn what_a_limit_kept_from_one_twin_is_the_runs() {
-    let mut calls = shop();
-    let mut refused = Call::new("s-a", "POST", "/checkout", order(10));
-    refused.candidate_outcome = Some(Outcome::Refused("in_flight".to_owned()));
-    calls.push(refused);
-    calls.push(Call::new("s-a", "GET", "/orders/17", order(10)).candidate(order(9)));
-    check(
-        &calls,
-        expect![[r#"
-            apart limit POST /checkout - answer x1
-              then GET /orders/{id} body_changed /total x1
-        "#]],
-    );
+    let stopped = Outcome::Errored {
+        kind: "stopped".to_owned(),
+        detail: "the run was stopped before the answer".to_owned(),
+        timing: None,
+    };
+    for outcome in [
+        Outcome::Refused("in_flight".to_owned()),
+        Outcome::Skipped("seeked".to_owned()),
+        Outcome::Skipped("twin_down".to_owned()),
+        stopped,
+    ] {
+        let mut calls = shop();
+        let mut kept_back = Call::new("s-a", "POST", "/checkout", order(10));
+        kept_back.candidate_outcome = Some(outcome);
+        calls.push(kept_back);
+        calls.push(Call::new("s-a", "GET", "/orders/17", order(10)).candidate(order(9)));
+        check(
+            &calls,
+            expect![[r#"
+                apart limit POST /checkout - answer x1
+                  then GET /orders/{id} body_changed /total x1
+            "#]],
+        );
+    }
 }
 
 #[test]
