@@ -141,14 +141,24 @@ impl<'a> Blame<'a> {
                     .filter(|(_, explanation)| self.source(explanation.root) == of)
                     .map(|(session, explanation)| (*session, *explanation))
                     .collect();
-                (!explained.is_empty()).then(|| self.consequence(lead, &explained))
+                (!explained.is_empty()).then(|| self.consequence(of, lead, &explained))
             })
             .collect();
         found.sort_by_key(|consequence| Reverse(consequence.count));
         found
     }
 
-    fn consequence(&self, lead: &Lead, explained: &BTreeMap<Session, Explanation>) -> Consequence {
+    fn consequence(
+        &self,
+        of: Source,
+        lead: &Lead,
+        explained: &BTreeMap<Session, Explanation>,
+    ) -> Consequence {
+        let own = match of {
+            Source::Lead(index) => &self.leads[index].signal.hits,
+            Source::Event(index) => &self.events[index].signal.hits,
+        };
+        let elsewhere = explained.keys().filter(|one| !own.contains_key(one));
         let hits = || {
             explained.iter().filter_map(|(session, explanation)| {
                 Some((lead.signal.hits.get(session)?, explanation))
@@ -169,6 +179,7 @@ impl<'a> Blame<'a> {
             location: lead.place.clone(),
             count: hits().map(|(hit, _)| u64::from(hit.exchanges)).sum(),
             sessions: explained.len() as u64,
+            elsewhere: elsewhere.count() as u64,
             example: example.map(|(exchange, _)| exchange),
             cause_position,
             cause: cause.map(ToString::to_string),

@@ -3,7 +3,9 @@
 //! Where a place has no noise, one difference is a finding; what proves it is that it
 //! shows again. One that does not, and that one session alone showed, is kept apart: a
 //! fault that comes once in a long while looks the same as a machine that hiccuped. What
-//! several sessions showed is no hiccup, and counts even where it does not show again.
+//! several sessions showed, be it that others followed from it, is no hiccup, and counts
+//! even where it does not show again. Nor does a session say anything that is fired again
+//! and never comes to where it was in the run.
 
 use std::collections::BTreeSet;
 use std::iter::successors;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::closeup::{Closeup, Refired, Shown};
 use crate::compare::{around, is_in_text};
+use crate::evidence::Evidence;
 use crate::findings::number;
 use crate::gate::{Gate, hold};
 use crate::passing::ELSEWHERE;
@@ -27,7 +30,8 @@ const MANY_SESSIONS: u64 = 2;
 pub struct Confirmation {
     /// What that says of the finding.
     pub outcome: ConfirmationOutcome,
-    /// How often an example of it was fired again and could be compared.
+    /// How often an example of it was fired again, got as far as in the run, and could be
+    /// compared.
     pub fired: u64,
     /// How often it showed then.
     pub shown: u64,
@@ -43,7 +47,7 @@ pub enum ConfirmationOutcome {
     Confirmed,
     /// It never showed again.
     NotReproduced,
-    /// Nothing was fired again that could have shown it.
+    /// Nothing was fired again that could have shown it, or it never got there.
     NotTried,
 }
 
@@ -161,62 +165,118 @@ fn can_be_confirmed(finding: &Finding) -> bool {
 /// Whether it is held against the candidate.
 fn counts(finding: &Finding) -> bool {
     let outcome = finding.confirmation.as_ref().map(|made| made.outcome);
-    outcome != Some(ConfirmationOutcome::NotReproduced) || finding.sessions >= MANY_SESSIONS
+    outcome != Some(ConfirmationOutcome::NotReproduced) || why_it_counts(finding).is_some()
+}
+
+/// What shows that a finding is no hiccup though it did not show again. One from which other
+/// sessions' differences follow stays, or nothing would be left that stands for these.
+fn why_it_counts(finding: &Finding) -> Option<String> {
+    if finding.sessions >= MANY_SESSIONS {
+        return Some(format!(
+            "it counts, since {} sessions showed it in the run: load, or what others did \
+             meanwhile, may bring it about",
+            finding.sessions
+        ));
+    }
+    let mut consequences = finding.consequences.iter();
+    let is_elsewhere = consequences.any(|then| then.elsewhere > 0);
+    is_elsewhere.then(|| {
+        "it counts, since differences in other sessions followed from it in the run".to_owned()
+    })
+}
+
+/// What was seen of a finding when it was fired again.
+#[derive(Default)]
+struct Tries<'a> {
+    /// How often one of its examples was looked at.
+    looked_at: u64,
+    /// How often that got as far as in the run, and could be compared.
+    fired: u64,
+    /// How often it showed.
+    shown: u64,
+    /// The first that was compared where it did not get as far: with its example.
+    astray: Option<(&'a Closeup, &'a Evidence)>,
+}
+
+impl<'a> Tries<'a> {
+    fn of(finding: &'a Finding, rounds: &'a [Refired]) -> Tries<'a> {
+        let mut tries = Tries::default();
+        for closeup in rounds.iter().flat_map(|round| &round.exchanges) {
+            let position = closeup.exchange.position;
+            let mut examples = finding.evidence.iter();
+            if let Some(example) = examples.find(|example| example.position == position) {
+                tries.add(finding, closeup, example);
+            }
+        }
+        tries
+    }
+
+    /// Where state is missing both twins say so alike, and a fault beyond it can't show:
+    /// the baseline tells, by its status, whether the session came to where it was. What
+    /// shows all the same needs no such proof.
+    fn add(&mut self, finding: &Finding, closeup: &'a Closeup, example: &'a Evidence) {
+        let is_shown = closeup.differences.iter().any(|one| is_of(finding, one));
+        let is_there = closeup.exchange.baseline.status == example.baseline.status;
+        self.looked_at += 1;
+        self.shown += u64::from(is_shown);
+        if is_shown || closeup.is_compared && is_there {
+            self.fired += 1;
+        } else if closeup.is_compared {
+            self.astray.get_or_insert((closeup, example));
+        }
+    }
+
+    /// What they say, with a sentence.
+    fn outcome(&self, finding: &Finding, why_not: Option<&str>) -> (ConfirmationOutcome, String) {
+        if self.shown > 0 {
+            let statement = format!("Confirmed at fresh twins ({}).", self.counts());
+            return (ConfirmationOutcome::Confirmed, statement);
+        }
+        if self.fired > 0 {
+            let why = why_it_counts(finding).map(|why| format!("; {why}"));
+            let why = why.unwrap_or_default();
+            let statement = format!("Not reproduced at fresh twins ({}){why}.", self.counts());
+            return (ConfirmationOutcome::NotReproduced, statement);
+        }
+        let why = match self.astray {
+            _ if self.looked_at == 0 => why_not
+                .unwrap_or("other sessions were fired again in its place")
+                .to_owned(),
+            None => "its session was fired again, and there was no answer to compare".to_owned(),
+            Some((closeup, example)) => format!(
+                "its session was fired again, and did not come to where it was: the baseline \
+                 answered with {}, in the run with {}",
+                status(&closeup.exchange),
+                status(example)
+            ),
+        };
+        let statement = format!("Not confirmed: {why}.");
+        (ConfirmationOutcome::NotTried, statement)
+    }
+
+    fn counts(&self) -> String {
+        format!(
+            "shown {} of {} times that it was fired again",
+            self.shown, self.fired
+        )
+    }
 }
 
 fn confirmation(finding: &Finding, rounds: &[Refired], why_not: Option<&str>) -> Confirmation {
-    let is_example = |closeup: &&Closeup| {
-        let mut examples = finding.evidence.iter();
-        examples.any(|example| example.position == closeup.exchange.position)
-    };
-    let of_finding = rounds.iter().flat_map(|round| &round.exchanges);
-    let (mut looked_at, mut fired, mut shown) = (0_u64, 0_u64, 0_u64);
-    for closeup in of_finding.filter(is_example) {
-        looked_at += 1;
-        fired += u64::from(closeup.is_compared);
-        shown += u64::from(closeup.differences.iter().any(|one| is_of(finding, one)));
-    }
-    let (outcome, statement) = match (looked_at, fired, shown) {
-        (0, ..) => (
-            ConfirmationOutcome::NotTried,
-            format!(
-                "Not confirmed: {}.",
-                why_not.unwrap_or("other sessions were fired again in its place")
-            ),
-        ),
-        (_, 0, _) => (
-            ConfirmationOutcome::NotTried,
-            "Not confirmed: its session was fired again, and there was no answer to compare."
-                .to_owned(),
-        ),
-        (_, _, 0) if finding.sessions >= MANY_SESSIONS => (
-            ConfirmationOutcome::NotReproduced,
-            format!(
-                "Not reproduced at fresh twins ({}); it counts, since {} sessions showed it in \
-                 the run: load, or what others did meanwhile, may bring it about.",
-                of(0, fired),
-                finding.sessions
-            ),
-        ),
-        (_, _, 0) => (
-            ConfirmationOutcome::NotReproduced,
-            format!("Not reproduced at fresh twins ({}).", of(0, fired)),
-        ),
-        _ => (
-            ConfirmationOutcome::Confirmed,
-            format!("Confirmed at fresh twins ({}).", of(shown, fired)),
-        ),
-    };
+    let tries = Tries::of(finding, rounds);
+    let (outcome, statement) = tries.outcome(finding, why_not);
     Confirmation {
         outcome,
-        fired,
-        shown,
+        fired: tries.fired,
+        shown: tries.shown,
         statement,
     }
 }
 
-fn of(shown: u64, fired: u64) -> String {
-    format!("shown {shown} of {fired} times that it was fired again")
+/// What the baseline answered with, in a word.
+fn status(exchange: &Evidence) -> String {
+    let status = exchange.baseline.status;
+    status.map_or_else(|| "nothing".to_owned(), |status| status.to_string())
 }
 
 /// Whether a difference is that of a finding, at any of its places.

@@ -246,6 +246,9 @@ pub struct Consequence {
     pub count: u64,
     /// Sessions.
     pub sessions: u64,
+    /// Of these, those that do not show themselves what it follows from.
+    #[serde(default)]
+    pub elsewhere: u64,
     /// One of the exchanges.
     pub example: Option<String>,
     /// The position in the plan from which that one follows.

@@ -164,6 +164,95 @@ fn without_answers_to_compare_nothing_was_tried() {
 }
 
 #[test]
+fn where_the_state_is_missing_nothing_was_tried() {
+    let gone = Reply::json(404, &json!({"error": "no such cart"}));
+    let mut missing = run(0);
+    missing.push(call("s-odd0").baseline(gone.clone()).candidate(gone));
+    let mut draft = draft(&run(1));
+    draft.confirm(&[again(&missing, &[20])], None);
+    let report = draft.finish();
+    check(
+        &report,
+        Verdict::Fail,
+        ConfirmationOutcome::NotTried,
+        "Not confirmed: its session was fired again, and did not come to where it was: the \
+         baseline answered with 404, in the run with 200.",
+    );
+    assert_eq!(report.findings.len(), 1);
+}
+
+#[test]
+fn a_round_that_missed_the_state_counts_for_nothing() {
+    let gone = Reply::json(404, &json!({"error": "no such cart"}));
+    let mut missing = run(0);
+    missing.push(call("s-odd0").baseline(gone.clone()).candidate(gone));
+    let mut sound = run(0);
+    sound.push(call("s-odd0"));
+    let mut draft = draft(&run(1));
+    draft.confirm(&[again(&missing, &[20]), again(&sound, &[20])], None);
+    check(
+        &draft.finish(),
+        Verdict::Pass,
+        ConfirmationOutcome::NotReproduced,
+        "Not reproduced at fresh twins (shown 0 of 1 times that it was fired again).",
+    );
+}
+
+/// As [`run`] with one odd session, and a look at the total by this session, which depends
+/// on the odd answer and differs, too.
+fn handed_on(to: &str) -> Vec<Call> {
+    let total = |total: u32| Reply::json(200, &json!({"total": total}));
+    let mut calls = repeated(20, |_, session| {
+        let look = Call::new(session, "GET", "/total", total(5));
+        vec![buy(session, &total(5)), look]
+    });
+    calls.push(buy("s-odd0", &total(6)));
+    let look = Call::new(to, "GET", "/total", total(5));
+    calls.push(look.candidate(total(6)).after(40));
+    calls
+}
+
+fn buy(session: &str, candidate: &Reply) -> Call {
+    let reply = Reply::json(200, &json!({"total": 5}));
+    Call::new(session, "POST", "/cart", reply).candidate(candidate.clone())
+}
+
+/// The report of a run whose finding did not show again.
+fn not_shown_again(calls: &[Call]) -> Report {
+    let sound: Vec<Call> = repeated(21, |_, session| {
+        let reply = Reply::json(200, &json!({"total": 5}));
+        vec![buy(session, &reply), call(session)]
+    });
+    let mut draft = draft(calls);
+    assert_eq!(draft.to_confirm(), [40]);
+    draft.confirm(&[again(&sound, &[40])], None);
+    draft.finish()
+}
+
+#[test]
+fn what_others_suffered_from_is_a_finding_all_the_same() {
+    let report = not_shown_again(&handed_on("s-other"));
+    check(
+        &report,
+        Verdict::Fail,
+        ConfirmationOutcome::NotReproduced,
+        "Not reproduced at fresh twins (shown 0 of 1 times that it was fired again); it counts, \
+         since differences in other sessions followed from it in the run.",
+    );
+    assert_eq!(report.findings.len(), 1);
+    let then = &report.findings[0].consequences[0];
+    assert_eq!((then.sessions, then.elsewhere), (1, 1));
+}
+
+#[test]
+fn what_its_own_session_suffered_from_goes_with_it() {
+    let report = not_shown_again(&handed_on("s-odd0"));
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+    let then = &report.not_reproduced[0].consequences[0];
+    assert_eq!((then.sessions, then.elsewhere), (1, 0));
+}
+
+#[test]
 fn the_rarest_findings_come_first_and_each_once_before_any_twice() {
     let mut calls = run(3);
     let lost = Call::new(
