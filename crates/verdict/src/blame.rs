@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::{Attribution, Explanation, Source, attribute};
+use crate::confirm::MANY_SESSIONS;
 use crate::evidence::Evidence;
+use crate::failing::is_failure;
 use crate::judge::Trail;
-use crate::kind::Kind;
 use crate::lead::{Lead, Leads, leads};
 use crate::options::Options;
 use crate::report::{ApartCause, Consequence};
@@ -91,12 +92,14 @@ impl<'a> Blame<'a> {
             .filter(|(index, _)| *index >= self.races_from && self.part_of[*index].is_none())
     }
 
-    /// Whether what counts at an endpoint, be it of its own or a consequence, says that its
-    /// requests fail.
-    pub(crate) fn says_failures(&self, endpoint: usize) -> bool {
-        let mut counts = self.leads[..self.races_from].iter();
-        counts.any(|lead| {
-            lead.endpoint == endpoint && matches!(lead.kind, Kind::Error | Kind::Status)
+    /// Whether requests of an endpoint fail only since something else went wrong before, in
+    /// so many sessions that it is no hiccup.
+    pub(crate) fn follow_failures(&self, endpoint: usize) -> bool {
+        let mut later = self.later().filter(|(index, _)| *index < self.races_from);
+        later.any(|(_, lead)| {
+            lead.endpoint == endpoint
+                && lead.signal.hits.len() as u64 >= MANY_SESSIONS
+                && is_failure(lead.kind, &lead.signal.examples)
         })
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::closeup::{Closeup, Refired, Shown};
 use crate::compare::{around, is_in_text};
 use crate::evidence::Evidence;
+use crate::failing::drop_said;
 use crate::findings::number;
 use crate::gate::{Gate, hold};
 use crate::passing::ELSEWHERE;
@@ -23,7 +24,7 @@ use crate::reasons::weigh;
 use crate::report::{Finding, Report, RunLedger, RunLedgers};
 
 /// From so many sessions on a finding counts though it does not show again.
-const MANY_SESSIONS: u64 = 2;
+pub(crate) const MANY_SESSIONS: u64 = 2;
 
 /// What came of firing a finding's sessions again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -139,7 +140,8 @@ impl Draft {
         let (kept, gone): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(counts);
         self.report.findings = kept;
         self.report.not_reproduced = gone;
-        if !self.report.not_reproduced.is_empty() {
+        let is_less = drop_said(&mut self.report.findings);
+        if is_less || !self.report.not_reproduced.is_empty() {
             number(&mut self.report.findings);
         }
         for (finding, number) in self.report.not_reproduced.iter_mut().zip(1..) {

@@ -1,7 +1,10 @@
 //! Findings of error rates, where no single failure is a finding.
 
+use std::collections::BTreeSet;
+
 use crate::blame::Blame;
 use crate::errors::EndpointErrors;
+use crate::evidence::Evidence;
 use crate::findings::summary;
 use crate::gate::Level;
 use crate::kind::Kind;
@@ -9,15 +12,39 @@ use crate::options::Options;
 use crate::reasons::percent;
 use crate::report::{Finding, Test};
 
-/// Endpoints whose requests fail more often at the candidate, where the baseline's fail too,
-/// or all failures are noise one by one.
+/// Endpoints whose requests fail more often at the candidate; which of them say no more than
+/// another finding does is known when all are confirmed ([`drop_said`]).
 pub(crate) fn of_errors(input: &Blame<'_>, errors: &[Option<EndpointErrors>]) -> Vec<Finding> {
     let tests = errors.iter().flatten().count();
     let rows = errors.iter().enumerate();
     rows.filter_map(|(index, row)| Some((index, row.as_ref()?)))
-        .filter(|(index, row)| row.is_more && !input.says_failures(*index))
+        .filter(|(index, row)| row.is_more && !input.follow_failures(*index))
         .map(|(index, row)| finding(input, index, row, tests))
         .collect()
+}
+
+/// Drops what is said of an endpoint's error rate where another finding at it is a failure by
+/// itself, and whether there was such. Only findings that stay say anything: what did not
+/// show again must not hide that requests fail.
+pub(crate) fn drop_said(findings: &mut Vec<Finding>) -> bool {
+    let failing = findings.iter();
+    let failing = failing.filter(|finding| is_failure(finding.kind, &finding.evidence));
+    let failing: BTreeSet<String> = failing.map(|finding| finding.endpoint.clone()).collect();
+    let before = findings.len();
+    findings
+        .retain(|finding| finding.kind != Kind::ErrorRate || !failing.contains(&finding.endpoint));
+    findings.len() < before
+}
+
+/// Whether a difference is that the candidate fails: another status may be as good as the
+/// expected one.
+pub(crate) fn is_failure(kind: Kind, examples: &[Evidence]) -> bool {
+    let fails = |example: &Evidence| example.candidate.status.is_some_and(|status| status >= 500);
+    match kind {
+        Kind::Error => true,
+        Kind::Status => examples.iter().any(fails),
+        _ => false,
+    }
 }
 
 fn finding(input: &Blame<'_>, index: usize, row: &EndpointErrors, tests: usize) -> Finding {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::attribute::Source;
 use crate::blame::Blame;
 use crate::errors::EndpointErrors;
-use crate::failing::of_errors;
+use crate::failing::{is_failure, of_errors};
 use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::Compared;
@@ -51,13 +51,9 @@ pub(crate) fn number(findings: &mut [Finding]) {
 
 /// The lower, the more harmful: what fails, then what is gone, what is wrong, what is more.
 fn harm(finding: &Finding) -> u8 {
-    let is_failure = finding
-        .evidence
-        .iter()
-        .any(|example| example.candidate.status.is_some_and(|status| status >= 500));
     match finding.kind {
         Kind::Error => 0,
-        Kind::Status if is_failure => 1,
+        Kind::Status if is_failure(finding.kind, &finding.evidence) => 1,
         Kind::ErrorRate | Kind::Business => 2,
         Kind::Status => 3,
         Kind::BodyMissing => 4,

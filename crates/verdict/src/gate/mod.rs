@@ -21,7 +21,8 @@ use crate::resource::Resource;
 /// What a team lets through; as it comes, everything that differs fails.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gate {
-    /// What kinds of finding do at which endpoints; the first that takes one decides.
+    /// What kinds of finding do at which endpoints; at each place of a finding the first that
+    /// takes it decides, and of these the worst.
     pub levels: Vec<LevelRule>,
     /// How much figures may change.
     pub budgets: Budgets,
@@ -31,8 +32,10 @@ pub struct Gate {
     pub fidelity: FidelityRules,
 }
 
-/// What a finding does to the verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a finding does to the verdict, the worst first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// The run fails.

@@ -1,7 +1,7 @@
 //! Error rates, and what is watched.
 
 use serde_json::json;
-use twintap_verdict::{Kind, Options, Report, RunFacts, Verdict};
+use twintap_verdict::{Judge, Kind, Options, Report, RunFacts, Verdict};
 
 use crate::support::{Call, Reply, judge, judge_with, observations};
 
@@ -62,6 +62,48 @@ fn failures_that_are_a_finding_by_themselves_are_one_finding() {
     let report = judge(&run(100, 0, 0, 45));
     assert_eq!(kinds(&report), [(Kind::Status, "GET /a")]);
     assert!(report.errors[0].is_more);
+}
+
+#[test]
+fn another_status_that_is_no_failure_says_nothing_of_failures() {
+    let mut calls = run(100, 12, 12, 45);
+    calls.extend((0..30).map(|index| {
+        let made = Reply::json(201, &json!({"ok": true}));
+        let session = format!("s-{index:03}");
+        Call::new(&session, "GET", "/a", reply(false)).candidate(made)
+    }));
+    let report = judge(&calls);
+    let mut found = kinds(&report);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [(Kind::ErrorRate, "GET /a"), (Kind::Status, "GET /a")]
+    );
+}
+
+#[test]
+fn what_does_not_show_again_hides_no_failures() {
+    let mut calls = run(100, 12, 12, 45);
+    let lost = || Call::new("s-lost", "GET", "/a", reply(false));
+    calls.push(lost().candidate(Reply::error("reset")));
+    let position = calls.len() as u32 - 1;
+    let draft = |calls: &[Call]| {
+        let mut judge = Judge::new(Options::default()).with_closeups([position]);
+        let all = observations(calls).into_iter();
+        all.for_each(|observation| judge.observe(observation));
+        judge
+    };
+    let stays = draft(&calls).draft(RunFacts::default()).finish();
+    assert_eq!(kinds(&stays), [(Kind::Error, "GET /a")]);
+    let mut sound = calls.clone();
+    sound.truncate(position as usize);
+    sound.push(lost());
+    let mut gone = draft(&calls).draft(RunFacts::default());
+    gone.confirm(&[draft(&sound).into_closeups(201)], None);
+    let gone = gone.finish();
+    assert_eq!(kinds(&gone), [(Kind::ErrorRate, "GET /a")]);
+    assert_eq!(gone.not_reproduced.len(), 1);
+    assert_eq!(gone.findings[0].id, "F1");
 }
 
 #[test]

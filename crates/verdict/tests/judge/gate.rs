@@ -119,6 +119,30 @@ fn locations_narrow_a_level() {
 }
 
 #[test]
+fn a_finding_has_the_worst_level_of_its_places() {
+    let body = |ads: &str, total: u32| Reply::json(200, &json!({"ads": ads, "total": total}));
+    let calls = repeated(20, |_, session| {
+        vec![Call::new(session, "GET", "/cart", body("one", 10)).candidate(body("another", 9))]
+    });
+    let of = |rules: Value| {
+        let report = judged(levels(rules), &calls);
+        let [finding] = &report.findings[..] else {
+            panic!("one finding is expected: {:?}", report.findings);
+        };
+        assert_eq!((&*finding.location, finding.also.len()), ("/ads", 1));
+        (finding.level, finding.rule.clone())
+    };
+    let ads = json!({"name": "ads", "locations": ["/ads"], "level": "pass"});
+    let total = json!({"name": "total", "locations": ["/total"], "level": "warn"});
+    assert_eq!(of(json!([ads])), (Level::Fail, None));
+    assert_eq!(of(json!([total])), (Level::Fail, None));
+    let both = json!([ads, total]);
+    assert_eq!(of(both), (Level::Warn, Some("total".to_owned())));
+    let all = json!([{"name": "all", "level": "pass"}, total]);
+    assert_eq!(of(all), (Level::Pass, Some("all".to_owned())));
+}
+
+#[test]
 fn every_output_shows_what_was_let_pass() {
     let gate = levels(json!([{"name": "ads may change", "level": "warn"}]));
     let report = judged(gate, &calls(false));
