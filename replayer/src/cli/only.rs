@@ -18,7 +18,11 @@ pub struct OnlyArgs {
     /// Fire this exchange alone (its id), each of a session's (its name), or the example of a
     /// finding (`F3`), with everything that it depends on, at freshly reset twins; print the
     /// answers and where they differ. May be given several times. No report is written.
-    #[arg(long, value_name = "ID", conflicts_with = "control")]
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["control", "pace", "gate", "metrics", "scope", "junit", "markdown"]
+    )]
     only: Vec<String>,
     /// Where findings are named: a run's output directory or its report.json; by default
     /// that of the run file.

@@ -87,7 +87,9 @@ impl Overrides {
     /// # Errors
     /// When it contradicts itself then.
     pub fn apply(&self, file: &mut RunFile) -> Result<()> {
-        file.change(&self.text(), |settings| self.change(settings))
+        file.change(&self.load_text(), &self.other_text(), |settings| {
+            self.change(settings);
+        })
     }
 
     fn change(&self, settings: &mut Settings) {
@@ -157,22 +159,27 @@ impl Overrides {
         filters
     }
 
-    /// The flags as they would be given again.
-    fn text(&self) -> String {
+    /// The flags of load as they would be given again.
+    fn load_text(&self) -> String {
         let mut words: Vec<String> = Vec::new();
-        let mut add = |flag: &str, value: Option<String>| {
-            words.extend(value.map(|value| format!("--{flag} {}", quoted(&value))));
-        };
+        let mut add = |flag: &str, value| words.extend(given(flag, value));
         add("speed", self.speed.map(|speed| speed.0.to_string()));
         add("rate", self.rate.map(|rate| rate.0.to_string()));
         let pace = self.pace.and_then(|pace| pace.to_possible_value());
         add("pace", pace.map(|pace| pace.get_name().to_owned()));
-        let wire = self.wire.and_then(|wire| wire.to_possible_value());
-        add("wire", wire.map(|wire| wire.get_name().to_owned()));
         add("scale", self.scale.map(|scale| scale.get().to_string()));
         add("loop", self.rounds.map(|rounds| rounds.to_string()));
         add("warm-up", self.warm_up.map(|span| span.to_string()));
         add("ramp", self.ramp.map(|span| span.to_string()));
+        words.join(" ")
+    }
+
+    /// The others.
+    fn other_text(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |flag: &str, value| words.extend(given(flag, value));
+        let wire = self.wire.and_then(|wire| wire.to_possible_value());
+        add("wire", wire.map(|wire| wire.get_name().to_owned()));
         add("from", self.from.map(|instant| instant.to_string()));
         add("to", self.to.map(|instant| instant.to_string()));
         for filter in &self.filter {
@@ -185,6 +192,11 @@ impl Overrides {
         );
         words.join(" ")
     }
+}
+
+/// A flag as it would be given again, where it was.
+fn given(flag: &str, value: Option<String>) -> Option<String> {
+    value.map(|value| format!("--{flag} {}", quoted(&value)))
 }
 
 fn set<T>(own: &mut T, given: Option<T>) {
@@ -322,10 +334,11 @@ mod tests {
         assert_eq!(filter.protocols, [FilterProtocol::Grpc]);
         assert!(filter.from < filter.to && filter.from.is_some());
 
-        let again = overrides.text();
+        let texts = [overrides.load_text(), overrides.other_text()];
+        let again = texts.join(" ");
         assert!(file.reproduce.ends_with(&again), "{}", file.reproduce);
         let given = parse(&again).expect("what was given");
-        assert_eq!(given.text(), again);
+        assert_eq!([given.load_text(), given.other_text()], texts);
         assert_eq!(given.warm_up, overrides.warm_up);
         assert_eq!(given.from, overrides.from);
     }

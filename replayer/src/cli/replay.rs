@@ -42,7 +42,7 @@ pub struct Args {
     #[command(flatten)]
     rules: RuleFiles,
     /// Print the plan and fire nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["junit", "markdown"])]
     dry_run: bool,
     /// How to print the plan or the report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -53,6 +53,20 @@ pub struct Args {
     /// Write the report as Markdown, too, for a pull request.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+}
+
+impl Args {
+    /// The run file as the flags change it.
+    fn file(&self) -> Result<RunFile> {
+        let mut file = RunFile::read(&self.run_file)?;
+        self.overrides.apply(&mut file)?;
+        self.rules.apply(&mut file);
+        // Flags of load may go with the file's load, and not with that of one look.
+        if self.only.is_given() {
+            file.load_once();
+        }
+        Ok(file)
+    }
 }
 
 /// Files of rules, in place of those of the run file.
@@ -98,12 +112,7 @@ enum Format {
 }
 
 pub fn run(args: &Args) -> Result<u8> {
-    let mut file = RunFile::read(&args.run_file)?;
-    if args.only.is_given() {
-        file.load_once();
-    }
-    args.overrides.apply(&mut file)?;
-    args.rules.apply(&mut file);
+    let file = args.file()?;
     let only = args.only.names(&file)?;
     if args.dry_run {
         let plan = match args.only.is_given() {
@@ -173,5 +182,66 @@ impl Format {
             Format::Text | Format::Json => Place::People,
             Format::Jsonl => Place::Programs,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+    use twintap_plan::Pace;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(run_file: &Path, flags: &str) -> Result<Args, clap::Error> {
+        let run_file = run_file.to_string_lossy();
+        let words = ["replay", &run_file].into_iter();
+        Line::try_parse_from(words.chain(flags.split_whitespace())).map(|line| line.args)
+    }
+
+    #[track_caller]
+    fn check_fired_alone(load: &str) {
+        let directory = tempfile::TempDir::new().expect("a temporary directory");
+        let path = directory.path().join("run.yaml");
+        let text = "version: 1\narchive: a\nallow: []\ntargets:\n  \
+            candidate: {address: 'a:1'}\n  baseline: {address: 'b:1'}\n";
+        std::fs::write(&path, text).expect("a file");
+        let file = |flags: &str| parse(&path, flags).expect("sound flags").file();
+        let run = file(load).expect("no contradiction");
+        assert!(run.reproduce.ends_with(load), "{}", run.reproduce);
+        assert!(!run.replay.contains("--"), "{}", run.replay);
+        let alone = file(&format!("{load} --only s-1")).expect("no contradiction");
+        assert_eq!(alone.settings.pace, Pace::Asap);
+        assert_eq!((alone.settings.speed, alone.settings.rate), (None, None));
+        assert!(alone.settings.ramp.0.is_zero());
+    }
+
+    #[test]
+    fn what_a_run_under_load_showed_is_fired_alone() {
+        check_fired_alone("--speed 2");
+        check_fired_alone("--rate 5 --ramp 10s");
+        check_fired_alone("--scale 3 --loop 2 --warm-up 1s");
+    }
+
+    #[test]
+    fn flags_without_effect_are_refused() {
+        let refused = |flags: &str| {
+            let error = parse(Path::new("run.yaml"), flags).expect_err(flags);
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+        };
+        for file in ["junit", "markdown", "gate", "metrics", "scope"] {
+            refused(&format!("--only s-1 --{file} a.file"));
+        }
+        refused("--only s-1 --pace recorded");
+        refused("--dry-run --junit a.xml");
+        refused("--dry-run --markdown a.md");
+        parse(Path::new("run.yaml"), "--only s-1 --dry-run").expect("the plan of one");
     }
 }

@@ -60,7 +60,7 @@ pub struct RunFile {
     pub settings: Settings,
     /// The command line that does it again.
     pub reproduce: String,
-    /// That of `twintap replay`, to which more flags can be added.
+    /// That of `twintap replay`, without flags of load, to which more flags can be added.
     pub replay: String,
 }
 
@@ -242,18 +242,23 @@ impl RunFile {
         Ok(settings.resolve(Path::new(""), archive, output, &name, commands))
     }
 
-    /// Changes the settings as the command line says; `flags` is what it says, for
-    /// whoever wants to do the run again.
+    /// Changes the settings as the command line says; `load` is what it says of load, and
+    /// `more` what else, for whoever wants to do the run again. Who fires one exchange
+    /// alone fires it without load.
     ///
     /// # Errors
     /// When the settings contradict each other then.
-    pub fn change(&mut self, flags: &str, change: impl FnOnce(&mut Settings)) -> Result<()> {
+    pub fn change(
+        &mut self,
+        load: &str,
+        more: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<()> {
         change(&mut self.settings);
         self.settings.check_load()?;
-        if !flags.is_empty() {
-            self.reproduce = format!("{} {flags}", self.reproduce);
-            self.replay = format!("{} {flags}", self.replay);
-        }
+        let with = |line: &str, flags: &str| format!("{line} {flags}").trim_end().to_owned();
+        self.reproduce = with(&with(&self.reproduce, load), more);
+        self.replay = with(&self.replay, more);
         Ok(())
     }
 

@@ -182,14 +182,15 @@ fn the_limit_in_flight_depends_on_the_pace() {
 fn the_command_line_changes_what_the_file_says() {
     let mut file = parse(&format!("{TARGETS}speed: 2\n")).expect("a sound run file");
     let before = file.reproduce.clone();
-    file.change("--rate 5", |settings| {
+    let alone = file.replay.clone();
+    file.change("--rate 5", "--in-flight 9", |settings| {
         settings.speed = None;
         settings.rate = Some(Rate(5.0));
     })
     .expect("no contradiction");
-    assert_eq!(file.reproduce, format!("{before} --rate 5"));
-    assert!(file.replay.ends_with(" --rate 5"), "{}", file.replay);
-    let refused = file.change("", |settings| settings.pace = Pace::Asap);
+    assert_eq!(file.reproduce, format!("{before} --rate 5 --in-flight 9"));
+    assert_eq!(file.replay, format!("{alone} --in-flight 9"));
+    let refused = file.change("", "", |settings| settings.pace = Pace::Asap);
     assert!(format!("{:#}", refused.expect_err("a contradiction")).contains("`rate`"));
 }
 
