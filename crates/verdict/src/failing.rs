@@ -6,7 +6,6 @@ use crate::blame::Blame;
 use crate::errors::EndpointErrors;
 use crate::evidence::Evidence;
 use crate::findings::summary;
-use crate::gate::Level;
 use crate::kind::Kind;
 use crate::options::Options;
 use crate::reasons::percent;
@@ -49,33 +48,21 @@ pub(crate) fn is_failure(kind: Kind, examples: &[Evidence]) -> bool {
 
 fn finding(input: &Blame<'_>, index: usize, row: &EndpointErrors, tests: usize) -> Finding {
     let rate = |count: u64| percent(count as f64 / row.requests.max(1) as f64);
+    let claim = format!(
+        "fails more often: {} of requests, {} at the baseline",
+        rate(row.candidate),
+        rate(row.baseline)
+    );
+    let test = test(row, tests, input.options);
     let mut finding = Finding {
-        id: String::new(),
-        endpoint: row.endpoint.clone(),
-        kind: Kind::ErrorRate,
-        location: "errors".to_owned(),
-        also: Vec::new(),
-        claim: format!(
-            "fails more often: {} of requests, {} at the baseline",
-            rate(row.candidate),
-            rate(row.baseline)
-        ),
-        summary: String::new(),
         count: row.candidate,
         sessions: row.candidate_sessions,
         rate: row.candidate as f64 / row.requests.max(1) as f64,
         compared: row.requests,
-        test: test(row, tests, input.options),
-        confirmation: None,
-        latency: None,
         evidence: input.endpoints[index]
             .errors
             .examples(input.options.examples),
-        racing: 0,
-        consequences: Vec::new(),
-        related: Vec::new(),
-        level: Level::Fail,
-        rule: None,
+        ..Finding::bare(&row.endpoint, Kind::ErrorRate, "errors", claim, test)
     };
     finding.summary = summary(&finding);
     finding

@@ -7,7 +7,6 @@ use crate::attribute::Source;
 use crate::blame::Blame;
 use crate::errors::EndpointErrors;
 use crate::failing::{is_failure, of_errors};
-use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::Compared;
 use crate::lead::Lead;
@@ -75,34 +74,22 @@ fn of_leads(input: &Blame<'_>) -> Vec<Finding> {
         .findings()
         .map(|(index, lead)| {
             let compared = compared(input, lead);
+            let endpoint = &input.names[lead.endpoint];
+            let test = lead.test.clone();
+            let also = lead.also.iter().map(|(kind, location)| Also {
+                kind: *kind,
+                location: location.clone(),
+            });
             let mut finding = Finding {
-                id: String::new(),
-                endpoint: input.names[lead.endpoint].clone(),
-                kind: lead.kind,
-                location: lead.place.clone(),
-                also: lead
-                    .also
-                    .iter()
-                    .map(|(kind, location)| Also {
-                        kind: *kind,
-                        location: location.clone(),
-                    })
-                    .collect(),
-                claim: String::new(),
-                summary: String::new(),
+                also: also.collect(),
                 count: lead.exchanges() + input.racing(index),
                 sessions: lead.signal.hits.len() as u64,
                 rate: (lead.exchanges() + input.racing(index)) as f64 / compared.max(1) as f64,
                 compared,
-                test: lead.test.clone(),
-                confirmation: None,
-                latency: None,
                 evidence: input.examples(index),
                 racing: input.racing(index),
                 consequences: input.consequences(Source::Lead(index)),
-                related: Vec::new(),
-                level: Level::Fail,
-                rule: None,
+                ..Finding::bare(endpoint, lead.kind, &lead.place, String::new(), test)
             };
             finding.claim = claim(&finding);
             finding.summary = summary(&finding);

@@ -42,7 +42,8 @@ const MOST_SHAPES: usize = 4096;
 pub struct Judge {
     rules: Rules,
     waiting: Reorder,
-    watch: Watch,
+    /// None where another watches the run as a whole.
+    watch: Option<Watch>,
     tally: Tally,
 }
 
@@ -103,10 +104,20 @@ impl Judge {
     pub fn new(rules: impl Into<Rules>) -> Self {
         let rules = rules.into().settled();
         Self {
-            watch: Watch::new(&rules.options),
+            watch: Some(Watch::new(&rules.options)),
             rules,
             waiting: Reorder::default(),
             tally: Tally::default(),
+        }
+    }
+
+    /// A judge of one period of a run, which a [`Watch`] of its own sees as a whole: what
+    /// that says comes with the facts.
+    #[must_use]
+    pub fn of_period(rules: impl Into<Rules>) -> Self {
+        Self {
+            watch: None,
+            ..Self::new(rules)
         }
     }
 
@@ -119,7 +130,9 @@ impl Judge {
 
     /// Takes one planned request; the order does not matter.
     pub fn observe(&mut self, observation: Observation) {
-        self.watch.observe(&observation);
+        if let Some(watch) = &mut self.watch {
+            watch.observe(&observation);
+        }
         match self.waiting.push(observation) {
             Ok(()) => self.drain(self.rules.options.reorder_bytes),
             Err(_) => self.tally.repeated += 1,
@@ -129,7 +142,7 @@ impl Judge {
     /// Whether what was observed so far is evidence enough to end the run ([`Watch`]).
     #[must_use]
     pub fn is_alarm(&self) -> bool {
-        self.watch.is_alarm()
+        self.watch.as_ref().is_some_and(Watch::is_alarm)
     }
 
     /// The report on all that was observed.
@@ -141,7 +154,8 @@ impl Judge {
     /// Likewise, with findings that can still be confirmed.
     #[must_use]
     pub fn draft(mut self, mut facts: RunFacts) -> Draft {
-        facts.sequential.get_or_insert_with(|| self.watch.report());
+        let watched = || self.watch.as_ref().map(Watch::report);
+        facts.sequential = facts.sequential.or_else(watched);
         self.drain(0);
         draft(self.tally, facts, self.rules)
     }

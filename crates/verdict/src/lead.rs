@@ -221,6 +221,7 @@ fn merge_keys(leads: Vec<Lead>) -> Vec<Lead> {
 }
 
 fn absorb(known: &mut Lead, lead: Lead) {
+    known.also.extend(lead.also);
     known.signal.merge(lead.signal);
 }
 

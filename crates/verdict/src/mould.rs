@@ -11,7 +11,7 @@ use crate::generated::{Form, form};
 use crate::stats::{class_exceedance, range_exceedance};
 use crate::tally::Session;
 
-/// Classes told apart at one place; what comes later is as if it had been there.
+/// Classes told apart at one place; where there are as many, none is new.
 const MOST_CLASSES: usize = 24;
 /// A value leaves a range only by so much of its width: what starts a little later, or
 /// serves a little more, does not.
@@ -108,8 +108,8 @@ impl Mould {
         let known = &self.known;
         let number = look.number.and_then(|value| known.number?.beyond(value));
         let chars = look.chars.and_then(|value| known.chars?.beyond(value));
-        let way = match (known.classes.contains(&look.class), number, chars) {
-            (false, ..) => (Way::OfAnotherClass, 0.0),
+        let way = match (known.lacks(look.class), number, chars) {
+            (true, ..) => (Way::OfAnotherClass, 0.0),
             (_, Some(far), _) if far < 0.0 => (Way::Below, -far),
             (_, Some(far), _) => (Way::Above, far),
             (_, _, Some(far)) if far < 0.0 => (Way::Shorter, -far),
@@ -163,10 +163,11 @@ impl Mould {
             .values()
             .flat_map(|looks| looks.classes.clone())
             .collect();
-        let new = new.difference(&self.known.classes);
-        let classes = self.known.classes.len() + new.clone().count();
-        let of_classes = new.map(|class| {
-            let sessions = self.sessions(|looks| looks.classes.contains(class));
+        let new = new.into_iter().filter(|class| self.known.lacks(*class));
+        let new: Vec<Class> = new.collect();
+        let classes = self.known.classes.len() + new.len();
+        let of_classes = new.into_iter().map(|class| {
+            let sessions = self.sessions(|looks| looks.classes.contains(&class));
             let known: Vec<String> = self.known.classes.iter().map(Class::words).collect();
             Leaving {
                 p_value: class_exceedance(sessions.len(), classes),
@@ -232,8 +233,16 @@ impl Looks {
         self.chars = joined(self.chars, of(look.chars));
     }
 
+    /// Whether a class is none of these, as far as that is known.
+    fn lacks(&self, class: Class) -> bool {
+        self.classes.len() < MOST_CLASSES && !self.classes.contains(&class)
+    }
+
     fn merge(&mut self, other: &Looks) {
-        self.classes.extend(&other.classes);
+        let room = MOST_CLASSES.saturating_sub(self.classes.len());
+        let new = other.classes.difference(&self.classes).copied();
+        let new: Vec<Class> = new.take(room).collect();
+        self.classes.extend(new);
         self.number = joined(self.number, other.number);
         self.chars = joined(self.chars, other.chars);
     }

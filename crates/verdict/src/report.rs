@@ -193,6 +193,41 @@ pub struct Finding {
     pub rule: Option<String>,
 }
 
+impl Finding {
+    /// One that nothing follows from and nothing is known of beyond this: no counts, no
+    /// summary, no examples.
+    pub(crate) fn bare(
+        endpoint: impl Into<String>,
+        kind: Kind,
+        location: impl Into<String>,
+        claim: String,
+        test: Test,
+    ) -> Finding {
+        Finding {
+            id: String::new(),
+            endpoint: endpoint.into(),
+            kind,
+            location: location.into(),
+            also: Vec::new(),
+            claim,
+            summary: String::new(),
+            count: 0,
+            sessions: 0,
+            rate: 1.0,
+            compared: 0,
+            test,
+            confirmation: None,
+            latency: None,
+            evidence: Vec::new(),
+            racing: 0,
+            consequences: Vec::new(),
+            related: Vec::new(),
+            level: Level::Fail,
+            rule: None,
+        }
+    }
+}
+
 /// A further place of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Also {

@@ -3,7 +3,6 @@
 use crate::blame::Blame;
 use crate::conclude::in_ms;
 use crate::findings::summary;
-use crate::gate::Level;
 use crate::kind::Kind;
 use crate::latency::{Compared, Shift, ShiftInterval, TailTest};
 use crate::options::Options;
@@ -122,19 +121,9 @@ fn finding(
     test.statement.push_str(&effect_size(compared));
     let pairs = shift.pairs as u64;
     let mut finding = Finding {
-        id: String::new(),
-        endpoint: input.names[index].clone(),
-        kind: Kind::Latency,
-        location: location.to_owned(),
-        also: Vec::new(),
-        claim,
-        summary: String::new(),
         count: pairs,
         sessions: latency.sessions() as u64,
-        rate: 1.0,
         compared: pairs,
-        test,
-        confirmation: None,
         latency: Some(LatencyShift {
             median_shift_ms: shift.median_ms,
             median_shift_ratio: shift.ratio,
@@ -142,11 +131,7 @@ fn finding(
             candidate_p50_ms: candidate_ms.p50,
         }),
         evidence: latency.examples(options.examples),
-        racing: 0,
-        consequences: Vec::new(),
-        related: Vec::new(),
-        level: Level::Fail,
-        rule: None,
+        ..Finding::bare(&input.names[index], Kind::Latency, location, claim, test)
     };
     finding.summary = summary(&finding);
     Some(finding)

@@ -144,6 +144,13 @@ pub struct FireSummary {
     pub wire_cpu_ns: u64,
     /// Of it spun before due times.
     pub spun_ns: u64,
+    /// How often a firing thread did not wake in time and was taken over to the processor
+    /// of another.
+    #[serde(default)]
+    pub moved: u64,
+    /// Whether idle processors stayed awake for it.
+    #[serde(default)]
+    pub stayed_awake: bool,
     /// Processor time of the thread that compares, in nanoseconds.
     pub compare_cpu_ns: u64,
     /// Processor time of the thread that reads the archive, in nanoseconds.

@@ -8,6 +8,7 @@
 //! others are, apart from requests that wait for values; how time runs they have in
 //! common ([`course`]).
 
+mod awake;
 mod batches;
 pub mod capture;
 mod clean;
@@ -28,6 +29,7 @@ pub mod options;
 pub mod outcome;
 pub mod poll;
 mod priority;
+mod rescue;
 pub mod response;
 pub mod rewrite;
 pub mod schedule;
@@ -69,6 +71,7 @@ pub use outcome::{RawOutcome, RawResult, Witness};
 pub use source::RequestSource;
 pub use wire::{BodyPace, Recorded};
 
+use awake::Awake;
 use batches::Requests;
 use capture::CaptureLimits;
 use control::{TWINS, thread_of};
@@ -78,6 +81,7 @@ use feed::Fed;
 use mailbox::mailbox;
 use outcome::Answers;
 use poll::{Clock, Poll, Registry};
+use rescue::Beds;
 use source::ReadAhead;
 use timetable::Timetable;
 use twin::{Common, TwinSide, nanos};
@@ -190,12 +194,14 @@ fn fire_all<'a>(
         capture,
         clock: Clock::start(),
         course: Course::default(),
+        beds: Beds::default(),
         read_ahead: ReadAhead::default(),
     };
     let feeds = feed.split(threads);
     let (loaded, loads): (Vec<_>, Vec<_>) = feeds.iter().map(|_| mailbox(LOADS_QUEUED)).unzip();
     let (values_to, values): (Vec<_>, Vec<_>) = feeds.iter().map(|_| mailbox(usize::MAX)).unzip();
     let (tell, told) = channel();
+    let awake = options.stay_awake.then(Awake::ask).flatten();
     let stolen_before = ledger::steal_ns();
     let compare_before = ledger::thread_cpu_ns();
     thread::scope(|scope| {
@@ -237,6 +243,8 @@ fn fire_all<'a>(
         let joined = running.into_iter().map(|thread| thread.join());
         let fired: Result<Vec<Fired>, _> = joined.collect();
         let mut summary = summary(fired.map_err(|_| FireError::Failed)?);
+        summary.moved = firing.beds.moved();
+        summary.stayed_awake = awake.is_some();
         summary.load_cpu_ns = loader.join().map_err(|_| FireError::Failed)?;
         summary.compare_cpu_ns = ledger::thread_cpu_ns() - compare_before;
         summary.steal_ns = ledger::steal_ns()
@@ -257,6 +265,7 @@ struct Firing<'a> {
     capture: Arc<CaptureLimits>,
     clock: Clock,
     course: Course,
+    beds: Beds,
     read_ahead: ReadAhead,
 }
 
@@ -290,6 +299,7 @@ impl Firing<'_> {
             thread,
             share: self.share,
             course: &self.course,
+            beds: &self.beds,
             read_ahead: &self.read_ahead,
         };
         let engine = Engine::new(common, poll, sides, role, inbox);

@@ -118,6 +118,8 @@ pub struct Options {
     pub read_ahead_bytes: usize,
     /// Threads that fire: one for each twin, or one for both.
     pub threads: usize,
+    /// Whether idle processors stay awake while the run fires, where that is allowed.
+    pub stay_awake: bool,
     /// The longest spin before a due time.
     pub max_spin: Duration,
     /// Digests for bodies that are not held.
@@ -165,7 +167,8 @@ impl Options {
             capture_bytes: 256 << 20,
             read_ahead_bytes: 64 << 20,
             threads: 2,
-            max_spin: Duration::from_micros(50),
+            stay_awake: false,
+            max_spin: Duration::from_micros(60),
             digest: None,
             extract: None,
         }

@@ -160,7 +160,7 @@ impl Poll {
     fn learn(&mut self, late_ns: u64) {
         let step = (self.max_early_ns / 200).max(1);
         self.early_ns = if late_ns > self.early_ns {
-            (self.early_ns + 20 * step).min(self.max_early_ns)
+            (self.early_ns + 100 * step).min(self.max_early_ns)
         } else {
             self.early_ns
                 .saturating_sub(step)

@@ -170,8 +170,7 @@ fn add_captures(facts: &mut RunFacts, checkpoint: &Checkpoint) {
 fn doubts(file: &RunFile, fired: &FireSummary, unreadable: u64) -> Vec<String> {
     let mut doubts = Vec::new();
     // A run without end has no other.
-    let is_endless = file.settings.follow.is_some() || file.settings.is_endless();
-    if fired.stopped && !is_endless {
+    if fired.stopped && file.settings.has_end() {
         doubts.push("The run was stopped before its end.".to_owned());
     }
     for (name, twin) in [

@@ -146,8 +146,10 @@ pub fn execute_watched(
     progress: &mut dyn FnMut(Progress),
     watch: &mut dyn FnMut(&Observation),
 ) -> Result<Report> {
-    let has_end = file.settings.follow.is_none() && !file.settings.is_endless();
-    ensure!(has_end, "a run without end can't be watched");
+    ensure!(
+        file.settings.has_end(),
+        "a run without end can't be watched"
+    );
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
     let rules = file.rules()?;
@@ -278,6 +280,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
             .threads
             .unwrap_or_else(Threads::of_machine)
             .get(),
+        stay_awake: file.settings.stays_awake(),
         max_connections: limits.connections,
         max_body_bytes: limits.body_bytes,
         capture_bytes: limits.held_answer_bytes,

@@ -96,6 +96,9 @@ impl RunFile {
 
 fn gate(path: &Path) -> Result<Gate> {
     let file: GateFile = yaml::read(path, "gate file")?;
+    if let Err(problem) = file.budgets.check() {
+        bail!("{}: {problem}", path.display());
+    }
     Ok(Gate {
         levels: file.levels,
         budgets: file.budgets,
@@ -204,6 +207,21 @@ mod tests {
             gate,
             &["`20ms` or `10%`", "2:"],
         );
+        for (budgets, missing) in [
+            (
+                "{latency: [{endpoint: /ads}]}",
+                "`latency /ads` needs `p50`",
+            ),
+            ("{error_rate: [{}]}", "`error rate` needs `max`"),
+            ("{growth: {memory: {name: slow}}}", "needs `max_per_hour`"),
+            (
+                "{metrics: {revenue: {}}}",
+                "`metric revenue` needs `max_drop`",
+            ),
+        ] {
+            let text = format!("version: 1\nbudgets: {budgets}\n");
+            check_error(&text, gate, &["rules.yaml", missing]);
+        }
         check_error(
             "version: 1\ncoverage: {traffic: 120%}\n",
             gate,

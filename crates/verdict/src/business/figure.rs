@@ -245,30 +245,18 @@ pub(crate) fn findings(metrics: &[Metric], made: &[Made], options: &Options) -> 
         .map(|(metric, made)| {
             let figure = &made.figure;
             let claim = claim(metric, figure);
+            let test = test(metric, figure, tests, options);
+            let location = figure.name.as_str();
             Finding {
-                id: String::new(),
-                endpoint: "the business".to_owned(),
-                kind: Kind::Business,
-                location: figure.name.clone(),
-                also: Vec::new(),
                 summary: format!(
                     "the business: {claim}, over {} exchanges",
                     figure.candidate.exchanges
                 ),
-                claim,
                 count: figure.candidate.exchanges,
                 sessions: figure.groups,
-                rate: 1.0,
                 compared: figure.candidate.exchanges,
-                test: test(metric, figure, tests, options),
-                confirmation: None,
-                latency: None,
                 evidence: made.examples.clone(),
-                racing: 0,
-                consequences: Vec::new(),
-                related: Vec::new(),
-                level: crate::gate::Level::Fail,
-                rule: None,
+                ..Finding::bare("the business", Kind::Business, location, claim, test)
             }
         })
         .collect()

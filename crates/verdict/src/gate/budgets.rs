@@ -12,6 +12,43 @@ use crate::pattern::Pattern;
 use crate::report::{EndpointLatency, Report};
 use crate::resource::{Resource, ResourceReport};
 
+impl Budgets {
+    /// Whether each budget says what is allowed.
+    ///
+    /// # Errors
+    /// With what one lacks: one that allows nothing in particular would always hold.
+    pub fn check(&self) -> Result<(), String> {
+        let latency = self.latency.iter().map(|rule| {
+            let is_empty = rule.p50.or(rule.p90).or(rule.p99).is_none();
+            let name = title(rule.name.as_deref(), "latency", rule.endpoint.as_ref());
+            (is_empty, name, "`p50`, `p90` or `p99`")
+        });
+        let errors = self.error_rate.iter().map(|rule| {
+            let is_empty = rule.max.or(rule.max_rise).is_none();
+            let name = title(rule.name.as_deref(), "error rate", rule.endpoint.as_ref());
+            (is_empty, name, "`max` or `max_rise`")
+        });
+        let growth = self.growth.iter().map(|(resource, rule)| {
+            let is_empty = rule.max_per_hour.or(rule.min_hours_to_limit).is_none();
+            let about = format!("growth of {}", resource.words());
+            (is_empty, about, "`max_per_hour` or `min_hours_to_limit`")
+        });
+        let metrics = self.metrics.iter().map(|(name, rule)| {
+            let is_empty = rule.max_drop.or(rule.max_rise).is_none();
+            (
+                is_empty,
+                format!("metric {name}"),
+                "`max_drop` or `max_rise`",
+            )
+        });
+        let mut all = latency.chain(errors).chain(growth).chain(metrics);
+        match all.find(|(is_empty, ..)| *is_empty) {
+            None => Ok(()),
+            Some((_, name, keys)) => Err(format!("the budget `{name}` needs {keys}")),
+        }
+    }
+}
+
 /// What came of each budget.
 pub(super) fn hold(budgets: &Budgets, report: &Report) -> Vec<GateRule> {
     let latency = budgets.latency.iter().map(|rule| latency(rule, report));

@@ -16,7 +16,16 @@ const LEAST: Work = Work {
     answered: 20.0,
 };
 
+/// The work of both twins between two samples.
+#[derive(Clone, Copy, Default)]
+struct Stretch {
+    candidate: Work,
+    baseline: Work,
+    seconds: f64,
+}
+
 /// Milliseconds of processor time a request in equal stretches of the run, each at its end.
+/// Between samples where a process began anew, and lost its count, nothing is counted.
 pub(super) fn points(samples: &[ResourceSample]) -> Vec<Point> {
     let known: Vec<(f64, Work, Work)> = samples
         .iter()
@@ -25,44 +34,77 @@ pub(super) fn points(samples: &[ResourceSample]) -> Vec<Point> {
             works.map(|(candidate, baseline)| (sample.at_ns as f64 / 1e9, candidate, baseline))
         })
         .collect();
-    let (Some(first), Some(last)) = (known.first(), known.last()) else {
-        return Vec::new();
-    };
-    let of_candidate = fullness(first.1, last.1);
-    let count = of_candidate.min(fullness(first.2, last.2));
+    let stretches: Vec<(f64, Stretch)> = known
+        .windows(2)
+        .filter_map(|pair| {
+            let stretch = Stretch {
+                candidate: pair[0].1.until(pair[1].1)?,
+                baseline: pair[0].2.until(pair[1].2)?,
+                seconds: pair[1].0 - pair[0].0,
+            };
+            Some((pair[1].0, stretch))
+        })
+        .collect();
+    let mut whole = Stretch::default();
+    stretches.iter().for_each(|(_, stretch)| whole.add(stretch));
+    let count = whole.candidate.fullness().min(whole.baseline.fullness());
     let count = count.min(MOST_STRETCHES).min(known.len() as f64 / 2.0);
     if count < 1.0 {
         return Vec::new();
     }
-    let width = (last.0 - first.0) / count.floor();
+    let width = whole.seconds / count.floor();
     let mut points = Vec::new();
-    let mut from = *first;
-    for &to in &known[1..] {
-        let is_long = to.0 - from.0 >= width * 0.999;
-        let costs = cost(from.1, to.1).zip(cost(from.2, to.2));
-        if let Some((candidate, baseline)) = costs.filter(|_| is_long) {
+    let mut held = Stretch::default();
+    for (at, stretch) in &stretches {
+        held.add(stretch);
+        let costs = held.candidate.cost().zip(held.baseline.cost());
+        let costs = costs.filter(|_| held.seconds >= width * 0.999);
+        if let Some((candidate, baseline)) = costs {
             points.push(Point {
-                at: to.0,
+                at: *at,
                 candidate,
                 baseline,
             });
-            from = to;
+            held = Stretch::default();
         }
     }
     points
 }
 
-/// How many stretches the work would fill.
-fn fullness(from: Work, to: Work) -> f64 {
-    let cpu = (to.cpu_seconds - from.cpu_seconds) / LEAST.cpu_seconds;
-    cpu.min((to.answered - from.answered) / LEAST.answered)
+impl Stretch {
+    fn add(&mut self, other: &Stretch) {
+        for (own, other) in [
+            (&mut self.candidate, other.candidate),
+            (&mut self.baseline, other.baseline),
+        ] {
+            own.cpu_seconds += other.cpu_seconds;
+            own.answered += other.answered;
+        }
+        self.seconds += other.seconds;
+    }
 }
 
-/// None where nothing was answered, or a process has gone with what it used.
-fn cost(from: Work, to: Work) -> Option<f64> {
-    let answered = to.answered - from.answered;
-    let cpu = to.cpu_seconds - from.cpu_seconds;
-    (answered > 0.0 && cpu >= 0.0).then(|| cpu * 1000.0 / answered)
+impl Work {
+    /// What was done between two samples; none where a count fell, since a process has gone
+    /// with what it used.
+    fn until(self, later: Work) -> Option<Work> {
+        let done = Work {
+            cpu_seconds: later.cpu_seconds - self.cpu_seconds,
+            answered: later.answered - self.answered,
+        };
+        (done.cpu_seconds >= 0.0 && done.answered >= 0.0).then_some(done)
+    }
+
+    /// How many stretches it would fill.
+    fn fullness(self) -> f64 {
+        let cpu = self.cpu_seconds / LEAST.cpu_seconds;
+        cpu.min(self.answered / LEAST.answered)
+    }
+
+    /// None where nothing was answered.
+    fn cost(self) -> Option<f64> {
+        (self.answered > 0.0).then(|| self.cpu_seconds * 1000.0 / self.answered)
+    }
 }
 
 /// By how much the candidate's lies above the baseline's; none with too few stretches. It
@@ -156,13 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_began_anew_costs_nothing_less_than_nothing() {
-        let mut samples = run(60, |_| 2.0);
+    fn a_process_that_began_anew_hides_nothing() {
+        let mut samples = run(60, |_| 3.0);
         for sample in &mut samples[30..] {
             if let Some(work) = &mut sample.candidate_work {
                 work.cpu_seconds -= 5.0;
             }
         }
-        assert!(points(&samples).iter().all(|point| point.candidate >= 0.0));
+        let points = points(&samples);
+        assert!(points.iter().all(|point| point.candidate > 2.5));
+        assert!(is_higher(&samples));
     }
 }

@@ -1,7 +1,6 @@
 //! Findings of what the twins' processes use.
 
 use super::{Course, ResourceReport};
-use crate::gate::Level;
 use crate::kind::Kind;
 use crate::options::Options;
 use crate::reasons::percent;
@@ -33,30 +32,14 @@ pub(crate) fn findings(resources: &[ResourceReport], options: &Options) -> Vec<F
 
 fn finding(report: &ResourceReport, kind: Kind, claim: String, test: Test) -> Finding {
     Finding {
-        id: String::new(),
-        endpoint: "the process".to_owned(),
-        kind,
-        location: report.resource.name().to_owned(),
-        also: Vec::new(),
         summary: format!(
             "the process {claim}, over {} {}",
             report.samples,
             plural_of(&test.unit)
         ),
-        claim,
         count: report.samples,
-        sessions: 0,
-        rate: 1.0,
         compared: report.samples,
-        test,
-        confirmation: None,
-        latency: None,
-        evidence: Vec::new(),
-        racing: 0,
-        consequences: Vec::new(),
-        related: Vec::new(),
-        level: Level::Fail,
-        rule: None,
+        ..Finding::bare("the process", kind, report.resource.name(), claim, test)
     }
 }
 

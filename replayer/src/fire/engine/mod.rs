@@ -28,6 +28,7 @@ use super::options::WhenDown;
 use super::outcome::{FromWitness, NOT_DUE, SEEKED, SHED, TWIN_DOWN, ToWitness, Wanted};
 use super::poll::{Poll, Ready};
 use super::priority::Standing;
+use super::rescue::Beds;
 use super::schedule::Timetable;
 use super::source::{LoadedOrNot, ReadAhead};
 use super::tempo::Tempo;
@@ -61,6 +62,7 @@ pub(crate) struct Engine<'a> {
     /// Of a processor, at most, while it goes before others.
     share: f64,
     course: &'a Course,
+    beds: &'a Beds,
     /// The version of the time that is taken over.
     known_time: u32,
     /// Those that this thread fires at.
@@ -93,6 +95,7 @@ pub(crate) struct Role<'a> {
     /// Of a processor, at most, while it goes before others.
     pub(crate) share: f64,
     pub(crate) course: &'a Course,
+    pub(crate) beds: &'a Beds,
     pub(crate) read_ahead: &'a ReadAhead,
 }
 
@@ -129,6 +132,7 @@ impl<'a> Engine<'a> {
             thread: role.thread,
             share: role.share,
             course: role.course,
+            beds: role.beds,
             known_time: 0,
             feed: None,
             horizon_ns: u64::MAX,
@@ -177,6 +181,7 @@ impl<'a> Engine<'a> {
     fn fire(mut self) -> Fired {
         let mut ready = Vec::new();
         let mut standing = Standing::first(self.common.clock.now_ns(), self.share);
+        self.beds.take(self.thread);
         if !self.begin() {
             return self.finish();
         }
@@ -211,7 +216,7 @@ impl<'a> Engine<'a> {
             } else {
                 self.next_deadline(due_ns)
             };
-            self.poll.wait(deadline, &mut ready);
+            self.sleep(deadline, &mut ready);
             for event in ready.drain(..) {
                 self.handle_event(event);
             }
@@ -222,6 +227,18 @@ impl<'a> Engine<'a> {
                 self.release();
             }
         }
+    }
+
+    /// Waits for sockets until a clock time. Other firing threads see that this one sleeps,
+    /// and it looks after them before.
+    fn sleep(&mut self, deadline_ns: Option<u64>, ready: &mut Vec<Ready>) {
+        let now_ns = self.common.clock.now_ns();
+        let look_ns = self.beds.look(self.thread, now_ns, self.common.control);
+        let until_ns = deadline_ns.filter(|deadline| *deadline > now_ns);
+        self.beds.sleeps(self.thread, until_ns);
+        let wake_ns = deadline_ns.into_iter().chain(look_ns).min();
+        self.poll.wait(wake_ns, ready);
+        self.beds.wakes(self.thread, self.common.clock);
     }
 
     /// Sets T0, or takes over when it is; says whether the run begins.

@@ -18,6 +18,9 @@ pub struct Limits {
     /// Threads that fire; where nothing is said one for each twin, or one for both on a
     /// machine with one processor.
     pub threads: Option<Threads>,
+    /// Whether idle processors stay awake while the run fires; where nothing is said, in runs
+    /// at the recorded pace that end by themselves.
+    pub stay_awake: Option<bool>,
     /// Connections open to one twin.
     pub connections: usize,
     /// The largest answer body that is compared in full.
@@ -87,6 +90,7 @@ impl Default for Limits {
         Limits {
             in_flight: None,
             threads: None,
+            stay_awake: None,
             connections: 10_000,
             body_bytes: 4 << 20,
             held_answer_bytes: 256 << 20,

@@ -153,6 +153,18 @@ impl Settings {
         self.rounds == Repeats::Forever
     }
 
+    /// Whether it ends by itself.
+    pub(crate) fn has_end(&self) -> bool {
+        self.follow.is_none() && !self.is_endless()
+    }
+
+    /// Whether idle processors stay awake while it fires: for the times of a run that is
+    /// over soon, not for days.
+    pub(crate) fn stays_awake(&self) -> bool {
+        let usual = self.has_end() && self.pace == Pace::Recorded;
+        self.limits.stay_awake.unwrap_or(usual)
+    }
+
     /// Requests in flight at one twin, where nothing is said: nobody has so many users,
     /// but a twin that is asked for all at once would have.
     pub(crate) fn max_in_flight(&self, pace: Pace) -> usize {

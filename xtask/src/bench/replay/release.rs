@@ -92,7 +92,7 @@ fn at_rate(
     let (mut stolen_ms, mut late_us) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let settings = RunSettings {
-            lines: "limits: {connections: 20000}",
+            lines: "limits: {connections: 20000, in_flight: 20000}",
             ..RunSettings::default()
         };
         let fired = twintap.replay(&archive, server.addresses, settings)?;
