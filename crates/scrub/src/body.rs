@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use twintap_stream::Timestamp;
+use twintap_stream::content::Codings;
 
 use crate::find::{
     self, Repeats, Search, Unparsable, events, grpc, head, html, json, multipart, xml,
@@ -47,8 +48,8 @@ pub(crate) struct BodyOutcome {
     pub(crate) rest: Option<Bytes>,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) tag: Option<LinkTag>,
-    /// Whether a content coding was undone.
-    pub(crate) is_decoded: bool,
+    /// Of a scrubbed body, the content codings that were undone.
+    pub(crate) undone: Option<Codings>,
     pub(crate) timeline: Timeline,
 }
 
@@ -134,7 +135,7 @@ impl BodyScrubber {
             rest: None,
             leaves: Vec::new(),
             tag,
-            is_decoded: false,
+            undone: None,
             timeline: Timeline::default(),
         };
         if self.seen_bytes == 0 {
@@ -175,16 +176,16 @@ impl BodyScrubber {
                 match scrubbed {
                     Ok(scrubbed) => {
                         outcome.fate = BodyFate::Scrubbed;
-                        outcome.is_decoded = !self.media.is_plain();
-                        places = match outcome.is_decoded {
-                            false => Places::Moved(scrubbed.moved),
-                            true => Places::Scaled {
+                        places = match self.media.is_plain() {
+                            true => Places::Moved(scrubbed.moved),
+                            false => Places::Scaled {
                                 sent: self.seen_bytes,
                                 stored: scrubbed.body.len() as u64,
                             },
                         };
                         outcome.rest = Some(scrubbed.body);
                         outcome.leaves = scrubbed.leaves;
+                        outcome.undone = self.media.codings;
                     }
                     Err(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
                 }

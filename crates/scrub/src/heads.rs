@@ -118,12 +118,14 @@ pub(crate) fn mend(fields: &[Field], outcome: &BodyOutcome) -> Option<Vec<Field>
         (BodyFate::Scrubbed, Some(body)) => body.len(),
         _ => return None,
     };
+    let is_decoded = outcome.undone.as_ref();
+    let is_decoded = is_decoded.is_some_and(|codings| !codings.is_identity());
     // Of several lengths the first counts; one that contradicts it goes on doing so.
     let mut lengths = fields.iter().filter(|field| field.is("content-length"));
     let old = lengths.next().map(|field| field.value.clone());
     let mended = fields
         .iter()
-        .filter(|field| !(outcome.is_decoded && field.is("content-encoding")))
+        .filter(|field| !(is_decoded && field.is("content-encoding")))
         .map(|field| {
             let mut field = field.clone();
             let is_old = Some(&field.value) == old.as_ref();

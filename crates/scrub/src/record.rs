@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use twintap_stream::Exchange;
+use twintap_stream::content::Codings;
 
 use crate::leaf::{Leaf, LinkTag};
 use crate::timeline::Timeline;
@@ -40,6 +41,10 @@ pub struct MessageNote {
     /// when there was none, or when it was not seen whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_tag: Option<LinkTag>,
+    /// The content codings that were undone before the body was scrubbed; absent where none
+    /// of it was, and in records that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Codings>,
     /// When the pieces of the body were sent.
     #[serde(default, skip_serializing_if = "Timeline::is_empty")]
     pub timeline: Timeline,

@@ -438,7 +438,7 @@ impl BodyOutcome {
             rest: None,
             leaves: Vec::new(),
             tag: None,
-            is_decoded: false,
+            undone: None,
             timeline: Timeline::default(),
         }
     }
@@ -451,6 +451,7 @@ impl BodyOutcome {
             leaves,
             body: self.fate.clone(),
             body_tag: self.tag,
+            undone: self.undone.take(),
             timeline: std::mem::take(&mut self.timeline),
         }
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use twintap_scrub::{Leaf, LinkTag, Scrubbed};
+use twintap_stream::content::Codings;
 use twintap_stream::{ExchangeId, RequestHead, ResponseHead, Timestamp};
 
 /// One of the two twins.
@@ -138,6 +139,9 @@ pub struct Answer {
     pub trailers: usize,
     /// The body.
     pub body: Body,
+    /// The content codings that the body came with, where it is here without them and that
+    /// is known; the head does not name them then.
+    pub undone: Option<Codings>,
     /// The leaves of head and body.
     pub leaves: Vec<Leaf>,
 }

@@ -179,6 +179,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             head,
             trailers,
             body,
+            undone: note.undone,
             leaves: note.leaves,
         };
         (answer, raw.held)
@@ -198,6 +199,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             head,
             trailers: 0,
             body: Body::Whole(body),
+            undone: None,
             leaves: note.leaves.into_iter().chain(leaves).collect(),
         }
     }
@@ -290,6 +292,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             head: stored_part(&head),
             trailers: response.trailers.len(),
             body,
+            undone: note.undone.clone(),
             leaves,
         })
     }

@@ -127,6 +127,7 @@ fn answer(media_type: &'static str, body: &[u8]) -> Answer {
         head,
         trailers: 0,
         body,
+        undone: note.undone,
         leaves: note.leaves,
     }
 }

@@ -36,29 +36,47 @@ pub type Regressions = Faults<Regression>;
 
 /// What [`Regression::Leak`] holds for ever.
 #[derive(Debug, Default)]
-pub(crate) struct Leaked(Mutex<Vec<Box<[u8]>>>);
+pub(crate) struct Leaked(Mutex<Held>);
+
+/// In slabs, so that what is left behind takes as much memory as it says: small pieces would
+/// take what an allocator adds to each, and lies free between them.
+#[derive(Debug, Default)]
+struct Held {
+    slabs: Vec<Box<[u8]>>,
+    bytes: usize,
+}
 
 impl Leaked {
     /// How much it is.
     pub(crate) fn bytes(&self) -> usize {
-        let leaked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        leaked.iter().map(|retained| retained.len()).sum()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 }
 
 /// The bytes that one request leaves behind under [`Regression::Leak`].
 const LEAKED_BYTES: usize = 1024;
+/// A multiple of it.
+const SLAB_BYTES: usize = 1 << 20;
 
 /// The middleware of [`Regression::Leak`].
 pub(crate) async fn leak(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    // Written, not only reserved: pages that nobody touched would not show in the resident size.
-    let retained = vec![0xa5; LEAKED_BYTES].into_boxed_slice();
-    state
-        .leaked
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(retained);
+    {
+        let mut held = state
+            .leaked
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let place = held.bytes % SLAB_BYTES;
+        if place == 0 {
+            held.slabs.push(vec![0; SLAB_BYTES].into_boxed_slice());
+        }
+        if let Some(slab) = held.slabs.last_mut() {
+            // Written, not only reserved: pages that nobody touched would not show in the
+            // resident size.
+            slab[place..place + LEAKED_BYTES].fill(0xa5);
+        }
+        held.bytes += LEAKED_BYTES;
+    }
     next.run(request).await
 }
 

@@ -11,6 +11,8 @@ mod stream;
 mod traffic;
 mod verdict;
 
+use std::num::NonZeroUsize;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use xshell::Shell;
@@ -48,6 +50,9 @@ pub struct Options {
     /// Of `verdict` and `slow-burn`: the profile that the programs are built with.
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Of `verdict`: how many cases are played at a time
+    #[arg(long, default_value = "1")]
+    jobs: NonZeroUsize,
     /// Of `verdict` and `slow-burn`: take the programs as they are built.
     #[arg(long)]
     as_built: bool,
@@ -101,6 +106,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
                 only: options.only.clone(),
                 again: options.again,
                 profile: options.profile.clone(),
+                jobs: options.jobs,
                 as_built: options.as_built,
                 format: options.format,
             },

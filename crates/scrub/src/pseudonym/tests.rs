@@ -108,7 +108,10 @@ proptest! {
     fn shape_survives(text in "\\PC{0,40}") {
         let made = of(&text);
         prop_assert_eq!(&made, &of(&text));
-        if formats::email(&text).is_none() && text.parse::<IpAddr>().is_err() {
+        // A link escapes what it may, whoever wrote it.
+        let has_more_inside = inside::of(&pseudonyms(), text.as_bytes(), 0).is_some();
+        let is_of_format = formats::email(&text).is_some() || text.parse::<IpAddr>().is_ok();
+        if !is_of_format && !has_more_inside {
             prop_assert_eq!(made.chars().count(), text.chars().count());
             prop_assert_eq!(made.is_ascii(), text.is_ascii());
         }

@@ -98,6 +98,8 @@ fn codings_are_undone() {
         let scrubbed = scrub(&scrubber(), exchange, b"", &coded);
         assert_eq!(scrubbed.response.body, BodyFate::Scrubbed);
         assert_eq!(scrubbed.response_body, plain);
+        let undone = scrubbed.response.undone.as_ref();
+        assert_eq!(undone.map(ToString::to_string).as_deref(), Some(coding));
         let fields = &scrubbed.response_head().fields;
         assert_eq!(fields.len(), 2);
         assert_eq!(fields[1].value, plain.len().to_string());

@@ -111,6 +111,17 @@ impl Codings {
     }
 }
 
+/// As a `Content-Encoding` field names them.
+impl std::fmt::Display for Codings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, coding) in self.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { ", " };
+            write!(f, "{separator}{coding}")?;
+        }
+        Ok(())
+    }
+}
+
 impl From<Coding> for Codings {
     fn from(coding: Coding) -> Codings {
         Codings(vec![coding])

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use twintap_scrub::Part;
 use twintap_stream::Field;
+use twintap_stream::content::Codings;
 
 use super::{Comparison, Sameness, Side, Text, Witness, field};
 use crate::kind::Kind;
@@ -87,8 +88,44 @@ impl Comparison<'_> {
                 self.push_at(&place, Kind::TrailerMoved, true, None, pair, note);
             }
         }
+        self.codings();
         self.fields("header", &left.head, right.head, &seen.head);
         self.fields("trailer", &left.trailers, right.trailers, &seen.trailers);
+    }
+
+    /// Compares the content codings that were undone, as the field that named them.
+    fn codings(&mut self) {
+        const FIELD: &str = "content-encoding";
+        let undone = [self.left, self.right].map(|side| side.answer.undone.as_ref());
+        let [Some(left), Some(right)] = undone else {
+            return;
+        };
+        if left == right || self.options.ignores_header(FIELD) {
+            return;
+        }
+        let kind = match (left.is_identity(), right.is_identity()) {
+            (true, _) => Kind::HeaderAdded,
+            (_, true) => Kind::HeaderMissing,
+            _ => Kind::HeaderChanged,
+        };
+        let named = |codings: &Codings| match codings.is_identity() {
+            true => "none".to_owned(),
+            false => codings.to_string(),
+        };
+        let (left, right) = (named(left), named(right));
+        let masks = self.options.masks_header(FIELD) && kind == Kind::HeaderChanged;
+        let mask = masks.then_some(super::Mask::Volatile);
+        let pair = (text_hash(&left), text_hash(&right));
+        let is_hard = kind != Kind::HeaderChanged;
+        let place = format!("header.{FIELD}");
+        self.push_at(
+            &place,
+            kind,
+            is_hard,
+            mask,
+            pair,
+            format!("{left} → {right}"),
+        );
     }
 
     fn fields(

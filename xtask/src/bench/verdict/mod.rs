@@ -14,7 +14,11 @@ mod replay;
 mod results;
 mod table;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -23,6 +27,7 @@ use xshell::{Shell, cmd};
 
 use super::line::{Format, Line};
 use crate::target_directory;
+use cases::Case;
 use results::Results;
 
 /// How much of the matrix one call does.
@@ -34,6 +39,8 @@ pub struct Effort {
     pub only: Option<String>,
     /// Cases that an earlier commit was tried with are tried again.
     pub again: bool,
+    /// How many cases are played at a time.
+    pub jobs: NonZeroUsize,
     /// Cargo's profile that the programs are built with.
     pub profile: String,
     /// The programs are taken as they are built.
@@ -53,30 +60,55 @@ const FOLDER: &str = "target/bench/verdict";
 pub fn run(shell: &Shell, effort: &Effort) -> Result<Vec<Line>> {
     let bench = Bench::new(shell, effort)?;
     let mut results = Results::open(&bench.folder)?;
-    let deadline = Instant::now() + Duration::from_secs(60 * u64::from(effort.minutes));
-    let wanted = |name: &str| effort.only.as_ref().is_none_or(|only| name.contains(only));
-    for case in cases::all().iter().filter(|case| wanted(&case.name())) {
+    let wanted = |case: &Case| {
+        let only = effort.only.as_ref();
         let newest = results.of(case);
-        if newest.is_some_and(|result| !effort.again || result.commit == bench.commit) {
-            continue;
-        }
-        if Instant::now() >= deadline {
-            eprintln!("the time is up; the next call goes on from here");
-            break;
-        }
-        match replay::play(&bench, case) {
-            Ok(result) => {
-                eprintln!("{}", result.summary());
-                results.append(result)?;
-            }
-            Err(error) => eprintln!("{} with seed {}: {error:#}", case.name(), case.seed),
-        }
-    }
+        only.is_none_or(|only| case.name().contains(only))
+            && newest.is_none_or(|result| effort.again && result.commit != bench.commit)
+    };
+    let left: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
+    play(&bench, effort, &left, &mut results)?;
     match effort.format {
         Format::Text => print!("{}", table::text(&results)),
         Format::Jsonl => eprint!("{}", table::text(&results)),
     }
     Ok(figures::lines(&results))
+}
+
+/// Plays cases until all are, or the time is up.
+fn play(bench: &Bench, effort: &Effort, cases: &[Case], results: &mut Results) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60 * u64::from(effort.minutes));
+    let next = AtomicUsize::new(0);
+    let (played_to, played) = mpsc::channel();
+    thread::scope(|scope| {
+        for job in 0..effort.jobs.get() {
+            let (next, played_to) = (&next, played_to.clone());
+            scope.spawn(move || {
+                while Instant::now() < deadline
+                    && let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed))
+                    && played_to
+                        .send((case, replay::play(bench, case, job)))
+                        .is_ok()
+                {}
+            });
+        }
+        drop(played_to);
+        let mut count = 0;
+        for (case, result) in played {
+            count += 1;
+            match result {
+                Ok(result) => {
+                    eprintln!("{}", result.summary());
+                    results.append(result)?;
+                }
+                Err(error) => eprintln!("{} with seed {}: {error:#}", case.name(), case.seed),
+            }
+        }
+        if count < cases.len() {
+            eprintln!("the time is up; the next call goes on from here");
+        }
+        Ok(())
+    })
 }
 
 /// What all cases share.
@@ -89,6 +121,8 @@ pub struct Bench {
     /// The bundled capture, for where nothing can be captured.
     bundled: PathBuf,
     commit: String,
+    /// Held while traffic is captured.
+    capturing: Mutex<()>,
 }
 
 impl Bench {
@@ -112,6 +146,7 @@ impl Bench {
             policy: root.join("deploy/policies/demo.yaml"),
             bundled: root.join("tests/pcaps/shop.pcap.gz"),
             commit: commit(shell)?,
+            capturing: Mutex::new(()),
         })
     }
 }

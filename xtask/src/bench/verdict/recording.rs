@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -60,6 +61,11 @@ pub fn of_seed(bench: &Bench, seed: u64) -> Result<Recording> {
         archive: directory.join("archive"),
         source,
     };
+    // Whoever had it before has told what went wrong.
+    let _alone = bench
+        .capturing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if directory.exists() {
         return Ok(recording);
     }

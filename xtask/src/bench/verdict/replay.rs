@@ -18,13 +18,13 @@ use super::diffy::Counts;
 use super::results::CaseResult;
 use super::{Bench, recording};
 
-/// Plays a case.
+/// Plays a case; what is played at the same time has another number.
 ///
 /// # Errors
 /// When a shop or the run does not come to its end.
-pub fn play(bench: &Bench, case: &Case) -> Result<CaseResult> {
+pub fn play(bench: &Bench, case: &Case, job: usize) -> Result<CaseResult> {
     let recording = recording::of_seed(bench, case.seed)?;
-    let folder = bench.folder.join("case");
+    let folder = bench.folder.join(format!("case-{job}"));
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }

@@ -143,3 +143,27 @@ fn in_head_with_detail(detail: &str) -> Reply {
         .with("grpc-status", "0")
         .with("x-detail", detail)
 }
+
+#[test]
+fn a_body_in_another_coding_is_found_where_codings_are_known() {
+    let agreed = ok(json!({})).coded(&["gzip"]);
+    check(
+        &one_in_many(&agreed, ok(json!({})).coded(&[])),
+        expect![[r#"
+        GET /a header_missing header.content-encoding x1
+    "#]],
+    );
+    check(
+        &one_in_many(&agreed, ok(json!({})).coded(&["br"])),
+        expect![[r#"
+            GET /a header_changed header.content-encoding x1
+        "#]],
+    );
+    check(
+        &one_in_many(&ok(json!({})).coded(&[]), agreed.clone()),
+        expect![[r#"
+            GET /a header_added header.content-encoding x1
+        "#]],
+    );
+    check(&one_in_many(&agreed, ok(json!({}))), expect![""]);
+}

@@ -10,6 +10,7 @@ use serde::de::value::BytesDeserializer;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use twintap_scrub::{Action, Encoding, Leaf, LinkTag, Part, Scrubbed};
+use twintap_stream::content::Codings;
 use twintap_stream::{ExchangeId, Field, FlowId, RequestHead, ResponseHead, Timestamp};
 use twintap_verdict::{
     Answer, Body, Judge, Observation, Options, Outcome, Raced, Report, Rules, RunFacts, Timing,
@@ -39,6 +40,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     trailers: usize,
+    undone: Option<Codings>,
     pub leaves: Vec<Leaf>,
     pub latency_ms: f64,
     /// In place of an answer.
@@ -68,6 +70,7 @@ impl Reply {
             headers: vec![("Content-Type".to_owned(), media_type.to_owned())],
             body,
             trailers: 0,
+            undone: None,
             leaves: Vec::new(),
             latency_ms: 5.0,
             error: None,
@@ -85,6 +88,13 @@ impl Reply {
 
     pub fn with(mut self, name: &str, value: &str) -> Reply {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a body that came in content codings, or in none, and is here without.
+    pub fn coded(mut self, codings: &[&str]) -> Reply {
+        let names = codings.iter().map(|name| name.as_bytes());
+        self.undone = Some(Codings::named(names).expect("known codings"));
         self
     }
 
@@ -151,6 +161,7 @@ impl Reply {
             head: scrubbed(&head),
             trailers: self.trailers,
             body: Body::Whole(scrubbed_bytes(&self.body)),
+            undone: self.undone.clone(),
             leaves: self.leaves.clone(),
         }
     }
