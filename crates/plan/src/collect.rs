@@ -463,7 +463,7 @@ fn lost_leaves(body: &BodyFate) -> bool {
 
 /// True when a Set-Cookie field removes its cookie: Max-Age of zero or less, else
 /// a date long past (RFC 6265, section 5.2).
-fn deletes_cookie(field: &Field) -> bool {
+pub(crate) fn deletes_cookie(field: &Field) -> bool {
     let value = String::from_utf8_lossy(&field.value);
     let attribute = |name: &str| {
         value.split(';').skip(1).find_map(|attribute| {

@@ -15,13 +15,14 @@
 use std::sync::Arc;
 
 use twintap_scrub::{ExchangeRecord, Leaf, LinkTag, Part};
+use twintap_stream::Field;
 use twintap_stream::grpc::Status;
 
 use super::calls::{self, Call};
 use super::trail::{Member, Trail, digest, member_key};
 use super::words::{is_list, is_plural, of_id, singular};
 use super::{Kind, Mode, Touch, grpc};
-use crate::collect::{Interner, Span};
+use crate::collect::{Interner, Span, deletes_cookie};
 use crate::options::path_of;
 
 /// Most ids taken from a request's query and body.
@@ -54,6 +55,7 @@ impl Derivation {
             } else {
                 self.rest(&view);
             }
+            self.cookies(&view);
         }
         self.keep_strongest(start);
         Span::between(start, self.touches.len())
@@ -198,6 +200,24 @@ impl Derivation {
                 let parent = view.parent_of(&noun);
                 self.id(view, &noun, leaf.tag, mode, parent);
             }
+        }
+    }
+
+    /// What the client's cookies stand for: an answer that deletes one of them ended that.
+    fn cookies(&mut self, view: &View<'_>) {
+        let head = view.record.exchange.response.head.as_ref();
+        let fields = head.map_or(&[][..], |head| &head.fields);
+        let leaves = view.record.request.leaves.iter();
+        let sent = leaves.filter_map(|leaf| Some((leaf, leaf.path.strip_prefix("cookie.")?)));
+        for (leaf, name) in sent.take(MOST_GIVEN) {
+            let is_deleted = fields.iter().any(|field| deletes(field, name));
+            let mode = match is_deleted {
+                true => Mode::Write,
+                false => Mode::Read,
+            };
+            let key = member_key(view.port, &format!("cookie {name}"), leaf.tag.0, None);
+            let name = format!("cookie {name}");
+            self.push(key, None, mode, Kind::Cookie, &name, false);
         }
     }
 
@@ -403,6 +423,14 @@ impl<'a> View<'a> {
         }
         calls
     }
+}
+
+/// Whether a field of an answer deletes the cookie of this name.
+fn deletes(field: &Field, name: &str) -> bool {
+    let named = || field.value.split(|byte| *byte == b'=').next();
+    field.is("set-cookie")
+        && named().is_some_and(|named| named.trim_ascii() == name.as_bytes())
+        && deletes_cookie(field)
 }
 
 fn without_query(path: &[u8]) -> &[u8] {

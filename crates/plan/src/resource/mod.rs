@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Named,
     /// A path of words: what is made or listed below it.
     Collection,
+    /// What a cookie's value stands for: a client's login.
+    Cookie,
 }
 
 /// One exchange touches one resource.

@@ -27,8 +27,8 @@ pub(super) struct Shares {
     /// For each item where its touches are in `placed`.
     starts: Vec<usize>,
     placed: Vec<Placed>,
-    /// For each resource, true when it orders sessions; what is not shared can have
-    /// races alone.
+    /// For each resource, true when it orders requests: it is shared, or a cookie. What
+    /// else is not shared can have races alone.
     pub orders: Vec<bool>,
 }
 
@@ -64,7 +64,7 @@ impl Shares {
             .collect();
         let matters = |key: u64, known: &Known| {
             let is_resource = match known.kind {
-                Kind::Member | Kind::Named => true,
+                Kind::Member | Kind::Named | Kind::Cookie => true,
                 Kind::Collection => shared.contains(&key),
             };
             is_resource && known.writes && known.touches > 1
@@ -90,7 +90,8 @@ impl Shares {
                 let next = shares.orders.len() as u32;
                 let resource = *numbers.entry(key).or_insert(next);
                 if resource == next {
-                    shares.orders.push(known.several && !known.own);
+                    let is_shared = known.several && !known.own;
+                    shares.orders.push(is_shared || known.kind == Kind::Cookie);
                 }
                 shares.placed.push(Placed {
                     resource,

@@ -438,3 +438,50 @@ fn what_grpc_refused_has_read_and_unknown_verbs_touch_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn who_logs_out_does_so_after_what_came_back_before() {
+    let (sent, gone) = ("cookie.sid=s3cr3t-0123456789", "set-cookie.sid=;Max-Age=0");
+    let of = |answer: &str| {
+        format!(
+            "0 f1 POST /login -> 2 200 set-cookie.sid=s3cr3t-0123456789
+             10 f1 GET /profile {sent} -> 12
+             10 f2 GET /orders {sent} -> 11
+             13 f2 POST /logout {sent} -> 14 204 {answer}
+             20 f1 GET /profile {sent} -> 21 401"
+        )
+    };
+    check(
+        &of(gone),
+        expect![[r#"
+        0 f1.0
+        1 f1.1 after 0(binding) cookie.sid<-0:set-cookie.sid
+        2 f2.0 after 0(binding) cookie.sid<-0:set-cookie.sid
+        3 f2.1 after 0(binding) after 1(resource) after 2(connection) cookie.sid<-0:set-cookie.sid
+        4 f1.2 after 0(binding) after 1(connection) after 3(resource) cookie.sid<-0:set-cookie.sid
+    "#]],
+    );
+    // A cookie that goes on orders nothing.
+    check(
+        &of("set-cookie.sid=s3cr3t-0123456789"),
+        expect![[r#"
+        0 f1.0
+        1 f1.1 after 0(binding) cookie.sid<-0:set-cookie.sid
+        2 f2.0 after 0(binding) cookie.sid<-0:set-cookie.sid
+        3 f2.1 after 0(binding) after 2(connection) cookie.sid<-0:set-cookie.sid
+        4 f1.2 after 1(connection) after 3(binding) cookie.sid<-3:set-cookie.sid
+    "#]],
+    );
+    check(
+        &format!(
+            "0 f1 POST /login -> 2 200 set-cookie.sid=s3cr3t-0123456789
+             10 f1 GET /profile {sent} -> 12
+             11 f2 POST /logout {sent} -> 14 204 {gone}"
+        ),
+        expect![[r#"
+            0 f1.0
+            1 f1.1 after 0(binding) cookie.sid<-0:set-cookie.sid
+            2 f2.0 after 0(binding) cookie.sid<-0:set-cookie.sid
+        "#]],
+    );
+}

@@ -76,7 +76,7 @@ fn growth_test(report: &ResourceReport, tests: usize, options: &Options) -> Test
         statement: format!(
             "Candidate minus baseline, {} looks over {:.0} s. Slope of the last half by Theil and \
              Sen, from {} to {} an hour by a block bootstrap; level {} for {tests} resources \
-             together. It rises from each fifth of the run to the next, in the last half at least \
+             together. It rises from each eleventh of the run to the next, in the last half at least \
              half as fast as before, and by {} of what the baseline uses in an hour.",
             report.samples,
             report.seconds,
