@@ -73,6 +73,29 @@ pub(crate) fn says_time(text: &str) -> bool {
     form(text).is_some_and(|form| !matches!(form, Form::Uuid | Form::Hex(_)))
 }
 
+/// The instant that a value names, in seconds since 1970; one that names no zone counts as UTC.
+pub(crate) fn seconds(text: &str) -> Option<f64> {
+    let of_timestamp = |at: jiff::Timestamp| at.as_nanosecond() as f64 / 1e9;
+    match form(text)? {
+        Form::Instant(_, Zone::None) => {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            Some(of_timestamp(zoned.timestamp()))
+        }
+        Form::Instant(..) => text.parse().ok().map(of_timestamp),
+        Form::HttpDate => {
+            let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+            Some(of_timestamp(zoned.timestamp()))
+        }
+        // Of seconds, or of thousandths, millionths and so on of them.
+        Form::Epoch(digits) => {
+            let units = 10_f64.powi(i32::try_from(digits).ok()? - 10);
+            text.parse::<f64>().ok().map(|count| count / units)
+        }
+        _ => None,
+    }
+}
+
 /// Whether all of these could come from one generator: the same form, or long
 /// tokens of like length of which at least one looks random, or texts that
 /// differ in nothing but such parts.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter::successors;
 
+use crate::ages::Elsewhere;
 use crate::compare::{BODY, around, is_in_head, is_in_text};
 use crate::kind::Kind;
 use crate::mould::Leaving;
@@ -103,6 +104,9 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
                     }
                 }
             }
+            if let Some(elsewhere) = spot.ages.elsewhere() {
+                open.push(elsewhere_lead(index, place, spot, &elsewhere));
+            }
             if is_noisy && let Some(leaving) = spot.mould.left() {
                 open.push(leaving_lead(index, place, spot, &leaving));
             }
@@ -172,6 +176,42 @@ fn leaving_lead(endpoint: usize, place: &str, spot: &Spot, leaving: &Leaving<'_>
                     "Noisy, but in {sessions} sessions the candidate has {}: exceedance test by \
                      session, p = {p_value:.2e}.",
                     leaving.statement
+                ),
+            },
+        },
+    }
+}
+
+/// The candidate's times that lie elsewhere than the baseline's.
+fn elsewhere_lead(endpoint: usize, place: &str, spot: &Spot, elsewhere: &Elsewhere) -> Open {
+    let mut signal = spot.ages.signal.clone();
+    let is_there = |session: &Session| elsewhere.sessions.contains(session);
+    signal.hits.retain(|session, _| is_there(session));
+    let kind = match is_in_head(place) {
+        true => Kind::HeaderChanged,
+        false => Kind::BodyChanged,
+    };
+    let sessions = elsewhere.sessions.len() as u64;
+    let p_value = elsewhere.p_value;
+    Open {
+        p_value,
+        share: 1.0,
+        of: Of::Looks,
+        lead: Lead {
+            endpoint,
+            kind,
+            place: place.to_owned(),
+            also: Vec::new(),
+            signal,
+            test: Test {
+                name: "exceedance".to_owned(),
+                level: None,
+                p_value: Some(p_value),
+                unit: "session".to_owned(),
+                sample: sessions,
+                statement: format!(
+                    "Each twin makes up times of its own here, but in {sessions} sessions the                      candidate has {}: exceedance test by session, p = {p_value:.2e}.",
+                    elsewhere.statement
                 ),
             },
         },

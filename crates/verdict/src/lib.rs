@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ages;
 mod apart;
 mod attribute;
 mod blame;

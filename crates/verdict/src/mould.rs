@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::compare::{BODY, Parsed, Side};
 use crate::evidence::Evidence;
-use crate::generated::{Form, form};
+use crate::generated::{Form, form, seconds};
 use crate::stats::{class_exceedance, range_exceedance};
 use crate::tally::Session;
 
@@ -45,6 +45,8 @@ pub(crate) struct Look {
     number: Option<f64>,
     /// Of texts.
     chars: Option<f64>,
+    /// Of what names an instant, in seconds since 1970.
+    pub(crate) seconds: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -300,11 +302,15 @@ impl Look {
             class,
             number,
             chars: None,
+            seconds: None,
         };
         match value {
             Value::Null => Some(bare(Class::Null, None)),
             Value::Bool(_) => Some(bare(Class::Truth, None)),
-            Value::Number(number) => Some(bare(Class::Number, number.as_f64())),
+            Value::Number(number) => Some(Look {
+                seconds: seconds(&number.to_string()),
+                ..bare(Class::Number, number.as_f64())
+            }),
             Value::String(text) => Some(Look::of_text(text)),
             Value::Array(_) | Value::Object(_) => None,
         }
@@ -320,6 +326,7 @@ impl Look {
             class,
             number,
             chars: Some(text.chars().count() as f64),
+            seconds: seconds(text),
         }
     }
 }

@@ -207,6 +207,7 @@ impl Passing<'_> {
             by_key.entry(key).or_default().push(difference);
         }
         self.show(spot, differences);
+        self.tell_time(spot, differences);
         if by_key.is_empty() {
             for mask in masks(differences) {
                 *spot.masked.entry(mask).or_default() += 1;
@@ -263,6 +264,54 @@ impl Passing<'_> {
                     self.observation,
                     difference,
                     production,
+                    baseline,
+                    candidate,
+                )
+            });
+        }
+    }
+
+    /// Notes how far times that both made up lie from their requests.
+    fn tell_time(&self, spot: &mut Spot, differences: &[&Difference]) {
+        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
+            return;
+        };
+        let observation = self.observation;
+        let twins = [&observation.baseline, &observation.candidate];
+        let [Some(of_baseline), Some(of_candidate)] = twins.map(Outcome::timing) else {
+            return;
+        };
+        if self.is_racing() {
+            return;
+        }
+        let age = |side: &Side<'_>, place: &str, at: &str, timing: &Timing| {
+            let seconds = Look::at(side, place, at)?.seconds?;
+            Some(seconds - timing.released_ns as f64 / 1e9)
+        };
+        let made_up = differences.iter();
+        let made_up = made_up.filter(|one| one.mask == Some(Mask::Generated));
+        for difference in made_up {
+            let Difference {
+                place,
+                at_left,
+                at_right,
+                ..
+            } = difference;
+            let ages = age(baseline, place, at_left, of_baseline).zip(age(
+                candidate,
+                place,
+                at_right,
+                of_candidate,
+            ));
+            let Some((left, right)) = ages else {
+                continue;
+            };
+            spot.ages.add(self.session, left, right);
+            self.hit(&mut spot.ages.signal, false, || {
+                evidence::of_difference(
+                    observation,
+                    difference,
+                    self.production.as_ref(),
                     baseline,
                     candidate,
                 )

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::ages::Ages;
 use crate::compare::{Difference, Mask};
 use crate::errors::ErrorTally;
 use crate::evidence::Evidence;
@@ -64,6 +65,8 @@ pub(crate) struct Spot {
     pub(crate) race_noise: BTreeMap<Session, u32>,
     /// What values look like here, where they differ.
     pub(crate) mould: Mould,
+    /// Times that the twins made up here, where they differ.
+    pub(crate) ages: Ages,
 }
 
 /// What sets differences at one place apart.
@@ -180,6 +183,7 @@ impl Spot {
             *self.race_noise.entry(session).or_default() += count;
         }
         self.mould.merge(other.mould);
+        self.ages.merge(other.ages);
     }
 }
 

@@ -12,6 +12,12 @@ pub fn range_exceedance(sessions: usize) -> f64 {
     ((sessions + 1.0) * 3.0_f64.powf(-sessions)).min(1.0)
 }
 
+/// The same of two labels.
+pub fn pair_exceedance(sessions: usize) -> f64 {
+    let sessions = sessions as f64;
+    ((sessions + 1.0) * 2.0_f64.powf(-sessions)).min(1.0)
+}
+
 /// The chance that of `classes` classes of values one is seen in `sessions` sessions and with
 /// one of three labels alone, as in [`range_exceedance`]; Bonferroni's bound over the classes.
 pub fn class_exceedance(sessions: usize, classes: usize) -> f64 {
@@ -26,6 +32,8 @@ mod tests {
     #[test]
     fn nothing_beyond_is_no_evidence() {
         assert_eq!(range_exceedance(0), 1.0);
+        assert_eq!((pair_exceedance(0), pair_exceedance(1)), (1.0, 1.0));
+        assert!(pair_exceedance(10) > range_exceedance(10));
         assert_eq!(class_exceedance(0, 5), 1.0);
         assert!(range_exceedance(10) < 2e-4 && class_exceedance(10, 6) < 2e-4);
     }

@@ -10,7 +10,7 @@ mod ranks;
 
 pub use bootstrap::{Interval, SessionPairs};
 pub use chance::Chance;
-pub use exceedance::{class_exceedance, range_exceedance};
+pub use exceedance::{class_exceedance, pair_exceedance, range_exceedance};
 pub use paired::PairedCounts;
 pub use permutation::{Permuted, permutation_test};
 pub use ranks::{MannWhitney, mann_whitney, signed_rank_test};

@@ -159,3 +159,24 @@ fn another_status_of_production_shows_nothing_of_what_is_made_up() {
     });
     check(&calls, expect![""]);
 }
+
+#[test]
+fn the_candidate_knows_what_time_it_is() {
+    let calls = |hour: u32| {
+        repeated(20, |number, session| {
+            let at = |day: u32, hour: u32| {
+                let text = format!("2026-03-{day:02}T{hour:02}:00:{number:02}.250Z");
+                ok(json!({ "created_at": text }))
+            };
+            let call = Call::new(session, "POST", "/orders", at(1, 8));
+            vec![call.baseline(at(2, 12)).candidate(at(2, hour))]
+        })
+    };
+    check(&calls(12), expect![""]);
+    check(
+        &calls(14),
+        expect![[r#"
+        POST /orders body_changed /created_at x20
+    "#]],
+    );
+}
