@@ -1,7 +1,7 @@
 //! Capture files into an archive, through the same stream and scrub as live traffic.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,18 +106,19 @@ pub fn import(
 
 /// The file's bytes, unpacked where they are gzip.
 fn open(file: &Path) -> Result<Box<dyn Read + Send>> {
-    let mut reader = BufReader::with_capacity(1 << 16, open_file(file)?);
-    let gzip = {
-        use std::io::BufRead;
-        let head = reader
-            .fill_buf()
-            .with_context(|| format!("reading {}", file.display()))?;
-        head.starts_with(&[0x1f, 0x8b])
-    };
-    Ok(if gzip {
-        Box::new(MultiGzDecoder::new(reader))
-    } else {
-        Box::new(reader)
+    unpacked(open_file(file)?).with_context(|| format!("reading {}", file.display()))
+}
+
+/// The bytes of `input`, unpacked where they are gzip.
+///
+/// # Errors
+/// When nothing can be read of it.
+pub(crate) fn unpacked(input: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = BufReader::with_capacity(1 << 16, input);
+    let is_gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    Ok(match is_gzip {
+        true => Box::new(MultiGzDecoder::new(reader)),
+        false => Box::new(reader),
     })
 }
 

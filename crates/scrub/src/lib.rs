@@ -2,7 +2,8 @@
 //!
 //! A [`Scrubber`] goes by a [`Policy`] and a [`Key`]. It finds every value of a
 //! message, allows it or puts a pseudonym or filler in its place, and notes each
-//! as a [`Leaf`] with its keyed tag. What it can't read is dropped.
+//! as a [`Leaf`] with its keyed tag. What it can't read is dropped. A
+//! [`SnapshotScrubber`] does likewise with what a database holds.
 //!
 //! No I/O: callers read policies, keys and traffic.
 
@@ -25,6 +26,7 @@ pub mod record;
 mod rewrite;
 pub mod scrubbed;
 mod scrubber;
+mod snapshot;
 mod socket;
 mod timeline;
 
@@ -39,5 +41,6 @@ pub use policy::{Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};
+pub use snapshot::{SnapshotCounts, SnapshotError, SnapshotFormat, SnapshotScrubber};
 pub use socket::{SocketMessage, render_messages, split_messages};
 pub use timeline::{Mark, Piece, Timeline};

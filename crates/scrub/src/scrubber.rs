@@ -20,6 +20,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::record::{ExchangeRecord, MessageNote, PolicyHash};
 use crate::rewrite::Means;
 use crate::scrubbed::Scrubbed;
+use crate::snapshot::{SnapshotFormat, SnapshotScrubber};
 use crate::socket::{self, Ended, SocketMessage, SocketSide};
 use crate::timeline::{Piece, Timeline};
 
@@ -134,6 +135,12 @@ impl Scrubber {
         self.0.pseudonyms.of(raw)
     }
 
+    /// Begins a snapshot of a database.
+    #[must_use]
+    pub fn snapshot(&self, format: SnapshotFormat) -> SnapshotScrubber {
+        SnapshotScrubber::new(self, format)
+    }
+
     /// Scrubs one whole response to `request`, whose head may be scrubbed already.
     #[must_use]
     pub fn scrub_response(
@@ -192,6 +199,21 @@ impl Scrubber {
     pub fn extract(&self, head: &ResponseHead, body: &[u8], path: &str) -> Option<Vec<u8>> {
         let renames = self.0.policy.names != Keep::Allow;
         extract::extract_with(head, body, path, renames.then_some(&self.0.pseudonyms))
+    }
+}
+
+impl Scrubber {
+    pub(crate) fn pseudonyms(&self) -> &Pseudonyms {
+        &self.0.pseudonyms
+    }
+
+    /// The rules for what came over no route.
+    pub(crate) fn view_of_no_route(&self) -> Arc<View> {
+        self.0.view(None)
+    }
+
+    pub(crate) fn means<'a>(&'a self, view: &'a View) -> Means<'a> {
+        self.0.means(view)
     }
 }
 

@@ -14,6 +14,7 @@ mod progress;
 mod replay;
 mod report;
 mod scope;
+mod scrub;
 mod serve;
 mod sessions;
 
@@ -63,6 +64,8 @@ enum Command {
     Serve(serve::Args),
     /// Bring a capture file into an archive.
     Import(import::Args),
+    /// Scrub a snapshot of a database, with the pseudonyms of an archive's traffic.
+    Scrub(scrub::Args),
     /// List the exchanges of an archive.
     Exchanges(exchanges::Args),
     /// List the sessions of an archive.
@@ -94,6 +97,7 @@ pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Serve(args) => serve::run(args).map(|()| EXIT_PASS),
         Command::Import(args) => import::run(&args).map(|()| EXIT_PASS),
+        Command::Scrub(args) => scrub::run(&args).map(|()| EXIT_PASS),
         Command::Exchanges(args) => exchanges::run(&args).map(|()| EXIT_PASS),
         Command::Sessions(args) => sessions::run(&args).map(|()| EXIT_PASS),
         Command::Plan(args) => plan::run(&args).map(|()| EXIT_PASS),

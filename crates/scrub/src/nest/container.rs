@@ -13,7 +13,7 @@ use crate::leaf::Encoding;
 use crate::pseudonym::formats;
 
 /// Longer values are texts, and are not looked into. Messages of gRPC may be longer.
-const MOST_BYTES: usize = 64 << 10;
+pub(crate) const MOST_BYTES: usize = 64 << 10;
 
 /// base64 for URLs without padding, as tokens have it (RFC 7515, section 2).
 pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use base64::Engine as _;
 
+pub(crate) use self::container::MOST_BYTES;
 use self::container::{Container, URL_SAFE};
 use crate::encoding::{decode, encode, splice};
 use crate::find::{Found, Repeats, Search, Unparsable, Visit, json, uri};

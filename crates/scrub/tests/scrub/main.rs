@@ -3,8 +3,10 @@
 mod allow_all;
 mod before_after;
 mod bodies;
+mod hostile;
 mod inside;
 mod leaks;
 mod policies;
+mod snapshot;
 mod support;
 mod values;
