@@ -36,7 +36,7 @@ fn quotes_of_postgres_stay_what_they_are() {
 fn bytes_and_bits_of_postgres_stay_bytes_and_bits() {
     postgres(
         "INSERT INTO t (a, b, c) VALUES ('\\x616461', B'0101', '\\x61646');\nCOPY t (a) FROM stdin;\n\\\\x616461\n\\.\n",
-        "INSERT INTO t (a, b, c) VALUES ('\\x787878', B'0101', '\\x00000');\nCOPY t (a) FROM stdin;\n\\\\x787878\n\\.\n",
+        "INSERT INTO t (a, b, c) VALUES ('\\x787878', B'0000', '\\x00000');\nCOPY t (a) FROM stdin;\n\\\\x787878\n\\.\n",
     );
 }
 
@@ -113,7 +113,7 @@ fn dumps_of_mysql_keep_all_but_values() {
 fn mysql_has_bits_patterns_and_replace() {
     mysql(
         "REPLACE INTO s.t (a,b,c) VALUES (b'01','50\\%',X'616461');INSERT IGNORE INTO t (a) VALUE ('Ada') ON DUPLICATE KEY UPDATE a=VALUES(a);",
-        "REPLACE INTO s.t (a,b,c) VALUES (b'01','00\\\\%',X'787878');INSERT IGNORE INTO t (a) VALUE ('Xxx') ON DUPLICATE KEY UPDATE a=VALUES(a);",
+        "REPLACE INTO s.t (a,b,c) VALUES (b'00','00\\\\%',X'787878');INSERT IGNORE INTO t (a) VALUE ('Xxx') ON DUPLICATE KEY UPDATE a=VALUES(a);",
     );
 }
 
