@@ -11,6 +11,7 @@
 
 mod body;
 mod class;
+pub mod detect;
 mod encoding;
 mod extract;
 mod find;

@@ -3,6 +3,7 @@
 //! Each bench runs ours and the peer's turn by turn, takes medians, and names
 //! the machine. No test asserts a time; this is where times are looked at.
 
+mod detect;
 mod ingest;
 mod line;
 mod replay;
@@ -60,6 +61,8 @@ pub struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
+    /// What the detectors find in labelled sentences, and how fast, beside Presidio.
+    Detect,
     /// A capture file to a stored archive, beside tshark reading the same file.
     Ingest,
     /// A capture file to exchanges, beside tshark and tcpflow reading the same file.
@@ -88,6 +91,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         seconds: options.seconds,
     };
     let lines = match options.name {
+        Name::Detect => detect::run(shell)?,
         Name::Ingest => ingest::run(shell, options.rounds, options.mib)?,
         Name::Stream => stream::run(shell, options.rounds, options.mib)?,
         Name::Replay => {
