@@ -184,7 +184,7 @@ pub(super) fn ethereum(search: &mut Search<'_>, span: Range<usize>) -> Option<us
 
 /// Bech32 (BIP 173) and Bech32m (BIP 350).
 pub(super) fn bech32(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
-    let rest = search.text[span.start..].as_bytes();
+    let rest = &search.text.as_bytes()[span.start..];
     let length = rest
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric())

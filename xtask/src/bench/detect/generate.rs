@@ -47,9 +47,9 @@ const MAKERS: &[Maker] = &[
     }),
     ("br-cpf", "CPF", "cpf", cpf),
     ("ca-sin", "social insurance number", "sin", |r| {
-        spaced(&luhn(r, &[pick(r, "1234567")], 8), &[3, 3, 3], " ", r)
+        spaced(&luhn(r, "1", 8), &[3, 3, 3], " ", r)
     }),
-    ("card", "card number", "card_number", |r| luhn(r, &[4], 15)),
+    ("card", "card number", "card_number", |r| luhn(r, "4", 15)),
     ("ch-ahv", "AHV number", "ahv_number", ahv),
     ("cloud-key", "access key", "aws_access_key", |r| {
         format!("AKIA{}", text(r, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16))
@@ -248,8 +248,11 @@ fn case(kind: &str, words: &str, field: &str, value: &str, number: usize) -> Cas
     }
 }
 
-/// What traffic is full of and nobody's: a field's name and a text.
-const LOOK_ALIKE_MAKERS: &[fn(&mut StdRng) -> (&'static str, String)] = &[
+/// Draws a field's name and a text.
+type LookAlike = fn(&mut StdRng) -> (&'static str, String);
+
+/// What traffic is full of and nobody's.
+const LOOK_ALIKE_MAKERS: &[LookAlike] = &[
     |r| ("order_id", digits(r, 11)),
     |r| {
         (
@@ -306,7 +309,7 @@ const LOOK_ALIKE_MAKERS: &[fn(&mut StdRng) -> (&'static str, String)] = &[
     },
     // A card number with a digit mistaken.
     |r| {
-        let mut card = luhn(r, &[4], 14);
+        let mut card = luhn(r, "4", 14);
         let last = card.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(0);
         (
             "number",
@@ -320,13 +323,6 @@ const LOOK_ALIKE_MAKERS: &[fn(&mut StdRng) -> (&'static str, String)] = &[
 
 fn number(random: &mut StdRng, least: u32, most: u32) -> u32 {
     random.random_range(least..=most)
-}
-
-fn pick(random: &mut StdRng, digits: &str) -> u32 {
-    digits
-        .as_bytes()
-        .choose(random)
-        .map_or(0, |digit| u32::from(digit - b'0'))
 }
 
 fn text(random: &mut StdRng, alphabet: &str, length: usize) -> String {
@@ -379,10 +375,9 @@ fn weighted(random: &mut StdRng, length: usize, weights: &[i64], modulus: i64) -
     }
 }
 
-fn luhn(random: &mut StdRng, head: &[u32], length: usize) -> String {
-    let mut all: String = head.iter().map(u32::to_string).collect();
-    all += &digits(random, length - all.len());
-    all.clone() + &luhn_check(&all).to_string()
+fn luhn(random: &mut StdRng, head: &str, length: usize) -> String {
+    let all = format!("{head}{}", digits(random, length - head.len()));
+    format!("{all}{}", luhn_check(&all))
 }
 
 fn luhn_check(digits: &str) -> i64 {
