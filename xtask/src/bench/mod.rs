@@ -48,7 +48,7 @@ pub struct Options {
     /// Of `verdict`: try again what an earlier commit was tried with.
     #[arg(long)]
     again: bool,
-    /// Of `verdict` and `slow-burn`: the profile that the programs are built with.
+    /// Of `detect`, `verdict` and `slow-burn`: the profile that the programs are built with.
     #[arg(long, default_value = "release")]
     profile: String,
     /// Of `verdict`: how many cases are played at a time
@@ -91,7 +91,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         seconds: options.seconds,
     };
     let lines = match options.name {
-        Name::Detect => detect::run(shell)?,
+        Name::Detect => detect::run(shell, &options.profile)?,
         Name::Ingest => ingest::run(shell, options.rounds, options.mib)?,
         Name::Stream => stream::run(shell, options.rounds, options.mib)?,
         Name::Replay => {

@@ -23,8 +23,6 @@ fn hold(name: &str, text: &str) {
 const PIECES: &str = "(\\PC{0,3}|[0-9]{1,5}|[-+ ./:@()']|[A-Z]{2}[0-9]{2}|4111 1111 1111 1111|é|a@b\\.de|://u:p@|-----BEGIN PRIVATE KEY|eyJhbGciOi|password=|token: |Mr\\. |131052-308T|::1|born |call ){0,12}";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
     #[test]
     fn any_text_is_read(name in "\\PC{0,80}", text in any::<String>()) {
         hold(&name, &text);

@@ -20,16 +20,22 @@ use crate::target_directory;
 use tally::{Tally, f2};
 
 /// Detectors alone, by kind and overall; then values a second.
-pub fn run(shell: &Shell) -> Result<Vec<Line>> {
+///
+/// `profile` is cargo's, that the detectors are built with.
+pub fn run(shell: &Shell, profile: &str) -> Result<Vec<Line>> {
     let peer = peer::find(shell)?;
     let sentences = Corpus::find(None)?.path("pii/sentences.json");
     let cases = cases::all(&sentences)?;
     cmd!(
         shell,
-        "cargo build --release --package twintap-scrub --example detect"
+        "cargo build --profile {profile} --package twintap-scrub --example detect"
     )
     .run()?;
-    let program = target_directory().join("release/examples/detect");
+    let built = target_directory().join(match profile {
+        "dev" => "debug",
+        profile => profile,
+    });
+    let program = built.join("examples/detect");
     let ours = answers(Command::new(program), &cases)?;
     let theirs = answers(peer.command(), &cases)?;
     Ok(lines(&cases, &ours, &theirs, &peer.name()))
