@@ -86,7 +86,7 @@ impl Default for Detectors {
 }
 
 impl Detectors {
-    /// Builds the automata: some milliseconds.
+    /// Builds the automata: some tens of milliseconds, once.
     pub fn new() -> Detectors {
         Detectors {
             anchors: Anchors::new(persons::GIVEN_NAMES),

@@ -219,8 +219,8 @@ fn card(digits: &Digits<'_>) -> Option<Evidence> {
         | (1800 | 2131, 15)
         | (6200..6300 | 8100..8200, 16..=19)
         | (2200..2205, 16..=19) => 50,
-        // Maestro has wide ranges and short numbers.
-        (5000..5100 | 5600..5900 | 6000..7000, 12..=19) => 30,
+        // Maestro has wide ranges and short numbers; JCB is left some room.
+        (5000..5100 | 5600..5900 | 6000..7000, 12..=19) | (3500..3600, 16) => 30,
         _ => return None,
     };
     Some(Evidence {
