@@ -6,8 +6,12 @@ import sys
 import time
 
 import spacy
+import tldextract
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, predefined_recognizers
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
+
+# The list of domains that comes with it, and not one from the network.
+tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())
 
 KINDS = json.loads(sys.argv[1])
 MODEL = sys.argv[2]
