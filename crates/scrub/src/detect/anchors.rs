@@ -140,6 +140,10 @@ const ANCHORS: &[(Shape, &str)] = &[
         Shape::NamedDate,
         r"\b[0-9]{1,2}(?:st|nd|rd|th|\.)? (?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6},? (?:19|20)[0-9]{2}\b|\b(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6} [0-9]{1,2}(?:st|nd|rd|th)?,? (?:19|20)[0-9]{2}\b",
     ),
+    (
+        Shape::Nino,
+        r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b",
+    ),
     (Shape::Iban, r"\b[A-Za-z]{2}[0-9]{2} ?[A-Za-z0-9]{4}"),
     (
         Shape::FiscalCode,
@@ -148,10 +152,6 @@ const ANCHORS: &[(Shape, &str)] = &[
     (
         Shape::Dni,
         r"\b(?:[0-9]{8}|[XYZ]-?[0-9]{7})[ -]?[A-HJ-NP-TV-Z]\b",
-    ),
-    (
-        Shape::Nino,
-        r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b",
     ),
     (
         Shape::Finnish,

@@ -195,7 +195,7 @@ fn keep(
             pattern,
             weight,
             is_checked: false,
-            topics: &[Topic::Secret],
+            topics: &[],
         },
     );
     Some(end)

@@ -114,6 +114,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("ssn", "460899847", "us-ssn", "460899847"),
     ("", "912-78-1234", "us-itin", "912-78-1234"),
     ("", "NHS number 943 476 5919", "uk-nhs", "943 476 5919"),
+    ("", "AB123456C", "uk-nino", "AB123456C"),
     ("", "JG 10 37 59 A", "uk-nino", "JG 10 37 59 A"),
     ("steuerId", "86095742719", "de-tax-id", "86095742719"),
     (
@@ -249,6 +250,7 @@ fn look_alikes_are_not_found() {
         ("", "the password is wrong"),
         ("password", "********"),
         ("token", "true"),
+        ("message", "seats 512 466 638"),
         (
             "user-agent",
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",

@@ -45,7 +45,7 @@ topics! {
     Plate = "plate": r"licen[cs]e plate|number plate|plate|kennzeichen|vrn|vehicle reg\w*|car registration",
     Card = "card": r"cards?|cc|ccn|ccnum|visa|mastercard|amex|maestro|pan|kreditkarte|cardnumber",
     Birth = "birth": r"born|birth\w*|dob|bday|geboren|geburt\w*|nacimiento|nascita|naissance|naiss",
-    Phone = "phone": r"phones?|phonenumber|telefon\w*|telephone|mobile|cell\w*|handy|fax|tel|msisdn|call(?:ed|ing|s)?|sms|whatsapp|dial|answering|text me|messages?|desk|ring|reach",
+    Phone = "phone": r"phones?|phonenumber|telefon\w*|telephone|mobile|cell\w*|handy|fax|tel|msisdn|call(?:ed|ing|s)?|sms|whatsapp|dial|answering|text me|messages? (?:on|to|at)|desk|ring|reach",
     Latitude = "latitude": r"lat|latitude",
     Longitude = "longitude": r"lng|lon|long|longitude",
     Place = "coordinates": r"coord\w*|gps|geo\w*|position|latlng|latlon",

@@ -309,15 +309,9 @@ const LOOK_ALIKE_MAKERS: &[LookAlike] = &[
     },
     // A card number with a digit mistaken.
     |r| {
-        let mut card = luhn(r, "4", 14);
+        let mut card = luhn(r, "4", 15);
         let last = card.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(0);
-        (
-            "number",
-            format!("{card}{}{}", (last + 1) % 10, 0)
-                .chars()
-                .take(16)
-                .collect(),
-        )
+        ("number", format!("{card}{}", (last + 1) % 10))
     },
 ];
 
