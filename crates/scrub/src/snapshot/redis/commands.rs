@@ -17,8 +17,8 @@ pub(super) enum Role {
 #[derive(Clone, Copy)]
 pub(super) struct Command {
     /// The arguments in their order: `k` a key, `v` a value, `f` a field, `n` a number,
-    /// `i` an id of a stream, `?` options before the others. What stands after `*`
-    /// comes again and again, and `o` after it says that options end the command.
+    /// `i` an id of a stream, `?` options before the others, `o` options that end the
+    /// command, with numbers of theirs. What stands after `*` comes again and again.
     form: &'static str,
 }
 

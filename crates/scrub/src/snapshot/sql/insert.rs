@@ -40,6 +40,8 @@ struct Row {
     has_value: bool,
     /// Whether the name of a type comes.
     is_type: bool,
+    /// Whether the length of a type comes, `varchar(200)`.
+    is_length: bool,
 }
 
 /// Words before the name of the table.
@@ -100,6 +102,8 @@ const TYPES: &[&str] = &[
     "WITHOUT",
     "ZONE",
 ];
+/// Digits of such a length; a longer number is a value.
+const LENGTH_DIGITS: usize = 4;
 const INTRODUCERS: &[&str] = &[
     "_BINARY", "_UTF8MB4", "_UTF8MB3", "_UTF8", "_LATIN1", "_ASCII",
 ];
@@ -195,6 +199,7 @@ impl Row {
             depth: 1,
             has_value: false,
             is_type: false,
+            is_length: false,
         }
     }
 
@@ -209,6 +214,7 @@ impl Row {
         out: &mut Vec<u8>,
     ) -> Result<bool, Problem> {
         match token.kind {
+            Kind::Number if self.is_length && text.len() <= LENGTH_DIGITS => (),
             Kind::Text(_) | Kind::Number => {
                 let column = self.value(columns)?;
                 literal::scrub(column, token, text, dialect, values, out);
@@ -257,10 +263,19 @@ impl Row {
 
     fn mark(&mut self, text: &[u8]) -> Result<(), Problem> {
         match text {
+            b"," if self.is_length => (),
             b"," => {
                 self.column += usize::from(self.depth == 1);
                 self.has_value = false;
                 self.is_type = false;
+            }
+            b"(" if self.is_type => {
+                self.depth += 1;
+                self.is_length = true;
+            }
+            b")" if self.is_length => {
+                self.depth -= 1;
+                self.is_length = false;
             }
             b"(" | b"[" => {
                 self.depth += 1;

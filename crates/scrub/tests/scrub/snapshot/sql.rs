@@ -83,6 +83,12 @@ fn casts_and_arrays_hold_values_of_their_column() {
         "INSERT INTO t (a, b, c) VALUES ('Ada'::text, ARRAY['Bob', 'Eve']::varchar(9)[], now()) ON CONFLICT DO NOTHING;",
         "INSERT INTO t (a, b, c) VALUES ('Xxx'::text, ARRAY['Xxx', 'Xxx']::varchar(9)[], now()) ON CONFLICT DO NOTHING;",
     );
+    check(
+        &scrubber_of("version: 1\nbase: none\nclasses: {text: replace, number: replace}\n"),
+        Postgres,
+        "INSERT INTO t (a, b) VALUES ('Ada'::varchar(200), 55::numeric(9,2)), (ARRAY[55::bigint, 66], 7);",
+        "INSERT INTO t (a, b) VALUES ('Xxx'::varchar(200), 10::numeric(9,2)), (ARRAY[10::bigint, 10], 1);",
+    );
 }
 
 #[test]
