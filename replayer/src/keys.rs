@@ -12,12 +12,24 @@ use twintap_scrub::{Key, Policy};
 /// Where the key of an archive lies unless another file is named: beside the
 /// archive and never in it, so that a copy of the archive carries no key.
 pub fn default_key_file(archive: &Path) -> PathBuf {
+    beside(archive, ".key")
+}
+
+/// What lies beside an archive, under its name and this ending.
+pub fn beside(archive: &Path, ending: &str) -> PathBuf {
     let mut name = archive
         .file_name()
         .map(std::ffi::OsStr::to_os_string)
         .unwrap_or_else(|| "archive".into());
-    name.push(".key");
+    name.push(ending);
     archive.with_file_name(name)
+}
+
+/// What tells one key from another, and nothing about either.
+pub fn fingerprint(key: &Key) -> String {
+    let digits = key.to_hex();
+    let hash = blake3::derive_key("twintap key fingerprint v1", digits.as_bytes());
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The key in `path`.

@@ -1,5 +1,6 @@
 //! The daemon and the command line: ingest, import, replay, report.
 
+pub mod audit;
 pub mod capture;
 pub mod checkpoint;
 pub mod cli;

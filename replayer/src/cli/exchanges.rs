@@ -11,7 +11,9 @@ use twintap_archive::{Reader, StoredExchange};
 use twintap_stream::message::{Field, MessageState, Protocol};
 use twintap_stream::{Exchange, ExchangeId};
 
+use super::audit::AuditArgs;
 use super::output::{self, ListFormat, cell, rfc3339, text};
+use crate::audit::Data;
 use crate::sessions::session_names;
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,8 @@ pub struct Args {
     /// List the flows that no parser claimed, too, where the policy kept them.
     #[arg(long)]
     opaque: bool,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 /// One line of `--format jsonl`; documented in docs/command-line.md.
@@ -67,6 +71,8 @@ struct ResponseLine {
 
 pub fn run(args: &Args) -> Result<()> {
     let reader = Reader::open(&args.archive)?;
+    let trail = args.audit.trail(&args.archive);
+    trail.reveal(&args.archive, Data::Exchanges)?;
     let sessions = session_names(&reader);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.format == ListFormat::Table {

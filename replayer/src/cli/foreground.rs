@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use twintap_verdict::Report;
 
 use super::EXIT_ERROR;
+use crate::audit::Trail;
 use crate::fire::RunControl;
 use crate::run::RunFile;
 use crate::serve::{ControlConfig, Runs, Tls, serve_control};
@@ -35,7 +36,7 @@ pub struct ControlArgs {
 }
 
 impl ControlArgs {
-    fn config(&self, archive: PathBuf) -> Option<ControlConfig> {
+    fn config(&self, archive: PathBuf, trail: &Trail) -> Option<ControlConfig> {
         let files = (&self.tls_cert, &self.tls_key, &self.tls_client_ca);
         let tls = match files {
             (Some(certificate), Some(key), Some(client_ca)) => Some(Tls {
@@ -49,6 +50,7 @@ impl ControlArgs {
             listen,
             tls,
             archive,
+            trail: trail.clone(),
         })
     }
 }
@@ -66,7 +68,12 @@ impl Foreground {
     ///
     /// # Errors
     /// When control can't be served as the flags say.
-    pub fn start(file: &RunFile, control: &RunControl, args: &ControlArgs) -> Result<Foreground> {
+    pub fn start(
+        file: &RunFile,
+        control: &RunControl,
+        args: &ControlArgs,
+        trail: &Trail,
+    ) -> Result<Foreground> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -75,7 +82,7 @@ impl Foreground {
         let ends = CancellationToken::new();
         let (ready, is_ready) = sync_channel(1);
         let work = beside(
-            args.config(file.archive.clone()),
+            args.config(file.archive.clone(), trail),
             Arc::clone(&runs),
             control.clone(),
             ends.clone(),

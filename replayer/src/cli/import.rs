@@ -8,6 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use twintap_archive::Options;
 use twintap_scrub::Scrubber;
 
+use super::audit::AuditArgs;
+use crate::audit::{Event, path};
 use crate::{import, keys};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,8 @@ pub struct Args {
     /// How to print the summary.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -46,6 +50,14 @@ pub fn run(args: &Args) -> Result<()> {
         .clone()
         .unwrap_or_else(|| keys::default_key_file(&args.archive));
     let key = keys::load_or_create_key(&key_file)?;
+    let trail = args.audit.trail(&args.archive);
+    let [loaded, used] = trail.scrubbing(&args.archive, &policy.hash(), &key)?;
+    let (archive, file) = (path(&args.archive), path(&args.file));
+    let started = Event::ImportStarted {
+        archive: archive.clone(),
+        file: file.clone(),
+    };
+    trail.tell(&[loaded, used, started])?;
     let scrubber = Scrubber::new(policy, &key);
 
     // Hidden where standard error is no terminal.
@@ -62,7 +74,14 @@ pub fn run(args: &Args) -> Result<()> {
         |bytes| bar.set_position(bytes),
     );
     bar.finish_and_clear();
+    let ended = trail.tell(&[Event::ImportEnded {
+        archive,
+        file,
+        stored: outcome.as_ref().map_or(0, |summary| summary.ledger.stored),
+        error: outcome.as_ref().err().map(|error| format!("{error:#}")),
+    }]);
     let summary = outcome?;
+    ended?;
 
     match args.format {
         Format::Json => println!("{}", serde_json::to_string(&summary)?),

@@ -1,5 +1,6 @@
 //! The command line. One module a command; what they do lives elsewhere.
 
+mod audit;
 mod certs;
 mod ctl;
 mod exchanges;
@@ -79,6 +80,9 @@ enum Command {
     /// Say what a run could not have seen.
     #[command(subcommand)]
     Scope(scope::Command),
+    /// Check or show the log of who did what.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Steer a daemon.
     Ctl(ctl::Args),
     /// Make a set of certificates to start with.
@@ -104,6 +108,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Replay(args) => replay::run(&args),
         Command::Report(args) => report::run(&args).map(|()| EXIT_PASS),
         Command::Scope(command) => scope::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Ctl(args) => ctl::run(args),
         Command::Certs(args) => certs::run(&args).map(|()| EXIT_PASS),
         Command::Completions { shell } => {

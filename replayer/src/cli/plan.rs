@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -14,7 +14,9 @@ use twintap_plan::{
 };
 use twintap_stream::ExchangeId;
 
+use super::audit::AuditArgs;
 use super::output::{self, text};
+use crate::audit::Data;
 use crate::run::{RunFile, bindings, plan_archive, plan_run};
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,8 @@ pub struct Args {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,16 +152,25 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+impl Args {
+    fn reveal(&self, archive: &Path) -> Result<()> {
+        self.audit.trail(archive).reveal(archive, Data::Plan)
+    }
+}
+
 fn plan_of(args: &Args) -> Result<(Reader, Plan)> {
     if !args.source.is_dir() {
         let mut file = RunFile::read(&args.source)?;
         if args.bindings.is_some() {
             file.bindings.clone_from(&args.bindings);
         }
-        return plan_run(&file);
+        let planned = plan_run(&file)?;
+        args.reveal(&file.archive)?;
+        return Ok(planned);
     }
     let reader = Reader::open(&args.source)
         .with_context(|| format!("opening the archive {}", args.source.display()))?;
+    args.reveal(&args.source)?;
     let options = PlanOptions {
         bindings: match &args.bindings {
             Some(file) => bindings::read(file)?,

@@ -6,11 +6,13 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use twintap_verdict::{Verdict, junit, markdown, text};
 
+use super::audit::AuditArgs;
 use super::foreground::{ControlArgs, Foreground};
 use super::only::{OnlyArgs, text as only_text};
 use super::overrides::Overrides;
 use super::progress::{Event, Place, View, print_event};
 use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
+use crate::audit::{Data, Trail};
 use crate::fire::RunControl;
 use crate::run::shell::quoted;
 use crate::run::{RunFile, dry_run, execute, only, only_dry_run, write};
@@ -41,6 +43,8 @@ pub struct Args {
     control: ControlArgs,
     #[command(flatten)]
     rules: RuleFiles,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print the plan and fire nothing.
     #[arg(long, conflicts_with_all = ["junit", "markdown"])]
     dry_run: bool,
@@ -114,11 +118,13 @@ enum Format {
 pub fn run(args: &Args) -> Result<u8> {
     let file = args.file()?;
     let only = args.only.names(&file)?;
+    let trail = args.audit.trail(&file.archive);
     if args.dry_run {
         let plan = match args.only.is_given() {
             true => only_dry_run(&file, &only)?,
             false => dry_run(&file)?,
         };
+        trail.reveal(&file.archive, Data::Plan)?;
         match args.format {
             Format::Text => print!("{}", plan.text()),
             Format::Json => println!("{}", serde_json::to_string_pretty(&plan)?),
@@ -128,11 +134,16 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let control = RunControl::new().context("making the run")?;
     if args.only.is_given() {
-        return run_only(args, &file, &only, &control);
+        return run_only(args, &file, &only, &control, &trail);
     }
-    let foreground = Foreground::start(&file, &control, &args.control)?;
+    let foreground = Foreground::start(&file, &control, &args.control, &trail)?;
     let mut view = View::new(args.format.place());
-    let report = execute(&file, &control, &mut |progress| view.show(&progress));
+    let report = trail.run(
+        &file,
+        &[],
+        || execute(&file, &control, &mut |progress| view.show(&progress)),
+        |report| report.verdict,
+    );
     view.finish();
     foreground.end(&report);
     let report = report?;
@@ -154,9 +165,20 @@ pub fn run(args: &Args) -> Result<u8> {
 }
 
 /// Fires some exchanges alone; a signal ends it at once.
-fn run_only(args: &Args, file: &RunFile, names: &[String], control: &RunControl) -> Result<u8> {
+fn run_only(
+    args: &Args,
+    file: &RunFile,
+    names: &[String],
+    control: &RunControl,
+    trail: &Trail,
+) -> Result<u8> {
     let mut view = View::new(args.format.place());
-    let report = only(file, names, control, &mut |progress| view.show(&progress));
+    let report = trail.run(
+        file,
+        names,
+        || only(file, names, control, &mut |progress| view.show(&progress)),
+        |report| report.verdict,
+    );
     view.finish();
     let report = report?;
     match args.format {

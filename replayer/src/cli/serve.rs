@@ -12,6 +12,8 @@ use twintap_archive::Options;
 use twintap_scrub::Scrubber;
 use twintap_stream::Limits;
 
+use super::audit::AuditArgs;
+use crate::audit::{Event, path};
 use crate::keys;
 use crate::serve::{Config, Tls, serve};
 
@@ -62,6 +64,8 @@ pub struct Args {
     /// Memory for reassembly over all flows of an agent, in bytes (suffixes K, M, G).
     #[arg(long, default_value = "256M", value_parser = parse_bytes)]
     stream_memory: u64,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -70,6 +74,13 @@ pub fn run(args: Args) -> Result<()> {
         .key_file
         .unwrap_or_else(|| keys::default_key_file(&args.archive));
     let key = keys::load_or_create_key(&key_file)?;
+    let trail = args.audit.trail(&args.archive);
+    let [loaded, used] = trail.scrubbing(&args.archive, &policy.hash(), &key)?;
+    let archive = path(&args.archive);
+    let started = Event::DaemonStarted {
+        archive: archive.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
     let scrubber = Scrubber::new(policy, &key);
     let tls = match (args.tls_cert, args.tls_key, args.tls_client_ca) {
         (Some(certificate), Some(key), Some(client_ca)) => Some(Tls {
@@ -100,9 +111,11 @@ pub fn run(args: Args) -> Result<()> {
             ..Limits::default()
         },
         commit_every: args.commit_every,
+        trail: trail.clone(),
     };
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-    runtime.block_on(async {
+    trail.tell(&[loaded, used, started])?;
+    let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -118,7 +131,12 @@ pub fn run(args: Args) -> Result<()> {
             println!("listening on {address}");
         })
         .await
-    })
+    });
+    let stopped = trail.tell(&[Event::DaemonStopped {
+        archive,
+        error: outcome.as_ref().err().map(|error| format!("{error:#}")),
+    }]);
+    outcome.and(stopped)
 }
 
 /// Bytes with an optional suffix K, M, G or T (powers of 1024).

@@ -8,7 +8,9 @@ use serde::Serialize;
 use twintap_archive::Reader;
 use twintap_plan::Identity;
 
+use super::audit::AuditArgs;
 use super::output::{self, ListFormat, rfc3339};
+use crate::audit::Data;
 use crate::sessions::plan_of;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,8 @@ pub struct Args {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     format: ListFormat,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 /// One line of `--format jsonl`; documented in docs/command-line.md.
@@ -37,6 +41,8 @@ struct Line<'a> {
 
 pub fn run(args: &Args) -> Result<()> {
     let reader = Reader::open(&args.archive)?;
+    let trail = args.audit.trail(&args.archive);
+    trail.reveal(&args.archive, Data::Sessions)?;
     let plan = plan_of(&reader);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.format == ListFormat::Table {

@@ -18,7 +18,8 @@ use twintap_proto::v1::{
 };
 use twintap_stream::Timestamp;
 
-use super::Runs;
+use super::{Runs, peer};
+use crate::audit::{Data, Event, Order, Trail, path};
 use crate::ingest::KeeperHandle;
 use crate::sessions::plan_of;
 
@@ -32,16 +33,42 @@ pub struct ControlService {
     keeper: Option<KeeperHandle>,
     runs: Arc<Runs>,
     archive: PathBuf,
+    trail: Trail,
 }
 
 impl ControlService {
     /// A service over these.
-    pub fn new(keeper: Option<KeeperHandle>, runs: Arc<Runs>, archive: PathBuf) -> ControlService {
+    pub fn new(
+        keeper: Option<KeeperHandle>,
+        runs: Arc<Runs>,
+        archive: PathBuf,
+        trail: Trail,
+    ) -> ControlService {
         ControlService {
             keeper,
             runs,
             archive,
+            trail,
         }
+    }
+
+    /// The audit log, of what this client does.
+    fn trail_of<T>(&self, request: &Request<T>) -> Trail {
+        self.trail.of(peer::actor(request))
+    }
+
+    /// Tells that a client steers the run that `request` names, before it does.
+    async fn steer<T>(
+        &self,
+        request: Request<T>,
+        order: Order,
+        id: impl FnOnce(&T) -> Option<&str>,
+    ) -> Result<(T, Trail), Status> {
+        let trail = self.trail_of(&request);
+        let message = request.into_inner();
+        let run = id(&message).map(str::to_owned);
+        tell(&trail, Event::RunSteered { run, order }).await?;
+        Ok((message, trail))
     }
 }
 
@@ -56,7 +83,8 @@ impl Control for ControlService {
         &self,
         request: Request<CreateRunRequest>,
     ) -> Result<Response<Run>, Status> {
-        let text = request.into_inner().run_file_yaml;
+        let (message, _) = self.steer(request, Order::Create, |_| None).await?;
+        let text = message.run_file_yaml;
         let runs = self.runs.clone();
         // Names are looked up and files are read.
         let created = tokio::task::spawn_blocking(move || runs.create(&text))
@@ -66,31 +94,41 @@ impl Control for ControlService {
     }
 
     async fn start_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
-        answer(self.runs.start(&request.into_inner().id))
+        let (run, trail) = self.steer(request, Order::Start, id).await?;
+        answer(self.runs.start(&run.id, trail))
     }
 
     async fn pause_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
-        answer(self.runs.pause(&request.into_inner().id))
+        let (run, _) = self.steer(request, Order::Pause, id).await?;
+        answer(self.runs.pause(&run.id))
     }
 
     async fn resume_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
-        answer(self.runs.resume(&request.into_inner().id))
+        let (run, _) = self.steer(request, Order::Resume, id).await?;
+        answer(self.runs.resume(&run.id))
     }
 
     async fn stop_run(&self, request: Request<RunRequest>) -> Result<Response<Run>, Status> {
-        answer(self.runs.stop(&request.into_inner().id))
+        let (run, _) = self.steer(request, Order::Stop, id).await?;
+        answer(self.runs.stop(&run.id))
     }
 
     async fn set_run_speed(
         &self,
         request: Request<SetRunSpeedRequest>,
     ) -> Result<Response<Run>, Status> {
-        let SetRunSpeedRequest { id, speed } = request.into_inner();
+        let (message, _) = self
+            .steer(request, Order::Speed, |message| Some(&message.id))
+            .await?;
+        let SetRunSpeedRequest { id, speed } = message;
         answer(self.runs.set_speed(&id, speed))
     }
 
     async fn seek_run(&self, request: Request<SeekRunRequest>) -> Result<Response<Run>, Status> {
-        let SeekRunRequest { id, offset } = request.into_inner();
+        let (message, _) = self
+            .steer(request, Order::Seek, |message| Some(&message.id))
+            .await?;
+        let SeekRunRequest { id, offset } = message;
         let offset = offset.unwrap_or_default().try_into().map_err(|_| {
             Status::invalid_argument("offset must not lie before the plan's first request")
         })?;
@@ -162,8 +200,14 @@ impl Control for ControlService {
 
     async fn list_sessions(
         &self,
-        _request: Request<ListSessionsRequest>,
+        request: Request<ListSessionsRequest>,
     ) -> Result<Response<Self::ListSessionsStream>, Status> {
+        let trail = self.trail_of(&request);
+        let revealed = Event::Revealed {
+            archive: path(&self.archive),
+            data: Data::Sessions,
+        };
+        tell(&trail, revealed).await?;
         let archive = self.archive.clone();
         let (sender, receiver) = mpsc::channel(64);
         // Reading the archive and planning are blocking work.
@@ -197,6 +241,19 @@ impl Control for ControlService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+}
+
+fn id(request: &RunRequest) -> Option<&str> {
+    Some(&request.id)
+}
+
+/// What the log can't be told is refused.
+async fn tell(trail: &Trail, event: Event) -> Result<(), Status> {
+    let trail = trail.clone();
+    // It waits for a lock and for the disk.
+    let told = tokio::task::spawn_blocking(move || trail.tell(&[event])).await;
+    told.map_err(|error| Status::internal(error.to_string()))?
+        .map_err(|error| refusal(&error))
 }
 
 fn answer(outcome: anyhow::Result<Run>) -> Result<Response<Run>, Status> {

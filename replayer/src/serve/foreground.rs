@@ -13,6 +13,7 @@ use twintap_proto::v1::control_server::ControlServer;
 use super::control::ControlService;
 use super::door::Door;
 use super::{Runs, Tls};
+use crate::audit::Trail;
 
 /// How long whoever watches the run has to hear of its end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -26,6 +27,8 @@ pub struct ControlConfig {
     pub tls: Option<Tls>,
     /// The run's archive.
     pub archive: PathBuf,
+    /// Told what clients do.
+    pub trail: Trail,
 }
 
 /// Serves control of `runs` until `stop` is cancelled; `ready` is told the address in use.
@@ -41,7 +44,7 @@ pub async fn serve_control(
     let door = Door::open("--control", config.listen, config.tls.as_ref()).await?;
     ready(door.address()?);
 
-    let service = ControlService::new(None, runs, config.archive);
+    let service = ControlService::new(None, runs, config.archive, config.trail);
     let router = Server::builder().add_service(ControlServer::new(service));
     let stopped = stop.clone().cancelled_owned();
     tokio::select! {

@@ -4,6 +4,7 @@ mod control;
 mod door;
 mod foreground;
 mod metrics;
+mod peer;
 mod runs;
 mod tls;
 
@@ -23,6 +24,7 @@ use twintap_proto::v1::ingest_server::IngestServer;
 use twintap_scrub::Scrubber;
 use twintap_stream::Limits;
 
+use crate::audit::Trail;
 use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// The longest time between commits.
     pub commit_every: Duration,
+    /// Told what clients of control do.
+    pub trail: Trail,
 }
 
 /// Serves until `stop` is cancelled; `ready` is told the address in use.
@@ -105,6 +109,7 @@ pub async fn serve(
         Some(keeper.clone()),
         runs.clone(),
         config.archive.clone(),
+        config.trail.clone(),
     ));
     info!(%address, archive = %config.archive.display(), "serving");
     ready(address);

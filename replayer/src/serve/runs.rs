@@ -12,6 +12,7 @@ use tracing::{error, info};
 use twintap_proto::v1::{Following, Run, RunState, TwinProgress};
 use twintap_verdict::{Report, Twin};
 
+use crate::audit::Trail;
 use crate::fire::{RunControl, SteerError};
 use crate::run::{RunFile, check, execute};
 
@@ -94,8 +95,8 @@ impl Runs {
         Ok(run)
     }
 
-    /// Starts a run that was created.
-    pub fn start(&self, id: &str) -> Result<Run> {
+    /// Starts a run that was created; `trail` is told of its beginning and its end.
+    pub fn start(&self, id: &str, trail: Trail) -> Result<Run> {
         let entry = self.entry(id)?;
         let mut state = lock(&entry.state);
         if state.state != RunState::Created {
@@ -103,7 +104,7 @@ impl Runs {
         }
         state.state = RunState::Running;
         let running = entry.clone();
-        state.task = Some(tokio::task::spawn_blocking(move || running.execute()));
+        state.task = Some(tokio::task::spawn_blocking(move || running.execute(&trail)));
         drop(state);
         entry.changed();
         Ok(entry.run())
@@ -258,8 +259,13 @@ impl Entry {
         }
     }
 
-    fn execute(&self) {
-        let outcome = execute(&self.file, &self.control, &mut |_| {});
+    fn execute(&self, trail: &Trail) {
+        let outcome = trail.run(
+            &self.file,
+            &[],
+            || execute(&self.file, &self.control, &mut |_| {}),
+            |report| report.verdict,
+        );
         match &outcome {
             Ok(done) => info!(run = self.id, verdict = verdict_word(done), "run ended"),
             Err(why) => error!(run = self.id, "run failed: {why:#}"),

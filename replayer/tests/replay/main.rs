@@ -1,5 +1,6 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
+mod audit;
 mod chat;
 mod confirm;
 mod control;
