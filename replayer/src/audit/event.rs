@@ -24,6 +24,8 @@ pub enum Event {
         bytes: u64,
         /// BLAKE3 of them, in hexadecimal digits.
         hash: String,
+        /// Whether they had no line feed at their end, as a write that was cut off.
+        is_torn: bool,
     },
     /// The head file names entries that were not there any more.
     CutSealed {

@@ -32,6 +32,26 @@ impl Link {
         hash: Hash::from_bytes([0; 32]),
     };
 
+    /// Reads a line that has to follow on this one, signed by this key.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn follow(self, line: &[u8], key: &PublicKey) -> Result<(Entry, Link), LineFault> {
+        let entry = Entry::check(line, key)?;
+        let due = self.seq + 1;
+        if entry.seq != due {
+            return Err(LineFault::Number {
+                found: entry.seq,
+                due,
+            });
+        }
+        if entry.prev.0 != self.hash {
+            return Err(LineFault::Chain);
+        }
+        let hash = blake3::hash(line);
+        Ok((entry, Link { seq: due, hash }))
+    }
+
     /// The line that follows on this one, without a line feed, and where the chain ends then.
     pub fn line(self, signer: &Signer, actor: &Actor, event: &Event) -> (String, Link) {
         #[derive(Serialize)]
@@ -101,6 +121,17 @@ pub enum LineFault {
     /// It has the form, and the log's key did not sign what it says.
     #[error("its signature does not match what it says: it was changed, or another key signed it")]
     Signature,
+    /// It is signed, and another is due in its place.
+    #[error("its number is {found} and should be {due}: entries were removed, moved or repeated")]
+    Number {
+        /// Its number.
+        found: u64,
+        /// That of the line that is due.
+        due: u64,
+    },
+    /// It is signed, and chained to another line.
+    #[error("it does not follow on the line before: that was replaced")]
+    Chain,
 }
 
 impl Entry {

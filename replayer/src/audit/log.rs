@@ -106,11 +106,11 @@ impl Log {
                 key_is_new: signer.is_new(),
             });
         }
-        for seal in seals(tail.link, rest, head) {
+        for seal in seals(tail.link, rest, tail.is_open, head) {
             put(&seal);
         }
         events.iter().for_each(put);
-        if !rest.is_empty() && !rest.ends_with(b"\n") {
+        if tail.is_open && (tail.link != Link::START || !rest.is_empty()) {
             lines.text.insert(0, b'\n');
         }
 
@@ -193,11 +193,12 @@ impl Lines {
 }
 
 /// What is to be told of a log before anything else is.
-fn seals(link: Link, rest: &[u8], head: Head) -> impl Iterator<Item = Event> {
+fn seals(link: Link, rest: &[u8], is_torn: bool, head: Head) -> impl Iterator<Item = Event> {
     let rest = rest.strip_suffix(b"\n").unwrap_or(rest);
     let bytes = (!rest.is_empty()).then(|| Event::BytesSealed {
         bytes: rest.len() as u64,
         hash: blake3::hash(rest).to_string(),
+        is_torn,
     });
     let head = match head {
         // The log is ahead of its head after a crash between the two.

@@ -18,6 +18,8 @@ pub struct Tail {
     pub link: Link,
     /// What stands after it.
     pub rest: Vec<u8>,
+    /// Whether the file does not end with a line feed.
+    pub is_open: bool,
 }
 
 impl Tail {
@@ -26,30 +28,43 @@ impl Tail {
     /// # Errors
     /// When the file can't be read.
     pub fn read(file: &File, key: &PublicKey) -> io::Result<Tail> {
-        let length = file.metadata()?.len();
-        let mut window = FIRST_WINDOW_BYTES;
-        loop {
-            let start = length.saturating_sub(window);
-            let bytes = read(file, start, length)?;
-            // A line that began before the window is not whole in it.
-            let from = match start {
-                0 => 0,
-                _ => memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1),
-            };
-            if let Some((link, end)) = last_sound(&bytes[from..], key) {
-                return Ok(Tail {
-                    link,
-                    rest: bytes[from + end..].to_vec(),
-                });
-            }
-            if start == 0 {
-                return Ok(Tail {
-                    link: Link::START,
-                    rest: bytes,
-                });
-            }
-            window *= 4;
+        let (link, rest) = whole_lines(file, key)?;
+        let is_open = !rest.is_empty() && !rest.ends_with(b"\n");
+        // A crash may have cut off nothing but a line feed.
+        Ok(match link.follow(&rest, key) {
+            Ok((_, link)) => Tail {
+                link,
+                rest: Vec::new(),
+                is_open,
+            },
+            Err(_) => Tail {
+                link,
+                rest,
+                is_open,
+            },
+        })
+    }
+}
+
+/// The last line that the key signed and that has its end, and what stands after it.
+fn whole_lines(file: &File, key: &PublicKey) -> io::Result<(Link, Vec<u8>)> {
+    let length = file.metadata()?.len();
+    let mut window = FIRST_WINDOW_BYTES;
+    loop {
+        let start = length.saturating_sub(window);
+        let bytes = read(file, start, length)?;
+        // A line that began before the window is not whole in it.
+        let from = match start {
+            0 => 0,
+            _ => memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1),
+        };
+        if let Some((link, end)) = last_sound(&bytes[from..], key) {
+            return Ok((link, bytes[from + end..].to_vec()));
         }
+        if start == 0 {
+            return Ok((Link::START, bytes));
+        }
+        window *= 4;
     }
 }
 

@@ -273,7 +273,7 @@ fn a_write_that_a_crash_cut_off_is_sealed_by_the_next() {
     // The head file is that of before the torn write.
     let kept = Kept::new();
     let head = fs::read(kept.place().head).expect("a head file");
-    for torn in [1, 20, 300] {
+    for torn in [2, 20, 300] {
         let kept = Kept {
             directory: TempDir::new().expect("a temporary directory"),
         };
@@ -293,6 +293,18 @@ fn a_write_that_a_crash_cut_off_is_sealed_by_the_next() {
     fs::write(kept.place().head, head).expect("a head file");
     kept.tear(20);
     kept.check_fault(6, "entries 5 to 5 are missing");
+}
+
+#[test]
+fn a_line_without_its_line_feed_is_whole() {
+    let kept = Kept::new();
+    let head = fs::read(kept.place().head).expect("a head file");
+    kept.append("five");
+    fs::write(kept.place().head, head).expect("a head file");
+    kept.tear(1);
+    kept.check_sound(6, &["the head file is older"]);
+    kept.append("six");
+    kept.check_sound(7, &[]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::event::Event;
 use super::head::Head;
-use super::line::{Entry, Link};
+use super::line::{Entry, LineFault, Link};
 use super::log::Place;
 use super::signer::PublicKey;
 
@@ -112,18 +112,19 @@ struct Loose {
 }
 
 impl Loose {
-    /// A write that was cut off has no line feed; the one at its end came with the seal.
-    fn is_torn(&self) -> bool {
-        memchr::memchr(b'\n', self.text()).is_none()
-    }
-
-    fn text(&self) -> &[u8] {
-        self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes)
-    }
-
-    fn is_sealed_by(&self, event: Option<&Event>) -> bool {
-        matches!(event, Some(Event::BytesSealed { bytes, hash })
-            if *bytes == self.text().len() as u64 && *hash == blake3::hash(self.text()).to_string())
+    /// Whether the event seals these very bytes, and then whether a write was cut off.
+    fn sealed_by(&self, event: Option<&Event>) -> Option<bool> {
+        let text = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        match event? {
+            Event::BytesSealed {
+                bytes,
+                hash,
+                is_torn,
+            } if *bytes == text.len() as u64 && *hash == blake3::hash(text).to_string() => {
+                Some(*is_torn)
+            }
+            _ => None,
+        }
     }
 
     fn fault(&self) -> Fault {
@@ -151,25 +152,29 @@ impl Check {
 
     fn line(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.lines += 1;
-        let whole = bytes.strip_suffix(b"\n");
-        let line = whole.unwrap_or(bytes);
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         if self.lines == 1 {
             self.begin(line)?;
         }
         let Some(key) = &self.key else {
             return Err(self.fault("the log has no key"));
         };
-        let entry = match Entry::check(line, key) {
-            Ok(entry) if whole.is_some() => entry,
-            Ok(_) => return self.loosen(bytes, "it has no end"),
-            Err(why) => return self.loosen(bytes, &why.to_string()),
+        let (entry, link) = match self.link.follow(line, key) {
+            Ok(followed) => followed,
+            Err(why @ (LineFault::Form(_) | LineFault::Signature)) => {
+                return self.loosen(bytes, &why.to_string());
+            }
+            Err(why) => {
+                let loose = self.loose.as_ref().map(Loose::fault);
+                return Err(loose.unwrap_or_else(|| self.fault(&why.to_string())));
+            }
         };
         let event = entry.event();
         if let Some(loose) = self.loose.take() {
-            if !loose.is_sealed_by(event.as_ref()) {
+            let Some(is_torn) = loose.sealed_by(event.as_ref()) else {
                 return Err(loose.fault());
-            }
-            if !loose.is_torn() {
+            };
+            if !is_torn {
                 let cause = format!("{}; sealed by line {}", loose.cause, self.lines);
                 return Err(Fault {
                     cause,
@@ -179,7 +184,10 @@ impl Check {
             let text = "a write was cut off here, and sealed by the next line";
             self.note(loose.line, text);
         }
-        self.follow(&entry, line)?;
+        self.link = link;
+        self.hashes.push(link.hash);
+        self.first.get_or_insert_with(|| entry.time.clone());
+        self.last = Some(entry.time);
         match event {
             Some(Event::CutSealed { seq, .. }) => Err(self.fault(&format!(
                 "it tells that entries up to {seq} were missing when it was written"
@@ -210,28 +218,6 @@ impl Check {
                 Ok(())
             }
         }
-    }
-
-    /// Holds an entry against the one before.
-    fn follow(&mut self, entry: &Entry, line: &[u8]) -> Result<(), Fault> {
-        let due = self.link.seq + 1;
-        if entry.seq != due {
-            let number = entry.seq;
-            return Err(self.fault(&format!(
-                "its number is {number} and should be {due}: entries were removed, moved or repeated"
-            )));
-        }
-        if entry.prev.0 != self.link.hash {
-            return Err(self.fault("it does not follow on the line before: that was replaced"));
-        }
-        self.link = Link {
-            seq: due,
-            hash: blake3::hash(line),
-        };
-        self.hashes.push(self.link.hash);
-        self.first.get_or_insert_with(|| entry.time.clone());
-        self.last = Some(entry.time.clone());
-        Ok(())
     }
 
     /// Keeps a line that is no entry until a later one seals it; the first can't be sealed.
