@@ -93,15 +93,15 @@ pub struct ShowArgs {
 #[derive(Debug, clap::Args)]
 struct LogArg {
     /// The log, or the archive that it lies beside.
-    #[arg(env = "TWINTAP_AUDIT_LOG")]
-    log: PathBuf,
+    #[arg(value_name = "LOG", env = "TWINTAP_AUDIT_LOG")]
+    path: PathBuf,
 }
 
 impl LogArg {
     fn place(&self) -> Place {
-        match self.log.is_dir() {
-            true => Place::of_archive(&self.log),
-            false => Place::new(self.log.clone()),
+        match self.path.is_dir() {
+            true => Place::of_archive(&self.path),
+            false => Place::new(self.path.clone()),
         }
     }
 }

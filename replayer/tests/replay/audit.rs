@@ -191,7 +191,7 @@ fn entries_are_shown_by_action_and_time() {
     let entries = entries(directory.path());
     let last = entries[2]["time"].as_str().expect("a time");
     assert_eq!(show(&["--since", last]).lines().count(), 1);
-    assert_eq!(show(&["--since", "2999-01-01T00:00:00Z"]), "");
+    assert_eq!(show(&["--since", "2500-01-01T00:00:00Z"]), "");
     let refused = twintap(&["audit", "show", text(&archive), "--action", "x"]);
     assert_eq!(refused.status.code(), Some(3));
 }
