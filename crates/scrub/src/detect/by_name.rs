@@ -25,13 +25,7 @@ fn plate(search: &mut Search<'_>) {
     if is_plate && search.name.has(Topic::Plate) {
         search.weigh(
             0..text.len(),
-            Evidence {
-                kind: Kind::Plate,
-                pattern: "letters and digits",
-                weight: 30,
-                is_checked: false,
-                topics: &[Topic::Plate],
-            },
+            Evidence::form(Kind::Plate, "letters and digits", 30).about(&[Topic::Plate]),
         );
     }
 }
@@ -53,13 +47,12 @@ pub(super) fn pair(search: &mut Search<'_>, span: Range<usize>) -> Option<usize>
     let end = span.end;
     search.weigh(
         span,
-        Evidence {
-            kind: Kind::Coordinates,
-            pattern: "latitude and longitude",
-            weight: if is_fine { 60 } else { 30 },
-            is_checked: false,
-            topics: &[Topic::Place, Topic::Latitude, Topic::Longitude],
-        },
+        Evidence::form(
+            Kind::Coordinates,
+            "latitude and longitude",
+            if is_fine { 60 } else { 30 },
+        )
+        .about(&[Topic::Place, Topic::Latitude, Topic::Longitude]),
     );
     Some(end)
 }

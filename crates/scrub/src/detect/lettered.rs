@@ -54,13 +54,9 @@ pub(super) fn iban(search: &mut Search<'_>, span: Range<usize>) -> Option<usize>
     if goes_on || !checksum::iban(&characters[..count]) {
         return None;
     }
-    keep(
-        search,
+    search.weigh(
         span.start..end,
-        Kind::Iban,
-        "IBAN",
-        85,
-        &[Topic::Iban],
+        Evidence::checked(Kind::Iban, "IBAN", 85).about(&[Topic::Iban]),
     )
 }
 
@@ -90,13 +86,9 @@ pub(super) fn fiscal_code(search: &mut Search<'_>, span: Range<usize>) -> Option
     if sum % 26 != u32::from(code[15].to_ascii_uppercase() - b'A') {
         return None;
     }
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::ItFiscalCode,
-        "fiscal code",
-        80,
-        &[Topic::Fiscal],
+        Evidence::checked(Kind::ItFiscalCode, "fiscal code", 80).about(&[Topic::Fiscal]),
     )
 }
 
@@ -118,13 +110,9 @@ pub(super) fn dni(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> 
     // A letter apart may be the next word.
     let is_apart = text.contains(&b' ');
     let weight = if is_apart { 40 } else { 60 };
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::EsDni,
-        "DNI or NIE",
-        weight,
-        &[Topic::Dni, Topic::Identity],
+        Evidence::checked(Kind::EsDni, "DNI or NIE", weight).about(&[Topic::Dni, Topic::Identity]),
     )
 }
 
@@ -134,13 +122,9 @@ pub(super) fn nino(search: &mut Search<'_>, span: Range<usize>) -> Option<usize>
     if ["BG", "GB", "NK", "KN", "TN", "NT", "ZZ"].contains(&&text[..2]) {
         return None;
     }
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::UkNino,
-        "national insurance number",
-        60,
-        &[Topic::Nino],
+        Evidence::form(Kind::UkNino, "national insurance number", 60).about(&[Topic::Nino]),
     )
 }
 
@@ -158,28 +142,16 @@ pub(super) fn finnish(search: &mut Search<'_>, span: Range<usize>) -> Option<usi
     if code.as_bytes()[10].is_ascii_digit() {
         super::number::read(search, span.start);
     }
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::FiIdentityCode,
-        "identity code",
-        55,
-        topics,
+        Evidence::checked(Kind::FiIdentityCode, "identity code", 55).about(topics),
     )
 }
 
 /// Ethereum; the checksum in its capitals (ERC-55) is not looked at.
 pub(super) fn ethereum(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
-    let evidence = Evidence {
-        kind: Kind::CryptoAddress,
-        pattern: "Ethereum address",
-        weight: 60,
-        is_checked: false,
-        topics: &[Topic::Crypto],
-    };
-    let end = span.end;
-    search.weigh(span, evidence);
-    Some(end)
+    let form = Evidence::form(Kind::CryptoAddress, "Ethereum address", 60);
+    search.weigh(span, form.about(&[Topic::Crypto]))
 }
 
 /// Bech32 (BIP 173) and Bech32m (BIP 350).
@@ -193,13 +165,9 @@ pub(super) fn bech32(search: &mut Search<'_>, span: Range<usize>) -> Option<usiz
         return None;
     }
     let span = span.start..span.start + length;
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::CryptoAddress,
-        "Bech32 address",
-        95,
-        &[Topic::Crypto],
+        Evidence::checked(Kind::CryptoAddress, "Bech32 address", 95).about(&[Topic::Crypto]),
     )
 }
 
@@ -208,36 +176,8 @@ pub(super) fn base58(search: &mut Search<'_>, span: Range<usize>) -> Option<usiz
     if !checksum::base58(&search.text.as_bytes()[span.clone()]) {
         return None;
     }
-    keep(
-        search,
-        span,
-        Kind::CryptoAddress,
-        "Base58Check address",
-        95,
-        &[Topic::Crypto],
-    )
-}
-
-/// Keeps what weighs enough, and goes on behind it.
-fn keep(
-    search: &mut Search<'_>,
-    span: Range<usize>,
-    kind: Kind,
-    pattern: &'static str,
-    weight: u8,
-    topics: &'static [Topic],
-) -> Option<usize> {
-    let end = span.end;
-    let is_checked = kind != Kind::UkNino;
     search.weigh(
         span,
-        Evidence {
-            kind,
-            pattern,
-            weight,
-            is_checked,
-            topics,
-        },
-    );
-    Some(end)
+        Evidence::checked(Kind::CryptoAddress, "Base58Check address", 95).about(&[Topic::Crypto]),
+    )
 }

@@ -153,6 +153,32 @@ struct Evidence {
     topics: &'static [Topic],
 }
 
+impl Evidence {
+    /// A form without a checksum, of which no words tell.
+    fn form(kind: Kind, pattern: &'static str, weight: u8) -> Evidence {
+        Evidence {
+            kind,
+            pattern,
+            weight,
+            is_checked: false,
+            topics: &[],
+        }
+    }
+
+    /// A form whose checksum holds.
+    fn checked(kind: Kind, pattern: &'static str, weight: u8) -> Evidence {
+        Evidence {
+            is_checked: true,
+            ..Evidence::form(kind, pattern, weight)
+        }
+    }
+
+    /// With the topics of words that speak for it.
+    fn about(self, topics: &'static [Topic]) -> Evidence {
+        Evidence { topics, ..self }
+    }
+}
+
 /// One text under search.
 struct Search<'a> {
     topics: &'a TopicWords,
@@ -200,8 +226,10 @@ impl Search<'_> {
         }
     }
 
-    /// Weighs a candidate together with what stands around it, and keeps it if that is enough.
-    fn weigh(&mut self, span: Range<usize>, evidence: Evidence) {
+    /// Weighs a candidate together with what stands around it, and keeps it if that is enough;
+    /// the search goes on behind it.
+    fn weigh(&mut self, span: Range<usize>, evidence: Evidence) -> Option<usize> {
+        let end = span.end;
         let near = self.near(&span);
         if let Some((score, reason)) = score(&evidence, near) {
             self.found.push(Found {
@@ -211,6 +239,7 @@ impl Search<'_> {
                 reason,
             });
         }
+        Some(end)
     }
 
     /// The topics of the field's name and path, and of the words around a span.

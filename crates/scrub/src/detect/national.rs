@@ -18,23 +18,6 @@ pub(super) const RULES: &[Rule] = &[
     cpf, aadhaar, australian, canadian, ahv, routing,
 ];
 
-/// A number that its issuer's form or a checksum tells.
-fn evidence(
-    kind: Kind,
-    pattern: &'static str,
-    weight: u8,
-    is_checked: bool,
-    topics: &'static [Topic],
-) -> Option<Evidence> {
-    Some(Evidence {
-        kind,
-        pattern,
-        weight,
-        is_checked,
-        topics,
-    })
-}
-
 /// The weight of a checksum that one number in ten has by chance, in its own form or bare.
 fn tenth(has_form: bool) -> u8 {
     if has_form { 45 } else { 25 }
@@ -66,12 +49,9 @@ fn us_ssn(digits: &Digits<'_>) -> Option<Evidence> {
         _ if is_nine_in_parts(digits, &["  ", ".."]) => 40,
         _ => return None,
     };
-    evidence(
-        Kind::UsSsn,
-        "social security number",
-        weight,
-        false,
-        &[Topic::Ssn, Topic::Identity],
+    Some(
+        Evidence::form(Kind::UsSsn, "social security number", weight)
+            .about(&[Topic::Ssn, Topic::Identity]),
     )
 }
 
@@ -88,12 +68,13 @@ fn us_itin(digits: &Digits<'_>) -> Option<Evidence> {
         _ if is_nine_in_parts(digits, &["  "]) => 40,
         _ => return None,
     };
-    evidence(
-        Kind::UsItin,
-        "taxpayer number",
-        weight,
-        false,
-        &[Topic::Itin, Topic::Ssn, Topic::Identity, Topic::DeTax],
+    Some(
+        Evidence::form(Kind::UsItin, "taxpayer number", weight).about(&[
+            Topic::Itin,
+            Topic::Ssn,
+            Topic::Identity,
+            Topic::DeTax,
+        ]),
     )
 }
 
@@ -109,13 +90,7 @@ fn uk_nhs(digits: &Digits<'_>) -> Option<Evidence> {
         _ if digits.is(&[3, 3, 4], "--") => 45,
         _ => return None,
     };
-    evidence(
-        Kind::UkNhs,
-        "health service number",
-        weight,
-        true,
-        &[Topic::Nhs],
-    )
+    Some(Evidence::checked(Kind::UkNhs, "health service number", weight).about(&[Topic::Nhs]))
 }
 
 /// One digit is there twice or thrice among the first ten, and others are missing.
@@ -133,12 +108,9 @@ fn de_tax_id(digits: &Digits<'_>) -> Option<Evidence> {
     let has_form = digits.is(&[2, 3, 3, 3], "   ");
     let is_bare = digits.lengths().len() == 1;
     (has_form || is_bare).then_some(())?;
-    evidence(
-        Kind::DeTaxId,
-        "tax id",
-        tenth(has_form),
-        true,
-        &[Topic::DeTax, Topic::Identity],
+    Some(
+        Evidence::checked(Kind::DeTaxId, "tax id", tenth(has_form))
+            .about(&[Topic::DeTax, Topic::Identity]),
     )
 }
 
@@ -152,12 +124,13 @@ fn fr_nir(digits: &Digits<'_>) -> Option<Evidence> {
         return None;
     }
     let has_form = digits.lengths().len() >= 6;
-    evidence(
-        Kind::FrNir,
-        "social security number",
-        hundredth(has_form).max(50),
-        true,
-        &[Topic::Nir, Topic::Ssn, Topic::Identity],
+    Some(
+        Evidence::checked(
+            Kind::FrNir,
+            "social security number",
+            hundredth(has_form).max(50),
+        )
+        .about(&[Topic::Nir, Topic::Ssn, Topic::Identity]),
     )
 }
 
@@ -168,12 +141,9 @@ fn nl_bsn(digits: &Digits<'_>) -> Option<Evidence> {
     if sum % 11 != 0 || value(values) == 0 {
         return None;
     }
-    evidence(
-        Kind::NlBsn,
-        "citizen service number",
-        20,
-        true,
-        &[Topic::Bsn, Topic::Identity],
+    Some(
+        Evidence::checked(Kind::NlBsn, "citizen service number", 20)
+            .about(&[Topic::Bsn, Topic::Identity]),
     )
 }
 
@@ -189,12 +159,13 @@ fn belgian(digits: &Digits<'_>) -> Option<Evidence> {
         return None;
     }
     let has_form = digits.is(&[2, 2, 2, 3, 2], "..-.") || digits.is(&[6, 3, 2], "--");
-    evidence(
-        Kind::BeNationalNumber,
-        "national number",
-        hundredth(has_form),
-        true,
-        &[Topic::Belgian, Topic::Identity],
+    Some(
+        Evidence::checked(
+            Kind::BeNationalNumber,
+            "national number",
+            hundredth(has_form),
+        )
+        .about(&[Topic::Belgian, Topic::Identity]),
     )
 }
 
@@ -206,13 +177,7 @@ fn pesel(digits: &Digits<'_>) -> Option<Evidence> {
     if sum % 10 != 0 || !is_born || digits.lengths().len() != 1 {
         return None;
     }
-    evidence(
-        Kind::PlPesel,
-        "PESEL",
-        40,
-        true,
-        &[Topic::Pesel, Topic::Identity],
-    )
+    Some(Evidence::checked(Kind::PlPesel, "PESEL", 40).about(&[Topic::Pesel, Topic::Identity]))
 }
 
 /// Six or eight digits of birth, four with Luhn over the last ten.
@@ -231,12 +196,9 @@ fn swedish(digits: &Digits<'_>) -> Option<Evidence> {
     let has_form = digits.is(&[6, 4], "-") || digits.is(&[8, 4], "-");
     (has_form || digits.lengths().len() == 1).then_some(())?;
     let weight = if has_form { 50 } else { 25 };
-    evidence(
-        Kind::SePersonalNumber,
-        "personal number",
-        weight,
-        true,
-        &[Topic::Swedish, Topic::Identity],
+    Some(
+        Evidence::checked(Kind::SePersonalNumber, "personal number", weight)
+            .about(&[Topic::Swedish, Topic::Identity]),
     )
 }
 
@@ -252,12 +214,13 @@ fn norwegian(digits: &Digits<'_>) -> Option<Evidence> {
     }
     let has_form = digits.is(&[6, 5], " ");
     (has_form || digits.lengths().len() == 1).then_some(())?;
-    evidence(
-        Kind::NoBirthNumber,
-        "birth number",
-        hundredth(has_form).max(50),
-        true,
-        &[Topic::Norwegian, Topic::Identity],
+    Some(
+        Evidence::checked(
+            Kind::NoBirthNumber,
+            "birth number",
+            hundredth(has_form).max(50),
+        )
+        .about(&[Topic::Norwegian, Topic::Identity]),
     )
 }
 
@@ -275,13 +238,12 @@ fn danish(digits: &Digits<'_>) -> Option<Evidence> {
         (true, false) => 30,
         (false, _) => 15,
     };
-    evidence(
-        Kind::DkCpr,
-        "CPR number",
-        weight,
+    let evidence =
+        Evidence::form(Kind::DkCpr, "CPR number", weight).about(&[Topic::Cpr, Topic::Identity]);
+    Some(Evidence {
         is_checked,
-        &[Topic::Cpr, Topic::Identity],
-    )
+        ..evidence
+    })
 }
 
 /// Two check digits, each by eleven; eleven equal digits are none.
@@ -296,12 +258,9 @@ fn cpf(digits: &Digits<'_>) -> Option<Evidence> {
     }
     let has_form = digits.is(&[3, 3, 3, 2], "..-");
     (has_form || digits.lengths().len() == 1).then_some(())?;
-    evidence(
-        Kind::BrCpf,
-        "CPF",
-        hundredth(has_form),
-        true,
-        &[Topic::Cpf, Topic::Identity],
+    Some(
+        Evidence::checked(Kind::BrCpf, "CPF", hundredth(has_form))
+            .about(&[Topic::Cpf, Topic::Identity]),
     )
 }
 
@@ -314,12 +273,9 @@ fn aadhaar(digits: &Digits<'_>) -> Option<Evidence> {
     let has_form = digits.is(&[4, 4, 4], "  ") || digits.is(&[4, 4, 4], "--");
     (has_form || digits.lengths().len() == 1).then_some(())?;
     let weight = if has_form { 50 } else { 25 };
-    evidence(
-        Kind::InAadhaar,
-        "Aadhaar",
-        weight,
-        true,
-        &[Topic::Aadhaar, Topic::Identity],
+    Some(
+        Evidence::checked(Kind::InAadhaar, "Aadhaar", weight)
+            .about(&[Topic::Aadhaar, Topic::Identity]),
     )
 }
 
@@ -329,7 +285,7 @@ fn australian(digits: &Digits<'_>) -> Option<Evidence> {
     if sum % 11 != 0 || value(values) == 0 {
         return None;
     }
-    evidence(Kind::AuTfn, "tax file number", 20, true, &[Topic::AuTfn])
+    Some(Evidence::checked(Kind::AuTfn, "tax file number", 20).about(&[Topic::AuTfn]))
 }
 
 fn canadian(digits: &Digits<'_>) -> Option<Evidence> {
@@ -337,13 +293,7 @@ fn canadian(digits: &Digits<'_>) -> Option<Evidence> {
     if matches!(values[0], 0 | 8) || !luhn(values) {
         return None;
     }
-    evidence(
-        Kind::CaSin,
-        "social insurance number",
-        20,
-        true,
-        &[Topic::CaSin],
-    )
+    Some(Evidence::checked(Kind::CaSin, "social insurance number", 20).about(&[Topic::CaSin]))
 }
 
 /// 756 and the check digit of EAN-13.
@@ -358,13 +308,7 @@ fn ahv(digits: &Digits<'_>) -> Option<Evidence> {
     } else {
         50
     };
-    evidence(
-        Kind::ChAhv,
-        "AHV number",
-        weight,
-        true,
-        &[Topic::Ahv, Topic::Identity],
-    )
+    Some(Evidence::checked(Kind::ChAhv, "AHV number", weight).about(&[Topic::Ahv, Topic::Identity]))
 }
 
 /// Weights 3, 7, 1; the first two digits name a district of the Federal Reserve.
@@ -376,11 +320,5 @@ fn routing(digits: &Digits<'_>) -> Option<Evidence> {
     if !is_district || sum % 10 != 0 || value(values) == 0 || digits.lengths().len() > 3 {
         return None;
     }
-    evidence(
-        Kind::BankRouting,
-        "routing number",
-        20,
-        true,
-        &[Topic::Routing],
-    )
+    Some(Evidence::checked(Kind::BankRouting, "routing number", 20).about(&[Topic::Routing]))
 }

@@ -34,13 +34,7 @@ pub(super) fn email(search: &mut Search<'_>, span: Range<usize>) -> Option<usize
     }
     search.weigh(
         start..end,
-        Evidence {
-            kind: Kind::Email,
-            pattern: "e-mail address",
-            weight: 90,
-            is_checked: false,
-            topics: &[],
-        },
+        Evidence::form(Kind::Email, "e-mail address", 90),
     );
     Some(end)
 }
@@ -58,13 +52,7 @@ pub(super) fn authority(search: &mut Search<'_>, span: Range<usize>) -> Option<u
     let end = start + user_info.len();
     search.weigh(
         start..end,
-        Evidence {
-            kind: Kind::UrlCredentials,
-            pattern: "user and password in a URL",
-            weight: 95,
-            is_checked: false,
-            topics: &[],
-        },
+        Evidence::form(Kind::UrlCredentials, "user and password in a URL", 95),
     );
     // Not beyond the `@`, which could be an e-mail's.
     Some(end + 1)
@@ -101,13 +89,7 @@ pub(super) fn ipv4(search: &mut Search<'_>, start: usize) -> Option<usize> {
     }
     search.weigh(
         start..at,
-        Evidence {
-            kind: Kind::IpAddress,
-            pattern: "IPv4 address",
-            weight: 65,
-            is_checked: false,
-            topics: &[],
-        },
+        Evidence::form(Kind::IpAddress, "IPv4 address", 65),
     );
     Some(at)
 }
@@ -139,13 +121,7 @@ pub(super) fn ipv6(search: &mut Search<'_>, span: Range<usize>) -> Option<usize>
     {
         search.weigh(
             span.start..end,
-            Evidence {
-                kind: Kind::IpAddress,
-                pattern: "IPv6 address",
-                weight: 80,
-                is_checked: false,
-                topics: &[],
-            },
+            Evidence::form(Kind::IpAddress, "IPv6 address", 80),
         );
     }
     Some(end)
@@ -174,13 +150,7 @@ pub(super) fn mac(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> 
     let end = span.end;
     search.weigh(
         span,
-        Evidence {
-            kind: Kind::MacAddress,
-            pattern: "hardware address",
-            weight: 80,
-            is_checked: false,
-            topics: &[],
-        },
+        Evidence::form(Kind::MacAddress, "hardware address", 80),
     );
     Some(end)
 }

@@ -223,13 +223,7 @@ fn card(digits: &Digits<'_>) -> Option<Evidence> {
         (5000..5100 | 5600..5900 | 6000..7000, 12..=19) | (3500..3600, 16) => 30,
         _ => return None,
     };
-    Some(Evidence {
-        kind: Kind::Card,
-        pattern: "card number",
-        weight: is_issued,
-        is_checked: true,
-        topics: &[Topic::Card],
-    })
+    Some(Evidence::checked(Kind::Card, "card number", is_issued).about(&[Topic::Card]))
 }
 
 /// Telephones: E.164, the form of North America, else by context.
@@ -267,11 +261,11 @@ fn fraction(digits: &Digits<'_>) -> Option<Evidence> {
         return None;
     }
     let whole = super::checksum::value(&digits.values()[..usize::from(digits.lengths()[0])]);
-    (whole <= 180).then_some(Evidence {
-        kind: Kind::Coordinates,
-        pattern: "fraction of a degree",
-        weight: 20,
-        is_checked: false,
-        topics: &[Topic::Latitude, Topic::Longitude, Topic::Place],
-    })
+    (whole <= 180).then_some(
+        Evidence::form(Kind::Coordinates, "fraction of a degree", 20).about(&[
+            Topic::Latitude,
+            Topic::Longitude,
+            Topic::Place,
+        ]),
+    )
 }

@@ -170,6 +170,9 @@ pub(super) const GIVEN_NAMES: &[&str] = &[
     "Yusuf",
 ];
 
+/// What is said of persons.
+const SPOKEN: &[Topic] = &[Topic::FullName, Topic::Name, Topic::Street];
+
 /// A form of address or a given name, and the capitalised words after it.
 pub(super) fn person(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
     let text = search.text;
@@ -210,23 +213,17 @@ pub(super) fn person(search: &mut Search<'_>, span: Range<usize>) -> Option<usiz
         (false, 1) => 50,
         (false, _) => 60,
     };
-    keep(
-        search,
+    search.weigh(
         start..end,
-        Kind::PersonName,
-        "given name or form of address",
-        weight,
+        Evidence::form(Kind::PersonName, "given name or form of address", weight).about(SPOKEN),
     )
 }
 
 /// House number and street.
 pub(super) fn street(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
-    keep(
-        search,
+    search.weigh(
         span,
-        Kind::StreetAddress,
-        "house number and street",
-        60,
+        Evidence::form(Kind::StreetAddress, "house number and street", 60).about(SPOKEN),
     )
 }
 
@@ -247,26 +244,8 @@ pub(super) fn by_name(search: &mut Search<'_>) {
     } else {
         return;
     };
-    keep(search, 0..text.len(), kind, "any value", 40);
-}
-
-fn keep(
-    search: &mut Search<'_>,
-    span: Range<usize>,
-    kind: Kind,
-    pattern: &'static str,
-    weight: u8,
-) -> Option<usize> {
-    let end = span.end;
     search.weigh(
-        span,
-        Evidence {
-            kind,
-            pattern,
-            weight,
-            is_checked: false,
-            topics: &[Topic::FullName, Topic::Name, Topic::Street],
-        },
+        0..text.len(),
+        Evidence::form(kind, "any value", 40).about(SPOKEN),
     );
-    Some(end)
 }

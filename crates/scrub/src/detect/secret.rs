@@ -22,12 +22,9 @@ pub(super) fn pem(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> 
         // Without its end the rest is taken for the key.
         None => text.len(),
     };
-    keep(
-        search,
+    search.weigh(
         span.start..end,
-        Kind::PrivateKey,
-        "private key in PEM",
-        100,
+        Evidence::form(Kind::PrivateKey, "private key in PEM", 100),
     )
 }
 
@@ -44,12 +41,9 @@ pub(super) fn jwt(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> 
     if !is_header || parts.next()?.is_empty() {
         return Some(end);
     }
-    keep(
-        search,
+    search.weigh(
         span.start..span.start + token.len(),
-        Kind::Jwt,
-        "JSON Web Token",
-        100,
+        Evidence::form(Kind::Jwt, "JSON Web Token", 100),
     )
 }
 
@@ -65,7 +59,7 @@ pub(super) fn issued(search: &mut Search<'_>, kind: Kind, span: Range<usize>) ->
     if body.starts_with("sk-") && !body.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    keep(search, span, kind, "token of a known issuer", 90)
+    search.weigh(span, Evidence::form(kind, "token of a known issuer", 90))
 }
 
 /// What a word such as `password` or `token` is given.
@@ -93,7 +87,10 @@ pub(super) fn assignment(search: &mut Search<'_>, span: Range<usize>) -> Option<
     } else {
         "a secret's value"
     };
-    keep(search, start..start + value.len(), kind, pattern, 70)?;
+    search.weigh(
+        start..start + value.len(),
+        Evidence::form(kind, pattern, 70),
+    )?;
     // Inside a secret may be more: a JWT behind `token=` says what it is.
     Some(start)
 }
@@ -106,22 +103,15 @@ pub(super) fn by_name(search: &mut Search<'_>) {
     }
     let start = search.text.len() - search.text.trim_start().len();
     let span = start..start + text.len();
-    let evidence = |kind, pattern, topics| Evidence {
-        kind,
-        pattern,
-        weight: 40,
-        is_checked: false,
-        topics,
-    };
     if search.name.has(Topic::Password) && !text.contains(char::is_whitespace) {
         search.weigh(
             span,
-            evidence(Kind::Password, "any value", &[Topic::Password]),
+            Evidence::form(Kind::Password, "any value", 40).about(&[Topic::Password]),
         );
     } else if search.name.has(Topic::Secret) && text.len() >= 8 && is_random(text) {
         search.weigh(
             span,
-            evidence(Kind::Secret, "value of high entropy", &[Topic::Secret]),
+            Evidence::form(Kind::Secret, "value of high entropy", 40).about(&[Topic::Secret]),
         );
     }
 }
@@ -177,26 +167,4 @@ fn entropy_bits(value: &str) -> f64 {
 
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte)
-}
-
-/// Keeps what its form alone tells, and goes on behind it.
-fn keep(
-    search: &mut Search<'_>,
-    span: Range<usize>,
-    kind: Kind,
-    pattern: &'static str,
-    weight: u8,
-) -> Option<usize> {
-    let end = span.end;
-    search.weigh(
-        span,
-        Evidence {
-            kind,
-            pattern,
-            weight,
-            is_checked: false,
-            topics: &[],
-        },
-    );
-    Some(end)
 }

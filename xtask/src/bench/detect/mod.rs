@@ -1,6 +1,7 @@
 //! Precision, recall and speed of the detectors, beside Presidio on the same values.
 
 mod cases;
+mod draw;
 mod generate;
 mod peer;
 mod tally;
