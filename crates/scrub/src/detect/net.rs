@@ -7,6 +7,8 @@ use super::{Evidence, Kind, Search};
 
 /// As long may a local part be (RFC 5321, section 4.5.3.1.1).
 const LOCAL_BYTES: usize = 64;
+/// As long is the longest spelling of an IPv6 address, and one byte more.
+const IPV6_BYTES: usize = 46;
 
 /// An address around an `@`.
 pub(super) fn email(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
@@ -99,6 +101,7 @@ pub(super) fn ipv6(search: &mut Search<'_>, span: Range<usize>) -> Option<usize>
     let rest = &search.text[span.start..];
     let end = rest
         .bytes()
+        .take(IPV6_BYTES)
         .take_while(|b| b.is_ascii_hexdigit() || b":.".contains(b))
         .count();
     let spelling = rest[..end].trim_end_matches('.');

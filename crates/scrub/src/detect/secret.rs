@@ -8,6 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::topics::Topic;
 use super::{Evidence, Kind, Search};
 
+/// As much is read of what a word is given.
+const VALUE_BYTES: usize = 1024;
+
 /// A PEM block, to its end line if there is one.
 pub(super) fn pem(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> {
     let text = search.text;
@@ -35,10 +38,10 @@ pub(super) fn jwt(search: &mut Search<'_>, span: Range<usize>) -> Option<usize> 
     let end = span.start + length;
     let token = search.text[span.start..end].trim_end_matches(['.', '/', '=', '+']);
     let mut parts = token.split('.');
-    let header = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
+    let header = URL_SAFE_NO_PAD.decode(parts.next()?).unwrap_or_default();
     let is_header = serde_json::from_slice::<serde_json::Value>(&header)
         .is_ok_and(|header| header.get("alg").is_some());
-    if !is_header || parts.next()?.is_empty() {
+    if !is_header || parts.next().is_none_or(str::is_empty) {
         return Some(end);
     }
     search.weigh(
@@ -57,7 +60,7 @@ pub(super) fn issued(search: &mut Search<'_>, kind: Kind, span: Range<usize>) ->
     // `sk-` and a row of words is the name of something.
     let body = &search.text[span.clone()];
     if body.starts_with("sk-") && !body.bytes().any(|byte| byte.is_ascii_digit()) {
-        return None;
+        return Some(span.end);
     }
     search.weigh(span, Evidence::form(kind, "token of a known issuer", 90))
 }
@@ -68,6 +71,7 @@ pub(super) fn assignment(search: &mut Search<'_>, span: Range<usize>) -> Option<
     let quote = search.text.as_bytes()[start - 1];
     let closing = |c: char| c.is_whitespace() || "\"'`;,&<>".contains(c);
     let rest = &search.text[start..];
+    let rest = &rest[..rest.floor_char_boundary(VALUE_BYTES)];
     let end = match quote {
         b'"' | b'\'' => rest.find(char::from(quote)).unwrap_or(rest.len()),
         _ => rest.find(closing).unwrap_or(rest.len()),
