@@ -1,9 +1,9 @@
 //! Personal and secret things in a text value.
 //!
-//! One automaton ([`anchors`]) scans the text for places where something may
+//! One automaton (`anchors`) scans the text for places where something may
 //! begin. A reader for each shape takes it from there: it finds the end, holds it
 //! against its checksum and its rules, and looks at the words around it and at the
-//! field's name ([`topics`]). What these weigh together decides.
+//! field's name (`topics`). What these weigh together decides.
 
 mod anchors;
 mod by_name;
