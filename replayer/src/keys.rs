@@ -29,7 +29,12 @@ pub fn beside(archive: &Path, ending: &str) -> PathBuf {
 pub fn fingerprint(key: &Key) -> String {
     let digits = key.to_hex();
     let hash = blake3::derive_key("twintap key fingerprint v1", digits.as_bytes());
-    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..8])
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The key in `path`.
@@ -50,8 +55,7 @@ pub fn load_or_create_key(path: &Path) -> Result<Key> {
             rand::rngs::OsRng
                 .try_fill_bytes(&mut bytes)
                 .context("reading the operating system's randomness")?;
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            writeln!(file, "{hex}")
+            writeln!(file, "{}", hex(&bytes))
                 .and_then(|()| file.sync_all())
                 .with_context(|| format!("writing the key file {}", path.display()))?;
             load_key(path)

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::range::{Range, joined};
 use crate::stats::pair_exceedance;
 use crate::tally::{Session, Signal};
 
@@ -24,12 +25,6 @@ pub(crate) struct Ages {
     pub(crate) signal: Signal,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    low: f64,
-    high: f64,
-}
-
 /// How the candidate's times lie elsewhere.
 pub(crate) struct Elsewhere {
     /// The chance of as many sessions by chance.
@@ -42,21 +37,22 @@ pub(crate) struct Elsewhere {
 impl Ages {
     /// Takes what both twins said in one exchange.
     pub(crate) fn add(&mut self, session: Session, baseline: f64, candidate: f64) {
-        self.baseline = Some(joined(self.baseline, baseline));
-        let known = self.candidate.get(&session).copied();
-        self.candidate.insert(session, joined(known, candidate));
+        self.baseline = joined(self.baseline, Some(Range::of(baseline)));
+        self.show(session, Range::of(candidate));
     }
 
     pub(crate) fn merge(&mut self, other: Ages) {
-        if let Some(Range { low, high }) = other.baseline {
-            self.baseline = Some(joined(self.baseline, low));
-            self.baseline = Some(joined(self.baseline, high));
-        }
-        for (session, Range { low, high }) in other.candidate {
-            let known = joined(self.candidate.get(&session).copied(), low);
-            self.candidate.insert(session, joined(Some(known), high));
+        self.baseline = joined(self.baseline, other.baseline);
+        for (session, shown) in other.candidate {
+            self.show(session, shown);
         }
         self.signal.merge(other.signal);
+    }
+
+    fn show(&mut self, session: Session, shown: Range) {
+        let known = self.candidate.get(&session).copied();
+        self.candidate
+            .extend(joined(known, Some(shown)).map(|all| (session, all)));
     }
 
     /// In which sessions the candidate's times lie beyond all of the baseline's, if they do.
@@ -85,17 +81,6 @@ impl Ages {
                  the request"
             ),
         })
-    }
-}
-
-fn joined(known: Option<Range>, value: f64) -> Range {
-    let known = known.unwrap_or(Range {
-        low: value,
-        high: value,
-    });
-    Range {
-        low: known.low.min(value),
-        high: known.high.max(value),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Differences that noise does not explain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::successors;
 
 use crate::ages::Elsewhere;
@@ -146,75 +146,82 @@ fn leaving_lead(endpoint: usize, place: &str, spot: &Spot, leaving: &Leaving<'_>
         signal.merge(one.clone());
     }
     let is_outside = |session: &Session| leaving.sessions.contains(session);
-    signal.hits.retain(|session, _| is_outside(session));
     signal.awaited.retain(|(_, session)| is_outside(session));
     signal.examples = leaving.examples.iter().map(|one| (*one).clone()).collect();
     let kind = match leaving.is_class {
-        _ if is_in_head(place) => Kind::HeaderChanged,
         true => Kind::BodyType,
         false => Kind::BodyChanged,
     };
-    let sessions = leaving.sessions.len() as u64;
-    let p_value = leaving.p_value;
-    Open {
-        p_value,
-        share: 1.0,
-        of: Of::Looks,
-        lead: Lead {
-            endpoint,
-            kind,
-            place: place.to_owned(),
-            also: Vec::new(),
-            signal,
-            test: Test {
-                name: "exceedance".to_owned(),
-                level: None,
-                p_value: Some(p_value),
-                unit: "session".to_owned(),
-                sample: sessions,
-                statement: format!(
-                    "Noisy, but in {sessions} sessions the candidate has {}: exceedance test by \
-                     session, p = {p_value:.2e}.",
-                    leaving.statement
-                ),
-            },
-        },
-    }
+    let stands_out = StandsOut {
+        kind,
+        signal,
+        sessions: &leaving.sessions,
+        p_value: leaving.p_value,
+        where_: "Noisy",
+        what: &leaving.statement,
+    };
+    stands_out.lead(endpoint, place)
 }
 
 /// The candidate's times that lie elsewhere than the baseline's.
 fn elsewhere_lead(endpoint: usize, place: &str, spot: &Spot, elsewhere: &Elsewhere) -> Open {
-    let mut signal = spot.ages.signal.clone();
-    let is_there = |session: &Session| elsewhere.sessions.contains(session);
-    signal.hits.retain(|session, _| is_there(session));
-    let kind = match is_in_head(place) {
-        true => Kind::HeaderChanged,
-        false => Kind::BodyChanged,
+    let stands_out = StandsOut {
+        kind: Kind::BodyChanged,
+        signal: spot.ages.signal.clone(),
+        sessions: &elsewhere.sessions,
+        p_value: elsewhere.p_value,
+        where_: "Each twin makes up times of its own here",
+        what: &elsewhere.statement,
     };
-    let sessions = elsewhere.sessions.len() as u64;
-    let p_value = elsewhere.p_value;
-    Open {
-        p_value,
-        share: 1.0,
-        of: Of::Looks,
-        lead: Lead {
-            endpoint,
-            kind,
-            place: place.to_owned(),
-            also: Vec::new(),
-            signal,
-            test: Test {
-                name: "exceedance".to_owned(),
-                level: None,
-                p_value: Some(p_value),
-                unit: "session".to_owned(),
-                sample: sessions,
-                statement: format!(
-                    "Each twin makes up times of its own here, but in {sessions} sessions the                      candidate has {}: exceedance test by session, p = {p_value:.2e}.",
-                    elsewhere.statement
-                ),
+    stands_out.lead(endpoint, place)
+}
+
+/// Values that stand out in some sessions, where values always differ.
+struct StandsOut<'a> {
+    /// In a body; in a head it is another.
+    kind: Kind,
+    signal: Signal,
+    sessions: &'a BTreeSet<Session>,
+    p_value: f64,
+    where_: &'a str,
+    what: &'a str,
+}
+
+impl StandsOut<'_> {
+    fn lead(self, endpoint: usize, place: &str) -> Open {
+        let mut signal = self.signal;
+        signal
+            .hits
+            .retain(|session, _| self.sessions.contains(session));
+        let kind = match is_in_head(place) {
+            true => Kind::HeaderChanged,
+            false => self.kind,
+        };
+        let (sessions, p_value) = (self.sessions.len() as u64, self.p_value);
+        Open {
+            p_value,
+            share: 1.0,
+            of: Of::Looks,
+            lead: Lead {
+                endpoint,
+                kind,
+                place: place.to_owned(),
+                also: Vec::new(),
+                signal,
+                test: Test {
+                    name: "exceedance".to_owned(),
+                    level: None,
+                    p_value: Some(p_value),
+                    unit: "session".to_owned(),
+                    sample: sessions,
+                    statement: format!(
+                        "{}, but in {sessions} sessions the candidate has {}: exceedance test by \
+                         session, p = {p_value:.2e}.",
+                        self.where_, self.what
+                    ),
+                },
             },
-        },
+        }
     }
 }
 

@@ -40,6 +40,7 @@ mod order;
 mod outline;
 mod passing;
 mod pattern;
+mod range;
 mod reasons;
 pub mod report;
 pub mod resource;

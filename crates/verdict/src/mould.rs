@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::compare::{BODY, Parsed, Side};
 use crate::evidence::Evidence;
 use crate::generated::{Form, form, seconds};
+use crate::range::{Range, joined};
 use crate::stats::{class_exceedance, range_exceedance};
 use crate::tally::Session;
 
@@ -47,12 +48,6 @@ pub(crate) struct Look {
     chars: Option<f64>,
     /// Of what names an instant, in seconds since 1970.
     pub(crate) seconds: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Range {
-    low: f64,
-    high: f64,
 }
 
 /// What kind of value it is.
@@ -225,14 +220,8 @@ impl Looks {
         if self.classes.len() < MOST_CLASSES {
             self.classes.insert(look.class);
         }
-        let of = |value: Option<f64>| {
-            value.map(|value| Range {
-                low: value,
-                high: value,
-            })
-        };
-        self.number = joined(self.number, of(look.number));
-        self.chars = joined(self.chars, of(look.chars));
+        self.number = joined(self.number, look.number.map(Range::of));
+        self.chars = joined(self.chars, look.chars.map(Range::of));
     }
 
     /// Whether a class is none of these, as far as that is known.
@@ -247,16 +236,6 @@ impl Looks {
         self.classes.extend(new);
         self.number = joined(self.number, other.number);
         self.chars = joined(self.chars, other.chars);
-    }
-}
-
-fn joined(one: Option<Range>, other: Option<Range>) -> Option<Range> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(Range {
-            low: one.low.min(other.low),
-            high: one.high.max(other.high),
-        }),
-        (one, other) => one.or(other),
     }
 }
 

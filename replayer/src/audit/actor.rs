@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::keys::hex;
+
 /// The login uid of processes that nobody logged in for.
 const NO_LOGIN: u32 = u32::MAX;
 
@@ -76,7 +78,7 @@ impl Actor {
         Actor::Certificate {
             subject: certificate.as_ref().map(|read| read.subject().to_string()),
             names: names.filter_map(name).collect(),
-            fingerprint: hexadecimal(digest(&SHA256, der).as_ref()),
+            fingerprint: hex(digest(&SHA256, der).as_ref()),
         }
     }
 
@@ -136,10 +138,6 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         },
         _ => None,
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

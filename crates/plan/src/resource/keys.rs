@@ -215,8 +215,8 @@ impl Derivation {
                 true => Mode::Write,
                 false => Mode::Read,
             };
-            let key = member_key(view.port, &format!("cookie {name}"), leaf.tag.0, None);
             let name = format!("cookie {name}");
+            let key = member_key(view.port, &name, leaf.tag.0, None);
             self.push(key, None, mode, Kind::Cookie, &name, false);
         }
     }
