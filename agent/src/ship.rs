@@ -90,7 +90,7 @@ impl Ship {
         }
     }
 
-    /// One connection. It ends well only after `finish`: the agent closes its side once
+    /// One connection. It ends well only after `finish`: the agent says that it ends once
     /// everything is sent, the daemon finishes the boot's flows, sends the last marks, and closes.
     async fn session(&self, finish: &CancellationToken) -> anyhow::Result<()> {
         let channel = connect(&self.daemon).await?;
@@ -142,6 +142,10 @@ impl Ship {
         // The last ledger: nothing is pending any more.
         requests
             .send(request(ship_request::Message::Heartbeat(self.heartbeat())))
+            .await
+            .context("the connection broke")?;
+        requests
+            .send(request(ship_request::Message::Finish(v1::Finish {})))
             .await
             .context("the connection broke")?;
         drop(requests);

@@ -207,8 +207,8 @@ struct Live {
     /// Unix minus boot-time clock, nanoseconds; the first reading of this life,
     /// so that spacing within a boot is that of the boot-time clock.
     clock_offset_ns: Option<i128>,
-    /// The agent's Unix time when it last spoke.
-    now: Timestamp,
+    /// The agent's Unix time when it last spoke; none before it did, in this life.
+    now: Option<Timestamp>,
     marks: Option<mpsc::Sender<Marks>>,
     finished: bool,
 }
@@ -516,8 +516,9 @@ impl Open {
 
     fn commit(&mut self) -> Result<()> {
         for live in self.captures.values_mut() {
-            let now = live.now;
-            live.capture.handle_timeout(now, &mut self.archive)?;
+            if let Some(now) = live.now {
+                live.capture.handle_timeout(now, &mut self.archive)?;
+            }
         }
         // What a commit leaves out stays as it was committed before.
         let mut captures = Vec::with_capacity(self.captures.len());
@@ -580,7 +581,7 @@ impl Live {
             durable,
             frames_undecodable: 0,
             clock_offset_ns: None,
-            now: Timestamp::default(),
+            now: None,
             marks: None,
             finished: false,
         }
@@ -590,7 +591,7 @@ impl Live {
         if let Some(clock) = clock {
             let offset = i128::from(clock.unix_ns) - i128::from(clock.boottime_ns);
             self.clock_offset_ns.get_or_insert(offset);
-            self.now = self.unix(clock.boottime_ns);
+            self.now = Some(self.unix(clock.boottime_ns));
         }
     }
 

@@ -96,6 +96,11 @@ impl Ingest for IngestService {
                     }
                     message = inbound.next(), if !finished => {
                         match message {
+                            Some(Ok(ShipRequest { message: Some(Inbound::Finish(_)) })) => {
+                                // What is unfinished becomes incomplete, and the last marks follow.
+                                finished = true;
+                                keeper.send(Command::Finish { node: node.clone(), boot }).await;
+                            }
                             Some(Ok(message)) => {
                                 if !forward(&keeper, &node, boot, message).await {
                                     break;
@@ -108,10 +113,8 @@ impl Ingest for IngestService {
                                 break;
                             }
                             None => {
-                                // A clean end says that this boot is over: what is
-                                // unfinished becomes incomplete, and the last marks follow.
-                                finished = true;
-                                keeper.send(Command::Finish { node: node.clone(), boot }).await;
+                                warn!(node, "agent gave its stream up");
+                                break;
                             }
                         }
                     }
@@ -160,6 +163,6 @@ async fn forward(keeper: &KeeperHandle, node: &str, boot: u64, message: ShipRequ
                 })
                 .await
         }
-        Some(Inbound::Hello(_)) | None => true,
+        Some(Inbound::Hello(_) | Inbound::Finish(_)) | None => true,
     }
 }

@@ -11,18 +11,19 @@ use twintap_proto::v1::{Codec, Frame, Heartbeat};
 use twintap_tests::Scenario;
 use twintap_tests::scenario::{Daemon, expect_success};
 
-const BOOT: u64 = 0xb007;
+pub const BOOT: u64 = 0xb007;
 /// What the daemon takes as one batch, in bytes.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
-struct Play {
+/// A daemon with an archive of its own.
+pub struct Play {
     scenario: Scenario,
     daemon: Daemon,
     _directory: tempfile::TempDir,
 }
 
 impl Play {
-    fn new() -> Result<Play> {
+    pub fn new() -> Result<Play> {
         let (directory, scenario) = Scenario::temporary("allow-all")?;
         let daemon = scenario.daemon(0, &["--metrics-addr", "127.0.0.1:0"])?;
         Ok(Play {
@@ -32,7 +33,16 @@ impl Play {
         })
     }
 
-    fn ship(&self, boot: u64) -> Result<Ship> {
+    /// Kills the daemon, and starts another one over the same archive.
+    pub fn restart(&mut self) -> Result<()> {
+        self.daemon.process.kill()?;
+        self.daemon = self
+            .scenario
+            .daemon(0, &["--metrics-addr", "127.0.0.1:0"])?;
+        Ok(())
+    }
+
+    pub fn ship(&self, boot: u64) -> Result<Ship> {
         Ok(Ship::open(self.daemon.address, "node-1", boot)?)
     }
 
@@ -42,7 +52,7 @@ impl Play {
 
     /// Ends the daemon: the archive is sound, its ledgers close, and it holds exactly
     /// these exchanges. Returns the captures of the checkpoint.
-    fn end(mut self, expected: &[&str]) -> Result<Vec<Capture>> {
+    pub fn end(mut self, expected: &[&str]) -> Result<Vec<Capture>> {
         expect_success("the daemon", &mut self.daemon.process)?;
         let reader = Reader::open(self.scenario.archive())?;
         let verified = reader.verify()?;

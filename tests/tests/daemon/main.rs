@@ -3,5 +3,6 @@
 mod faults;
 mod follow;
 mod full_disk;
+mod restart;
 mod ship;
 mod shutdown;

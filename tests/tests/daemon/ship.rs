@@ -15,8 +15,8 @@ use twintap_proto::v1::ingest_client::IngestClient;
 use twintap_proto::v1::ship_request::Message as Outbound;
 use twintap_proto::v1::ship_response::Message as Inbound;
 use twintap_proto::v1::{
-    Batch, ClockReading, Codec, Flow, FlowEnd, Frame, Hello, KernelLedger, Marks, Range, Record,
-    RecordKind, Role, ShipRequest, ShipResponse, Welcome,
+    Batch, ClockReading, Codec, Finish, Flow, FlowEnd, Frame, Heartbeat, Hello, KernelLedger,
+    Marks, Range, Record, RecordKind, Role, ShipRequest, ShipResponse, Welcome,
 };
 
 /// How long the daemon may take to say something.
@@ -93,8 +93,12 @@ impl Ship {
 
     /// Sends a frame; an error when the stream is broken.
     pub fn send(&mut self, frame: Frame) -> Result<()> {
+        self.request(Outbound::Frame(frame))
+    }
+
+    fn request(&mut self, message: Outbound) -> Result<()> {
         let requests = self.requests.as_ref().context("the stream is closed")?;
-        let message = Some(Outbound::Frame(frame));
+        let message = Some(message);
         requests
             .blocking_send(ShipRequest { message })
             .map_err(|_| anyhow!("the stream is broken"))
@@ -127,14 +131,40 @@ impl Ship {
         }
     }
 
-    /// Ends the boot in order: closes this side and reads the last marks.
+    /// Sends a sign of life at the time of frame `sequence`; an error when the stream is broken.
+    pub fn tell_time(&mut self, sequence: u64) -> Result<()> {
+        self.request(Outbound::Heartbeat(Heartbeat {
+            clock: Some(clock(sequence)),
+            ledger: None,
+        }))
+    }
+
+    /// Closes this side without a word, and waits until the daemon has closed its own.
+    pub fn give_up(mut self) {
+        self.requests = None;
+        self.until_end();
+    }
+
+    /// Ends the boot in order, and reads the last marks.
     pub fn finish(mut self) -> Result<Marks> {
+        self.request(Outbound::Finish(Finish {}))?;
         self.requests = None;
         let end = self.until_end();
         if end.code() != Code::Ok {
             bail!("the stream ended with {end}");
         }
         Ok(self.marks.clone())
+    }
+
+    /// Reads the next marks.
+    ///
+    /// # Errors
+    /// When the stream ends before.
+    pub fn next_marks(&mut self) -> Result<(), Status> {
+        match self.next()? {
+            true => Ok(()),
+            false => Err(Status::cancelled("the stream ended")),
+        }
     }
 
     /// False at the end of the stream.
@@ -170,16 +200,21 @@ pub fn frame(sequence: u64, batch: &Batch, delivered_bytes: u64) -> Frame {
         codec: Codec::None.into(),
         batch_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
         payload: payload.into(),
-        clock: Some(ClockReading {
-            boottime_ns: sequence * 1_000_000,
-            unix_ns: BOOTED_UNIX_NS + (sequence * 1_000_000).cast_signed(),
-            uncertainty_ns: 1_000,
-        }),
+        clock: Some(clock(sequence)),
         ledger: Some(KernelLedger {
             seen_bytes: delivered_bytes,
             delivered_bytes,
             ..KernelLedger::default()
         }),
+    }
+}
+
+/// A millisecond passes from frame to frame.
+fn clock(sequence: u64) -> ClockReading {
+    ClockReading {
+        boottime_ns: sequence * 1_000_000,
+        unix_ns: BOOTED_UNIX_NS + (sequence * 1_000_000).cast_signed(),
+        uncertainty_ns: 1_000,
     }
 }
 
