@@ -56,7 +56,7 @@ impl Leaked {
 /// The bytes that one request leaves behind under [`Regression::Leak`].
 const LEAKED_BYTES: usize = 1024;
 /// A multiple of it.
-const SLAB_BYTES: usize = 1 << 20;
+const SLAB_BYTES: usize = 16 << 10;
 
 /// The middleware of [`Regression::Leak`].
 pub(crate) async fn leak(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -10,6 +10,7 @@ slow        | GET /search        | latency        | -
 header-gone | GET /products      | header_missing | cache-control
 type-change | GET /products/{id} | body_type      | stock
 leak        | the process        | growth         | memory
+leak        | the process        | growth         | heap
 ";
 
 /// The harder set, likewise.

@@ -20,6 +20,8 @@ pub(crate) use series::resources;
 pub enum Resource {
     /// Memory that is no cache of files, in bytes.
     Memory,
+    /// Memory that is in use, as the process's own allocator or collector tells, in bytes.
+    Heap,
     /// Open file descriptors.
     FileDescriptors,
     /// Threads.
@@ -35,6 +37,7 @@ impl Resource {
     pub fn name(self) -> &'static str {
         match self {
             Resource::Memory => "memory",
+            Resource::Heap => "heap",
             Resource::FileDescriptors => "file_descriptors",
             Resource::Threads => "threads",
             Resource::Sockets => "sockets",
@@ -45,7 +48,7 @@ impl Resource {
     /// What it is counted in.
     pub fn unit(self) -> &'static str {
         match self {
-            Resource::Memory => "bytes",
+            Resource::Memory | Resource::Heap => "bytes",
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => "1",
             Resource::CpuPerRequest => "ms",
         }
@@ -55,6 +58,7 @@ impl Resource {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Resource::Memory => "memory",
+            Resource::Heap => "memory in use",
             Resource::FileDescriptors => "file descriptors",
             Resource::Threads => "threads",
             Resource::Sockets => "sockets",
@@ -66,10 +70,10 @@ impl Resource {
     pub(crate) fn amount(self, value: f64) -> String {
         const MIB: f64 = 1024.0 * 1024.0;
         match self {
-            Resource::Memory if value.abs() >= 1024.0 * MIB => {
+            Resource::Memory | Resource::Heap if value.abs() >= 1024.0 * MIB => {
                 format!("{:.1} GiB", value / 1024.0 / MIB)
             }
-            Resource::Memory => format!("{:.1} MiB", value / MIB),
+            Resource::Memory | Resource::Heap => format!("{:.1} MiB", value / MIB),
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => {
                 format!("{value:.0}")
             }
@@ -81,7 +85,7 @@ impl Resource {
     /// begin with.
     fn least_growth(self) -> f64 {
         match self {
-            Resource::Memory => 1024.0 * 1024.0,
+            Resource::Memory | Resource::Heap => 1024.0 * 1024.0,
             Resource::FileDescriptors | Resource::Threads | Resource::Sockets => 10.0,
             Resource::CpuPerRequest => 0.2,
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::routes::ServiceSettings;
-use crate::run::resources::ResourceSettings;
+use crate::run::resources::ResourceSources;
 use crate::run::values::{Address, HookRequest, Span};
 
 /// Both twins.
@@ -44,7 +44,7 @@ pub struct TargetSettings {
     pub health: Option<Hook>,
     /// Whose use of memory and the like is looked at while the run fires.
     #[serde(default)]
-    pub resources: ResourceSettings,
+    pub resources: ResourceSources,
 }
 
 /// When the twins' names are looked up.

@@ -3,6 +3,7 @@
 mod cgroup;
 mod exposition;
 mod probe;
+mod probes;
 mod process;
 mod prometheus;
 mod series;
@@ -18,9 +19,9 @@ use anyhow::{Context, Result};
 use twintap_verdict::resource::Work;
 use twintap_verdict::{Resource, ResourceFacts, ResourceSample, Twin};
 
-use probe::Probe;
+use probes::{Probes, Sight};
 use series::Series;
-pub use settings::ResourceSettings;
+pub use settings::ResourceSources;
 
 use super::file::RunFile;
 use super::targets::{Addresses, Captured};
@@ -59,7 +60,7 @@ struct Seen {
     missed: [Missed; 2],
 }
 
-/// Looks that gave nothing.
+/// Looks at which something was not seen.
 #[derive(Clone, Debug, Default)]
 struct Missed {
     looks: u64,
@@ -85,16 +86,16 @@ impl Sampler {
         let mut probes = Vec::new();
         for ((twin, settings), target) in twins.zip(&addresses.twins) {
             let place = format!("targets.{twin}.resources");
-            let probe = Probe::new(&place, settings, target.address, file, captured)
+            let of_twin = Probes::new(&place, settings, target.address, file, captured)
                 .with_context(|| place.clone())?;
-            probes.push(probe);
+            probes.push(of_twin);
         }
         let [candidate, baseline] =
-            <[Probe; 2]>::try_from(probes).map_err(|_| anyhow::anyhow!("a run has two twins"))?;
+            <[Probes; 2]>::try_from(probes).map_err(|_| anyhow::anyhow!("a run has two twins"))?;
         Sampler::start([candidate, baseline], control.clone(), warm_up)
     }
 
-    fn start(mut probes: [Probe; 2], control: RunControl, warm_up: Duration) -> Result<Sampler> {
+    fn start(mut probes: [Probes; 2], control: RunControl, warm_up: Duration) -> Result<Sampler> {
         let limits = [probes[0].limits(), probes[1].limits()];
         let (stop, stopped) = channel();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -103,7 +104,7 @@ impl Sampler {
             let start = Instant::now();
             loop {
                 let at = start.elapsed();
-                let looks = probes.each_mut().map(Probe::look);
+                let looks = probes.each_mut().map(Probes::look);
                 let answered =
                     [Twin::Candidate, Twin::Baseline].map(|twin| control.progress(twin).answered);
                 if at >= warm_up {
@@ -163,15 +164,15 @@ impl Drop for Sampler {
 }
 
 impl Seen {
-    fn note(&mut self, at: Duration, looks: [Result<Look, String>; 2], answered: [u64; 2]) {
-        for (missed, look) in self.missed.iter_mut().zip(&looks) {
+    fn note(&mut self, at: Duration, looks: [Sight; 2], answered: [u64; 2]) {
+        for (missed, sight) in self.missed.iter_mut().zip(&looks) {
             missed.looks += 1;
-            if let Err(why) = look {
+            if let Some(why) = &sight.unseen {
                 missed.failed += 1;
                 missed.last.clone_from(why);
             }
         }
-        let [candidate, baseline] = looks.map(Result::unwrap_or_default);
+        let [candidate, baseline] = looks.map(|sight| sight.look);
         let work = |look: &Look, answered: u64| {
             look.cpu_seconds.map(|cpu_seconds| Work {
                 cpu_seconds,
@@ -194,7 +195,7 @@ impl Seen {
             .map(|(twin, missed)| match missed.looks - missed.failed {
                 0 => format!("The {twin}: {}.", missed.last),
                 _ => format!(
-                    "The {twin}: {} of {} looks gave nothing; the last of these: {}.",
+                    "The {twin}: in {} of {} looks something was not seen; in the last of these: {}.",
                     missed.failed, missed.looks, missed.last
                 ),
             })
@@ -209,25 +210,35 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 #[cfg(test)]
 mod tests {
+    use super::probe::Probe;
     use super::*;
 
-    fn look(bytes: f64) -> Result<Look, String> {
-        Ok(Look {
-            used: Use::from([(Resource::Memory, bytes)]),
-            cpu_seconds: Some(bytes / 100.0),
-        })
+    fn look(bytes: f64) -> Sight {
+        Sight {
+            look: Look {
+                used: Use::from([(Resource::Memory, bytes)]),
+                cpu_seconds: Some(bytes / 100.0),
+            },
+            unseen: None,
+        }
     }
 
     #[test]
     fn what_is_missed_is_said_with_its_reason() {
         let mut seen = Seen::default();
-        let nothing = || Err("nobody is there".to_owned());
+        let nothing = || Sight {
+            unseen: Some("nobody is there".to_owned()),
+            ..Sight::default()
+        };
         seen.note(Duration::from_secs(1), [look(100.0), nothing()], [5, 6]);
         assert_eq!(seen.unseen(), ["The baseline: nobody is there."]);
         seen.note(Duration::from_secs(2), [look(200.0), look(300.0)], [15, 16]);
         assert_eq!(
             seen.unseen(),
-            ["The baseline: 1 of 2 looks gave nothing; the last of these: nobody is there."]
+            [
+                "The baseline: in 1 of 2 looks something was not seen; in the last of these: \
+                 nobody is there."
+            ]
         );
         let samples = seen.series.samples();
         assert_eq!(samples[0].baseline_work, None);
@@ -242,7 +253,8 @@ mod tests {
             let pid = i32::try_from(std::process::id()).expect("it fits");
             Probe::of_process(pid).expect("this process is there")
         };
-        let sampler = Sampler::start([own(), Probe::Nothing], control, Duration::ZERO);
+        let probes = [own(), Probe::Nothing].map(Probes::from);
+        let sampler = Sampler::start(probes, control, Duration::ZERO);
         let sampler = sampler.expect("a thread is there");
         while sampler.so_far().samples.is_empty() {
             thread::sleep(Duration::from_millis(1));

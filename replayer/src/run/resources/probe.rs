@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use super::cgroup::Cgroup;
 use super::process::Processes;
 use super::prometheus::Scraper;
-use super::{Look, ResourceSettings, Use};
+use super::settings::ResourceSettings;
+use super::{Look, Use};
 use crate::run::file::{RunFile, TargetSettings};
 use crate::run::targets::Captured;
 
@@ -33,12 +34,13 @@ impl Probe {
     /// When what the run file names is not there or not allowed.
     pub fn new(
         place: &str,
+        source: &ResourceSettings,
         twin: &TargetSettings,
         address: SocketAddr,
         file: &RunFile,
         captured: &Captured,
     ) -> Result<Probe> {
-        Ok(match &twin.resources {
+        Ok(match source {
             ResourceSettings::None => Probe::Nothing,
             ResourceSettings::Listener => Probe::Listener(address, None),
             ResourceSettings::Process(pid) => Probe::of_process(*pid)?,

@@ -22,9 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The most that they may be.
 const MOST_BYTES: usize = 16 << 20;
 
-/// What processes are told as by clients of Prometheus.
-const USUAL: [(Figure, &str); 5] = [
+/// What processes are told as by clients of Prometheus: of several names for a figure, the first
+/// that is there counts. The heap has one for each runtime.
+const USUAL: [(Figure, &str); 10] = [
     (Figure::Memory, "process_resident_memory_bytes"),
+    (Figure::Heap, "process_heap_bytes"),
+    (Figure::Heap, "go_memstats_heap_alloc_bytes"),
+    (Figure::Heap, "jvm_memory_used_bytes{area=\"heap\"}"),
+    (Figure::Heap, "jvm_memory_bytes_used{area=\"heap\"}"),
+    (Figure::Heap, "nodejs_heap_size_used_bytes"),
     (Figure::FileDescriptors, "process_open_fds"),
     (Figure::Threads, "process_threads"),
     (Figure::CpuSeconds, "process_cpu_seconds_total"),
@@ -37,7 +43,7 @@ pub struct Scraper {
     request: HookRequest,
     address: SocketAddr,
     tls: Option<Tls>,
-    metrics: BTreeMap<Figure, Selector>,
+    metrics: Vec<(Figure, Selector)>,
     /// Whether each of them must be there.
     are_named: bool,
 }
@@ -62,14 +68,14 @@ impl Scraper {
             .then(|| targets::tls(twin.tls.as_ref(), &request.authority.host))
             .transpose()?;
         let named = scrape.metrics.iter();
-        let mut metrics: BTreeMap<Figure, Selector> = named
+        let mut metrics: Vec<(Figure, Selector)> = named
             .map(|(figure, metric)| (*figure, metric.selector.clone()))
             .collect();
         let are_named = !metrics.is_empty();
         if !are_named {
             for (figure, name) in USUAL {
                 let selector = name.parse().map_err(anyhow::Error::msg)?;
-                metrics.insert(figure, selector);
+                metrics.push((figure, selector));
             }
         }
         Ok(Scraper {
@@ -92,6 +98,7 @@ impl Scraper {
             &told,
             &[
                 (Figure::Memory, Resource::Memory),
+                (Figure::Heap, Resource::Heap),
                 (Figure::FileDescriptors, Resource::FileDescriptors),
                 (Figure::Threads, Resource::Threads),
                 (Figure::Sockets, Resource::Sockets),
@@ -118,7 +125,7 @@ impl Scraper {
         for (figure, selector) in &self.metrics {
             match selector.sum(&text) {
                 Some(value) => {
-                    told.insert(*figure, value);
+                    told.entry(*figure).or_insert(value);
                 }
                 None if self.are_named => {
                     bail!("{} has no series of {}", self.request, selector.name());

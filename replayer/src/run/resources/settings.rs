@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::de::Error as _;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::exposition::Selector;
 use crate::run::values::HookRequest;
+
+/// Where a twin's use of resources is read: of several places, what each tells first counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceSources(pub Vec<ResourceSettings>);
 
 /// Whose use of resources is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +50,8 @@ pub struct Scrape {
 pub enum Figure {
     /// Memory, in bytes.
     Memory,
+    /// Memory in use, as the allocator or the collector counts it, in bytes.
+    Heap,
     /// Open file descriptors.
     FileDescriptors,
     /// Threads.
@@ -72,12 +79,66 @@ pub struct MetricName {
     pub selector: Selector,
 }
 
-impl ResourceSettings {
-    /// Makes its paths count from `base`.
+impl Default for ResourceSources {
+    fn default() -> ResourceSources {
+        ResourceSources(vec![ResourceSettings::default()])
+    }
+}
+
+impl ResourceSources {
+    /// Makes their paths count from `base`.
     pub fn resolve(&mut self, base: &Path) {
-        if let ResourceSettings::PidFile(path) | ResourceSettings::Cgroup(path) = self {
-            *path = base.join(&path);
+        for source in &mut self.0 {
+            if let ResourceSettings::PidFile(path) | ResourceSettings::Cgroup(path) = source {
+                *path = base.join(&path);
+            }
         }
+    }
+}
+
+impl Serialize for ResourceSources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ResourceSources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ResourceSources, D::Error> {
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+/// One source as it is, or a list of them.
+struct OneOrSeveral;
+
+impl<'de> Visitor<'de> for OneOrSeveral {
+    type Value = ResourceSources;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("whose resources are looked at, or a list of these")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, one: &str) -> Result<ResourceSources, E> {
+        let one = ResourceSettings::deserialize(StrDeserializer::new(one))?;
+        Ok(ResourceSources(vec![one]))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<ResourceSources, A::Error> {
+        let one = ResourceSettings::deserialize(MapAccessDeserializer::new(one))?;
+        Ok(ResourceSources(vec![one]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, several: A) -> Result<ResourceSources, A::Error> {
+        let several: Vec<ResourceSettings> = Vec::deserialize(SeqAccessDeserializer::new(several))?;
+        if several.is_empty() || several.len() > 1 && several.contains(&ResourceSettings::None) {
+            return Err(A::Error::custom(
+                "a list of whose resources are looked at has at least one, and no `none`; to look at nobody's write `resources: none`",
+            ));
+        }
+        Ok(ResourceSources(several))
     }
 }
 

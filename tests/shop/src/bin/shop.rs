@@ -1,14 +1,20 @@
 //! `twintap-shop`: the sample service, as it is in production or as a candidate.
 
+use std::alloc::System;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Parser;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::signal::unix::{SignalKind, signal};
 use twintap_shop::mutations::{Mutation, Mutations};
 use twintap_shop::regressions::{Regression, Regressions};
 use twintap_shop::{Shop, ShopConfig, StateAt, seed};
+
+/// Counts what is in use, for `GET /metrics`.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The sample service that Twintap captures and replays.
 #[derive(Parser)]

@@ -43,6 +43,7 @@ pub struct AppState {
 pub fn router(state: AppState, allow_reset: bool) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(operation::health))
+        .route("/metrics", get(operation::metrics))
         .route("/accounts", post(accounts::register))
         .route("/login", post(accounts::log_in))
         .route("/logout", post(accounts::log_out))

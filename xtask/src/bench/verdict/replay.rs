@@ -133,14 +133,17 @@ fn run_text(
 ) -> String {
     let is_double = case.faults.iter().any(|fault| fault.load() == Load::Double);
     let speed = if is_double { 2 } else { 1 };
+    // Processes as they are seen from outside, and what the shop says of its heap.
+    let [of_candidate, of_baseline] = [candidate, baseline]
+        .map(|twin| format!("[listener, {{prometheus: {{url: \"http://{twin}/metrics\"}}}}]"));
     format!(
         "version: 1\n\
          archive: {archive}\n\
          policy: {policy}\n\
          output: {output}\n\
          targets:\n\
-         \x20 candidate: {{address: \"{candidate}\"}}\n\
-         \x20 baseline: {{address: \"{baseline}\"}}\n\
+         \x20 candidate: {{address: \"{candidate}\", resources: {of_candidate}}}\n\
+         \x20 baseline: {{address: \"{baseline}\", resources: {of_baseline}}}\n\
          allow: [\"{candidate}\", \"{baseline}\"]\n\
          state: {{scrubbed: false, snapshot: seeded start of the shop}}\n\
          egress: none\n\
