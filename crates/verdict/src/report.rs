@@ -149,7 +149,7 @@ pub struct Finding {
     /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
     /// `*` for indices, `body`, `text after "WORD"`, `answer`, `errors`, `latency`,
     /// `latency.busy`, `latency.p99`, `latency.drift`, or what is used:
-    /// `memory`, `file_descriptors`, `threads`, `sockets`, `cpu_per_request`.
+    /// `memory`, `heap`, `file_descriptors`, `threads`, `sockets`, `cpu_per_request`.
     pub location: String,
     /// Other places that differ in the very same exchanges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

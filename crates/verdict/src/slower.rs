@@ -182,7 +182,7 @@ fn tail_test(tail: TailTest, sessions: usize, tests: usize, options: &Options) -
         sample: sessions as u64,
         statement: format!(
             "Above {above_ms:.1} ms are {candidate} answers of the candidate and {baseline} of the \
-             baseline: one-sided permutation test by session and by second, the larger chance \
+             baseline: one-sided permutation test by session and by half second, the larger chance \
              counts, p = {p_value:.2e}. Level {} after correction for {tests} tests \
              (Benjamini–Hochberg); a shift of p99 counts from {} ms and {} on.",
             options.level,

@@ -1,6 +1,7 @@
 //! What the twins' processes use, as runs look at it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -25,6 +26,7 @@ fn telling(name: &'static str, mib: u64) -> TwinServer {
         let body = format!(
             "# TYPE held_bytes gauge\nheld_bytes{{kind=\"heap\"}} {bytes}\n\
              held_bytes{{kind=\"map\"}} 7\nheld_bytes_max 1e10\n\
+             go_memstats_heap_alloc_bytes 12345\n\
              process_cpu_seconds_total 1.{tenths}\n"
         );
         Reply::Close(format!(
@@ -36,14 +38,22 @@ fn telling(name: &'static str, mib: u64) -> TwinServer {
 
 /// A run whose twins are looked at where they tell metrics.
 fn scraping(twins: &[TwinServer; 2], metrics: &str) -> (tempfile::TempDir, RunFile) {
+    looking(twins, |address| {
+        format!("{{prometheus: {{url: \"http://{address}/metrics\"{metrics}}}}}")
+    })
+}
+
+/// A run whose twins are looked at as `resources` says.
+fn looking(
+    twins: &[TwinServer; 2],
+    resources: impl Fn(SocketAddr) -> String,
+) -> (tempfile::TempDir, RunFile) {
     let directory = shop_in_archive();
     let file = run_file(directory.path(), twins, "");
     let mut text = fs::read_to_string(directory.path().join("shop.yaml")).expect("it was written");
     for twin in twins {
         let (address, place) = (twin.address, format!("    address: {}\n", twin.address));
-        let lines = format!(
-            "{place}    resources: {{prometheus: {{url: \"http://{address}/metrics\"{metrics}}}}}\n"
-        );
+        let lines = format!("{place}    resources: {}\n", resources(address));
         text = text.replace(&place, &lines);
     }
     drop(file);
@@ -78,6 +88,45 @@ fn what_twins_tell_of_themselves_is_looked_at() {
             .iter()
             .all(|row| { matches!(row.resource, Resource::Memory | Resource::CpuPerRequest) })
     );
+}
+
+#[test]
+fn of_several_places_the_first_that_tells_counts() {
+    let twins = [telling("cand", 80), telling("base", 50)];
+    let own = std::process::id();
+    let (_directory, file) = looking(&twins, |address| {
+        format!("[{{process: {own}}}, {{prometheus: {{url: \"http://{address}/metrics\"}}}}]")
+    });
+    let report = run(&file).expect("a run");
+    assert_eq!(report.resources_unseen, Vec::<String>::new());
+    let medians = |resource: Resource| {
+        let row = report.resources.iter().find(|row| row.resource == resource);
+        row.map(|row| [row.candidate.median, row.baseline.median])
+    };
+    // What this process holds, seen from outside, and what both tell.
+    let held = medians(Resource::Memory).expect("it was looked at");
+    assert!(held.iter().all(|bytes| *bytes > 12345.0), "{held:?}");
+    assert!(medians(Resource::Threads).is_some());
+    assert_eq!(medians(Resource::Heap), Some([12345.0, 12345.0]));
+}
+
+#[test]
+fn lists_of_places_that_say_nothing_are_refused() {
+    let twins = [telling("cand", 80), telling("base", 50)];
+    for list in ["[]", "[listener, none]"] {
+        let directory = shop_in_archive();
+        run_file(directory.path(), &twins, "");
+        let path = directory.path().join("shop.yaml");
+        let text = fs::read_to_string(&path).expect("it was written");
+        let place = format!("    address: {}\n", twins[0].address);
+        let text = text.replace(&place, &format!("{place}    resources: {list}\n"));
+        fs::write(&path, text).expect("there is room");
+        let error = RunFile::read(&path).expect_err("it is refused");
+        assert!(
+            format!("{error:#}").contains("`resources: none`"),
+            "{error:#}"
+        );
+    }
 }
 
 #[test]

@@ -33,13 +33,13 @@ impl Twintap {
     pub fn build(shell: &Shell) -> Result<Twintap> {
         cmd!(
             shell,
-            "cargo build --release --package twintap-replayer --bin twintap"
+            "cargo build --profile dist --package twintap-replayer --bin twintap"
         )
         .run()?;
         let folder = std::env::temp_dir().join(format!("twintap-bench-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         Ok(Twintap {
-            program: target_directory().join("release/twintap"),
+            program: target_directory().join("dist/twintap"),
             folder,
         })
     }
