@@ -16,7 +16,6 @@ use crate::findings::findings;
 use crate::judge::{Tally, TwinTally};
 use crate::latency::{Compared, Spread, compared};
 use crate::noise::is_constant_at;
-use crate::observation::Twin;
 use crate::report::{
     Coverage, EndpointFidelity, EndpointLatency, EndpointScope, FidelityReport, KernelReport,
     Lateness, Ledgers, MaskedPlace, NoisyPlace, Report, RunLedger, RunLedgers, SCHEMA_VERSION,
@@ -25,6 +24,7 @@ use crate::report::{
 use crate::resource::{Slope, resources};
 use crate::rules::Rules;
 use crate::scope::Component;
+use crate::second::SecondBaselineReport;
 use crate::tally::{EndpointTally, Session};
 use crate::trend::Trend;
 
@@ -79,6 +79,10 @@ pub(crate) fn draft(mut tally: Tally, facts: RunFacts, rules: Rules) -> Draft {
         consequences,
         fidelity,
         fidelity_detail,
+        second_baseline: tally
+            .second
+            .is_some()
+            .then(|| SecondBaselineReport::new(&names, &endpoints)),
         latency: latency_table(&names, &endpoints, &latency),
         errors: errors.into_iter().flatten().collect(),
         error_drift: tally.error_trail.drift(options.level).map(hourly),
@@ -91,8 +95,8 @@ pub(crate) fn draft(mut tally: Tally, facts: RunFacts, rules: Rules) -> Draft {
         loss: facts.loss,
         release_error_us,
         timing: Timings {
-            candidate: lateness(tally.twin(Twin::Candidate)),
-            baseline: lateness(tally.twin(Twin::Baseline)),
+            candidate: lateness(&tally.candidate),
+            baseline: lateness(&tally.baseline),
         },
         correlation: facts.correlation,
         scope,
@@ -100,6 +104,7 @@ pub(crate) fn draft(mut tally: Tally, facts: RunFacts, rules: Rules) -> Draft {
         twins: Twins {
             candidate: facts.candidate,
             baseline: facts.baseline,
+            second_baseline: facts.second_baseline,
         },
         plan: facts.plan,
         started: facts.started.map(rfc_3339),
@@ -151,10 +156,10 @@ fn fidelity(names: &[String], endpoints: &[EndpointTally]) -> FidelityReport {
             let mut differs_at: Vec<NoisyPlace> = endpoint
                 .spots
                 .iter()
-                .filter(|(_, spot)| spot.noise_exchanges() > 0)
+                .filter(|(_, spot)| spot.noise.exchanges() > 0)
                 .map(|(place, spot)| NoisyPlace {
                     location: place.clone(),
-                    count: spot.noise_exchanges(),
+                    count: spot.noise.exchanges(),
                     constant: is_constant_at(endpoint, place),
                 })
                 .collect();
@@ -231,7 +236,7 @@ fn masked(names: &[String], endpoints: &[EndpointTally]) -> Vec<MaskedPlace> {
     for (name, endpoint) in names.iter().zip(endpoints) {
         for (place, spot) in &endpoint.spots {
             for (mask, reason) in [(Mask::Generated, "generated"), (Mask::Volatile, "volatile")] {
-                let of_noise = spot.masked_noise.get(&mask).copied().unwrap_or(0);
+                let of_noise = spot.noise.masked.get(&mask).copied().unwrap_or(0);
                 let of_signal = spot.masked.get(&mask).copied().unwrap_or(0);
                 if of_noise + of_signal > 0 {
                     places.push(MaskedPlace {
@@ -343,11 +348,15 @@ fn ledgers(tally: &Tally, facts: &RunFacts, planned: Option<u64>) -> Ledgers {
     }
 }
 
-/// The ledgers of both twins; what is planned is what was observed where nobody says.
+/// The ledgers of the twins; what is planned is what was observed where nobody says.
 pub(crate) fn run_ledgers(tally: &Tally, planned: Option<u64>) -> RunLedgers {
     RunLedgers {
         candidate: run_ledger(&tally.candidate, planned),
         baseline: run_ledger(&tally.baseline, planned),
+        second_baseline: tally
+            .second
+            .as_ref()
+            .map(|second| run_ledger(&second.tally, planned)),
     }
 }
 

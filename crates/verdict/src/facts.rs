@@ -134,6 +134,8 @@ pub struct RunFacts {
     pub baseline: Target,
     /// The candidate twin.
     pub candidate: Target,
+    /// The second baseline, where the run has one.
+    pub second_baseline: Option<Target>,
     /// The plan in numbers; without it, the run ledger can't be held against it.
     pub plan: Option<PlanSummary>,
     /// When the run began.

@@ -17,12 +17,13 @@ use crate::errors::{ErrorTrail, failed};
 use crate::facts::RunFacts;
 use crate::history::History;
 use crate::latency::Spread;
-use crate::observation::{Observation, Outcome, Twin};
+use crate::observation::{Observation, Outcome};
 use crate::order::Reorder;
 use crate::passing::{Passing, answered};
 use crate::report::Report;
 use crate::roles::{Roles, is_given};
 use crate::rules::Rules;
+use crate::second::Second;
 use crate::sequential::Watch;
 use crate::tally::{EndpointTally, Session};
 
@@ -56,6 +57,8 @@ pub(crate) struct Tally {
     session_numbers: HashMap<String, Session>,
     pub(crate) candidate: TwinTally,
     pub(crate) baseline: TwinTally,
+    /// Where the run has one.
+    pub(crate) second: Option<Second>,
     /// Observations of a position that was observed before.
     pub(crate) repeated: u64,
     pub(crate) compared: u64,
@@ -191,18 +194,14 @@ impl Tally {
                 .roles
                 .learn(observation.copy, &observation.produced, production, answer);
         }
-        if let Some((answer, _)) = answered(&observation.candidate) {
-            let baseline = answered(&observation.baseline).map(|(answer, _)| answer);
-            let own: Vec<(String, LinkTag)> = observation
-                .produced
-                .iter()
-                .filter(|produced| !baseline.is_some_and(|answer| is_given(answer, produced)))
-                .cloned()
-                .collect();
-            self.candidate
-                .roles
-                .learn(observation.copy, &own, production, answer);
-        }
+        self.candidate
+            .learn_own(observation, &observation.candidate);
+        let is_witness = observation.second_baseline.as_ref().is_some_and(|outcome| {
+            let second = self.second.get_or_insert_default();
+            second.tally.roles.learn_sent(&observation.sent);
+            second.tally.learn_own(observation, outcome);
+            second.take(observation, outcome)
+        });
         if observation.is_warm_up {
             self.warm_up += 1;
             return;
@@ -230,6 +229,14 @@ impl Tally {
                 .map(|(answer, _)| Side::new(answer, Some(&self.baseline.roles), reading)),
             candidate: answered(&observation.candidate)
                 .map(|(answer, _)| Side::new(answer, Some(&self.candidate.roles), reading)),
+            second: self
+                .second
+                .as_ref()
+                .filter(|_| is_witness)
+                .and_then(|second| {
+                    let (answer, _) = answered(observation.second_baseline.as_ref()?)?;
+                    Some(Side::new(answer, Some(&second.tally.roles), reading))
+                }),
         };
         let twins = [&observation.candidate, &observation.baseline];
         if let [Some(candidate), Some(baseline)] = twins.map(failed)
@@ -296,7 +303,24 @@ impl Trail {
 }
 
 impl TwinTally {
-    fn add(&mut self, outcome: &Outcome) {
+    /// Learns the part that a twin's own values play, where the baseline gave others than the
+    /// recorded ones, too.
+    fn learn_own(&mut self, observation: &Observation, outcome: &Outcome) {
+        let Some((answer, _)) = answered(outcome) else {
+            return;
+        };
+        let baseline = answered(&observation.baseline).map(|(answer, _)| answer);
+        let own: Vec<(String, LinkTag)> = observation
+            .produced
+            .iter()
+            .filter(|produced| !baseline.is_some_and(|answer| is_given(answer, produced)))
+            .cloned()
+            .collect();
+        let production = observation.production.as_ref();
+        self.roles.learn(observation.copy, &own, production, answer);
+    }
+
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Answered { .. } => self.answered += 1,
             Outcome::Errored { kind, .. } => *self.errored.entry(kind.clone()).or_default() += 1,
@@ -317,14 +341,5 @@ impl TwinTally {
     pub(crate) fn planned(&self) -> u64 {
         let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
         self.answered + sum(&self.errored) + sum(&self.refused) + sum(&self.skipped)
-    }
-}
-
-impl Tally {
-    pub(crate) fn twin(&self, twin: Twin) -> &TwinTally {
-        match twin {
-            Twin::Candidate => &self.candidate,
-            Twin::Baseline => &self.baseline,
-        }
     }
 }

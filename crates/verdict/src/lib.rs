@@ -2,8 +2,8 @@
 //!
 //! A [`Judge`] takes [`Observation`]s in any order and concludes with a
 //! [`Report`], which serializes as `report.json` and is rendered by [`html()`],
-//! [`text()`] and [`markdown()`]. Candidate against baseline is the signal, baseline
-//! against production the noise. No I/O and no clock.
+//! [`text()`] and [`markdown()`]. Candidate against baseline is the signal; baseline
+//! against production, and against a second baseline where there is one, the noise. No I/O and no clock.
 
 #![forbid(unsafe_code)]
 
@@ -48,6 +48,7 @@ mod roles;
 mod rules;
 mod schema;
 pub mod scope;
+mod second;
 pub mod sequential;
 mod slower;
 pub mod stats;
@@ -80,5 +81,6 @@ pub use resource::{Resource, ResourceFacts, ResourceSample};
 pub use rules::Rules;
 pub use schema::report_schema;
 pub use scope::Component;
+pub use second::{SecondBaselineEndpoint, SecondBaselineReport, VaryingPlace};
 pub use sequential::{Bet, SequentialReport, StreamReport, Watch};
 pub use text::{markdown, text};

@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::report::Test;
 use crate::roles::text_hash;
 use crate::stats::{Chance, Permuted, permutation_test};
-use crate::tally::{EndpointTally, Hit, Session, SignalKey, Spot, Uniformity};
+use crate::tally::{EndpointTally, Hit, Noise, Session, SignalKey, Spot, Uniformity};
 
 /// What a difference is, as far as it can be told without those elsewhere.
 pub(crate) enum Weight {
@@ -27,6 +27,46 @@ pub(crate) struct Tested {
     pub(crate) test: Test,
 }
 
+/// Whose answers are the baseline's but for noise.
+#[derive(Clone, Copy)]
+enum Source {
+    Production,
+    SecondBaseline,
+}
+
+impl Source {
+    fn noise(self, spot: &Spot) -> &Noise {
+        match self {
+            Source::Production => &spot.noise,
+            Source::SecondBaseline => &spot.second,
+        }
+    }
+
+    /// Exchanges by session in which it was compared with the baseline.
+    fn seen(self, tally: &EndpointTally) -> &BTreeMap<Session, u32> {
+        match self {
+            Source::Production => &tally.witnessed,
+            Source::SecondBaseline => &tally.second.compared,
+        }
+    }
+
+    /// Who differs here, to be followed by how often.
+    fn pair(self) -> &'static str {
+        match self {
+            Source::Production => "baseline and production differ",
+            Source::SecondBaseline => "both baselines differ",
+        }
+    }
+
+    /// What differs from what.
+    fn other(self) -> &'static str {
+        match self {
+            Source::Production => "the baseline from production",
+            Source::SecondBaseline => "the second baseline from the baseline",
+        }
+    }
+}
+
 /// What differences of one kind at one place are, by session.
 pub(crate) fn weigh(
     tally: &EndpointTally,
@@ -35,13 +75,21 @@ pub(crate) fn weigh(
     hits: &BTreeMap<Session, Hit>,
 ) -> Weight {
     let spot = &tally.spots[place];
-    let noise = relevant_noise(tally, place, key.is_hard);
-    let noisy: u64 = noise.values().copied().map(u64::from).sum();
+    let noise_of = |source| relevant_noise(tally, place, key.is_hard, source);
+    let of_production = noise_of(Source::Production);
+    let of_second = noise_of(Source::SecondBaseline);
+    let is_quiet = of_production.is_empty() && of_second.is_empty();
     if key.is_unwitnessed {
         // Where production answered with another status, it answered something else.
         let status = tally.spots.get(STATUS);
-        let is_noisy = noisy > 0 || status.is_some_and(|spot| spot.noise_exchanges() > 0);
-        if is_noisy || spot.masked_noise.contains_key(&Mask::Generated) {
+        let varies = |spot: &Spot| spot.noise.exchanges() + spot.second.exchanges() > 0;
+        let is_noisy = !is_quiet || status.is_some_and(varies);
+        let of_second = &spot.second.masked;
+        if is_noisy
+            || spot.noise.masked.contains_key(&Mask::Generated)
+            || of_second.contains_key(&Mask::Generated)
+            || of_second.contains_key(&Mask::Unwitnessed)
+        {
             return Weight::Nothing;
         }
     }
@@ -56,17 +104,22 @@ pub(crate) fn weigh(
             statement,
         })
     };
-    if noisy == 0 {
+    if is_quiet {
+        let second = match tally.second.exchanges() {
+            0 => String::new(),
+            both => format!(", and both baselines in all {both}"),
+        };
         return exact(
             "exact",
             format!(
                 "No noise here: baseline and production agree at this place in all {} exchanges \
-                 in which both were seen, so one difference is a finding.",
+                 in which both were seen{second}, so one difference is a finding.",
                 tally.witnessed_exchanges()
             ),
         );
     }
-    if is_constant(tally, spot) {
+    let is_constant = is_constant(tally, spot);
+    if is_constant && of_second.is_empty() {
         return exact(
             "exact",
             format!(
@@ -85,8 +138,40 @@ pub(crate) fn weigh(
             ),
         );
     }
-    let before = format!("Noisy: baseline and production differ here in {noisy} exchanges.");
-    Weight::Tested(tested(tally, place, &noise, hits, &before))
+    let mut noises = vec![
+        (Source::Production, of_production),
+        (Source::SecondBaseline, of_second),
+    ];
+    noises.retain(|(source, noise)| match source {
+        // What always differs in the same way is no noise.
+        Source::Production if is_constant => false,
+        _ => !noise.is_empty(),
+    });
+    let differ: Vec<String> = noises
+        .iter()
+        .map(|(source, noise)| format!("{} here in {}", source.pair(), exchanges(noise)))
+        .collect();
+    let before = format!("Noisy: {} exchanges.", differ.join(", "));
+    let tests = noises
+        .iter()
+        .map(|(source, noise)| tested(tally, place, *source, noise, hits, &before));
+    tests
+        .reduce(stricter)
+        .map_or(Weight::Nothing, Weight::Tested)
+}
+
+/// Of two tests that must both hold, the one that decides.
+fn stricter(one: Tested, other: Tested) -> Tested {
+    let share = one.share.min(other.share);
+    let decides = match one.p_value >= other.p_value {
+        true => one,
+        false => other,
+    };
+    Tested { share, ..decides }
+}
+
+fn exchanges(noise: &BTreeMap<Session, u32>) -> u64 {
+    noise.values().copied().map(u64::from).sum()
 }
 
 /// Tests whether the candidate differs from the baseline in exchanges that raced more
@@ -96,21 +181,30 @@ pub(crate) fn race_test(
     place: &str,
     hits: &BTreeMap<Session, Hit>,
 ) -> Tested {
-    let noise = &tally.spots[place].race_noise;
-    let noisy: u64 = noise.values().copied().map(u64::from).sum();
-    let before = format!(
-        "It shows only where requests raced; there baseline and production differ in {noisy} \
-         exchanges."
-    );
-    tested(tally, place, noise, hits, &before)
+    let spot = &tally.spots[place];
+    let test = |source: Source| {
+        let noise = &source.noise(spot).racing;
+        let before = format!(
+            "It shows only where requests raced; there {} in {} exchanges.",
+            source.pair(),
+            exchanges(noise)
+        );
+        tested(tally, place, source, noise, hits, &before)
+    };
+    let by_production = test(Source::Production);
+    match spot.second.racing.is_empty() {
+        true => by_production,
+        false => stricter(by_production, test(Source::SecondBaseline)),
+    }
 }
 
 /// Tests whether sessions of the candidate differ from the baseline's more often than
-/// these from production's: if the candidate is what production is, the two could in each
+/// those of a source of noise: if the candidate is what that is, the two could in each
 /// session as well be each other.
 fn tested(
     tally: &EndpointTally,
     place: &str,
+    source: Source,
     noise: &BTreeMap<Session, u32>,
     hits: &BTreeMap<Session, Hit>,
     before: &str,
@@ -120,7 +214,7 @@ fn tested(
         more,
         less,
         either,
-    } = rates(tally, noise, hits);
+    } = rates(tally, source, noise, hits);
     // The same run gives the same report.
     let mut chance = Chance::new(text_hash(place));
     let Permuted { p_value, draws } = permutation_test(&differences, &mut chance);
@@ -139,8 +233,9 @@ fn tested(
             sample: more + less,
             statement: format!(
                 "{before} In {more} sessions the candidate differs from the baseline in more of \
-                 the exchanges than the baseline from production, in {less} in fewer: one-sided \
-                 permutation test of both rates by session ({how}), p = {p_value:.2e}."
+                 the exchanges than {}, in {less} in fewer: one-sided permutation test of both \
+                 rates by session ({how}), p = {p_value:.2e}.",
+                source.other()
             ),
         },
     }
@@ -156,10 +251,11 @@ struct Rates {
     either: u64,
 }
 
-/// A session that production's answers are not known of says nothing of noise, and is
+/// A session of which the source's answers are not known says nothing of noise, and is
 /// left out.
 fn rates(
     tally: &EndpointTally,
+    source: Source,
     noise: &BTreeMap<Session, u32>,
     hits: &BTreeMap<Session, Hit>,
 ) -> Rates {
@@ -178,7 +274,8 @@ fn rates(
             let all = all.get(session).copied().unwrap_or(0).max(some);
             (all > 0).then(|| f64::from(some) / f64::from(all))
         };
-        let (Some(signal), Some(noise)) = (of(&tally.compared, hits), of(&tally.witnessed, noise))
+        let (Some(signal), Some(noise)) =
+            (of(&tally.compared, hits), of(source.seen(tally), noise))
         else {
             continue;
         };
@@ -190,18 +287,23 @@ fn rates(
     rates
 }
 
-/// Exchanges by session in which baseline and production differ so that a
+/// Exchanges by session in which baseline and source differ so that a
 /// difference of the candidate may be more of the same: any difference for a
 /// value; one of structure for structure, or around the place.
-fn relevant_noise(tally: &EndpointTally, place: &str, is_hard: bool) -> BTreeMap<Session, u32> {
+fn relevant_noise(
+    tally: &EndpointTally,
+    place: &str,
+    is_hard: bool,
+    source: Source,
+) -> BTreeMap<Session, u32> {
     let mut noise = BTreeMap::new();
     let mut add = |spot: &Spot| {
-        for (session, count) in &spot.noise {
+        for (session, count) in &source.noise(spot).sessions {
             *noise.entry(*session).or_insert(0) += count;
         }
     };
     let own = &tally.spots[place];
-    if !is_hard || own.hard_noise > 0 {
+    if !is_hard || source.noise(own).hard > 0 {
         add(own);
     }
     let mut inner = place;
@@ -218,8 +320,8 @@ fn relevant_noise(tally: &EndpointTally, place: &str, is_hard: bool) -> BTreeMap
 /// such as a header field that a proxy adds.
 fn is_constant(tally: &EndpointTally, spot: &Spot) -> bool {
     matches!(spot.uniformity, Uniformity::Uniform(_))
-        && spot.noise_exchanges() == tally.witnessed_exchanges() - tally.witnessed_racing
-        && spot.noise_exchanges() >= 3
+        && spot.noise.exchanges() == tally.witnessed_exchanges() - tally.witnessed_racing
+        && spot.noise.exchanges() >= 3
 }
 
 pub(crate) fn is_constant_at(tally: &EndpointTally, place: &str) -> bool {

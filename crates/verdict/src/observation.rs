@@ -6,7 +6,7 @@ use twintap_scrub::{Leaf, LinkTag, Scrubbed};
 use twintap_stream::content::Codings;
 use twintap_stream::{ExchangeId, RequestHead, ResponseHead, Timestamp};
 
-/// One of the two twins.
+/// One of the twins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Twin {
@@ -14,9 +14,23 @@ pub enum Twin {
     Candidate,
     /// The release in production today.
     Baseline,
+    /// The same once more, where a run has it: what differs between the two is noise.
+    SecondBaseline,
 }
 
-/// One planned request with its three witnesses. Everything in it is scrubbed
+impl Twin {
+    /// The name used in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Twin::Candidate => "candidate",
+            Twin::Baseline => "baseline",
+            Twin::SecondBaseline => "second_baseline",
+        }
+    }
+}
+
+/// One planned request with its witnesses. Everything in it is scrubbed
 /// under one policy and one key, so that equal values have equal spellings.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -60,6 +74,16 @@ pub struct Observation {
     pub baseline: Outcome,
     /// What the candidate did.
     pub candidate: Outcome,
+    /// What the second baseline did, where the run has one.
+    pub second_baseline: Option<Outcome>,
+}
+
+impl Observation {
+    /// Whether the request changes state (is not safe, RFC 9110, section 9.2.1).
+    pub(crate) fn is_unsafe(&self) -> bool {
+        let method: &[u8] = &self.request.method;
+        !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+    }
 }
 
 /// A write whose order against the request the recording leaves open.

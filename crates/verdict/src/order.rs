@@ -64,6 +64,7 @@ fn size(observation: &Observation) -> usize {
         + observation.production.as_ref().map_or(0, size_of_answer)
         + of_outcome(&observation.baseline)
         + of_outcome(&observation.candidate)
+        + observation.second_baseline.as_ref().map_or(0, of_outcome)
 }
 
 fn size_of_answer(answer: &Answer) -> usize {

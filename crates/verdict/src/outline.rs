@@ -22,6 +22,12 @@ pub(crate) fn rows(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("business", business(figure)));
     }
     rows.push(("covered", covered(report)));
+    if let Some(second) = &report.second_baseline {
+        rows.push((
+            "noise",
+            format!("the second baseline {}", second.statement()),
+        ));
+    }
     let uncovered = uncovered(report);
     if !uncovered.is_empty() {
         rows.push(("not compared", listed(&uncovered)));

@@ -13,7 +13,7 @@ use crate::mould::Look;
 use crate::observation::{Answer, Observation, Outcome, Timing};
 use crate::options::Options;
 use crate::report::ApartCause;
-use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks};
+use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks, open};
 
 /// Where an answer as a whole lies, when there is none.
 pub(crate) const ANSWER: &str = "answer";
@@ -42,6 +42,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) production: Option<Side<'a>>,
     pub(crate) baseline: Option<Side<'a>>,
     pub(crate) candidate: Option<Side<'a>>,
+    /// The second baseline's answer, where it is one to the same request in the same state.
+    pub(crate) second: Option<Side<'a>>,
 }
 
 impl Passing<'_> {
@@ -54,6 +56,7 @@ impl Passing<'_> {
             *endpoint.skipped.entry(cause.clone()).or_default() += 1;
         }
         let noise = self.noise(endpoint, places);
+        self.second_noise(endpoint, places);
         let counts = Counts {
             witnessed: u64::from(noise.is_some()),
             compared: u64::from(self.signal(endpoint, places)),
@@ -87,8 +90,8 @@ impl Passing<'_> {
         }
         if let Outcome::Errored { .. } = &self.observation.baseline {
             let spot = spot(endpoint, places, ANSWER, self.options);
-            *spot.noise.entry(self.session).or_default() += 1;
-            spot.hard_noise += 1;
+            *spot.noise.sessions.entry(self.session).or_default() += 1;
+            spot.noise.hard += 1;
         }
         let baseline = self.baseline.as_ref()?;
         if self.observation.baseline.is_late() {
@@ -101,11 +104,7 @@ impl Passing<'_> {
         for (place, differences) in by_place(&found) {
             let spot = spot(endpoint, places, place, self.options);
             spot.add_noise(self.session, &differences, self.is_racing());
-            for difference in open(&differences) {
-                let look = |side, at: &str| Look::at(side, place, at);
-                spot.mould.learn(look(production, &difference.at_left));
-                spot.mould.learn(look(baseline, &difference.at_right));
-            }
+            learn(spot, &differences, [production, baseline]);
         }
         Some(
             match found.iter().all(|difference| difference.mask.is_some()) {
@@ -244,7 +243,7 @@ impl Passing<'_> {
         let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else {
             return;
         };
-        for difference in open(differences) {
+        for difference in looked_at(differences) {
             let Difference {
                 place,
                 at_left,
@@ -413,7 +412,7 @@ impl Passing<'_> {
         Some(event)
     }
 
-    fn is_racing(&self) -> bool {
+    pub(crate) fn is_racing(&self) -> bool {
         !self.observation.races.is_empty()
     }
 
@@ -492,8 +491,7 @@ impl Passing<'_> {
     }
 
     fn is_unsafe(&self) -> bool {
-        let method: &[u8] = &self.observation.request.method;
-        !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+        self.observation.is_unsafe()
     }
 
     /// How this exchange counts: equal, unequal, or not at all.
@@ -540,7 +538,7 @@ fn is_at_or_below(path: &str, place: &str, separator: char) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
 }
 
-fn spot<'a>(
+pub(crate) fn spot<'a>(
     endpoint: &'a mut EndpointTally,
     places: &mut usize,
     place: &str,
@@ -557,13 +555,25 @@ fn spot<'a>(
 }
 
 /// The first differences that say something, as many as are looked at closer.
-fn open<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a Difference> {
-    let open = differences.iter().copied();
-    open.filter(|difference| difference.mask.is_none())
-        .take(MOST_LOOKED_AT)
+fn looked_at<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a Difference> {
+    open(differences).take(MOST_LOOKED_AT)
 }
 
-fn by_place(found: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
+/// Learns what values of the same release look like that differ at one place.
+pub(crate) fn learn(spot: &mut Spot, differences: &[&Difference], [left, right]: [&Side<'_>; 2]) {
+    for difference in looked_at(differences) {
+        let Difference {
+            place,
+            at_left,
+            at_right,
+            ..
+        } = difference;
+        spot.mould.learn(Look::at(left, place, at_left));
+        spot.mould.learn(Look::at(right, place, at_right));
+    }
+}
+
+pub(crate) fn by_place(found: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
     let mut places: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
     for difference in found {
         places

@@ -156,6 +156,9 @@ fn open_ledgers(report: &Report) -> Vec<String> {
     };
     of_run("candidate", &ledgers.runs.candidate);
     of_run("baseline", &ledgers.runs.baseline);
+    if let Some(ledger) = &ledgers.runs.second_baseline {
+        of_run("second baseline", ledger);
+    }
     if let Some(confirmation) = &report.confirmation {
         of_run(
             "confirmation at the candidate",

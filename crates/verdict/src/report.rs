@@ -16,6 +16,7 @@ use crate::latency::{EffectSize, LoadShift, QuantileShifts, TailTest};
 use crate::options::Options;
 use crate::resource::{ResourceReport, Slope};
 use crate::scope::Component;
+use crate::second::SecondBaselineReport;
 use crate::sequential::SequentialReport;
 
 /// The version of the report's layout; it changes when a key is removed or
@@ -81,6 +82,9 @@ pub struct Report {
     pub fidelity: f64,
     /// The fidelity in numbers, and by endpoint.
     pub fidelity_detail: FidelityReport,
+    /// Where both baselines differ, where the run has a second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<SecondBaselineReport>,
     /// Latencies by endpoint.
     pub latency: Vec<EndpointLatency>,
     /// Failed requests by endpoint.
@@ -497,6 +501,9 @@ pub struct RunLedgers {
     pub candidate: RunLedger,
     /// The baseline's.
     pub baseline: RunLedger,
+    /// The second baseline's, where the run has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<RunLedger>,
 }
 
 /// planned = answered + errored + refused + skipped, in requests.
@@ -642,4 +649,7 @@ pub struct Twins {
     pub candidate: Target,
     /// The baseline.
     pub baseline: Target,
+    /// The second baseline, where the run has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<Target>,
 }

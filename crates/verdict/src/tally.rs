@@ -11,6 +11,7 @@ use crate::kind::Kind;
 use crate::latency::LatencyTally;
 use crate::mould::Mould;
 use crate::report::ApartCause;
+use crate::second::SecondTally;
 
 /// A session by number, in the order of their first observations.
 pub(crate) type Session = u32;
@@ -43,30 +44,40 @@ pub(crate) struct EndpointTally {
     pub(crate) fidelity: FidelityTally,
     pub(crate) latency: LatencyTally,
     pub(crate) errors: ErrorTally,
+    pub(crate) second: SecondTally,
     pub(crate) spots: HashMap<String, Spot>,
 }
 
 /// What is known of one place at one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Spot {
-    /// Exchanges in which production and baseline differ, by session.
-    pub(crate) noise: BTreeMap<Session, u32>,
-    /// Exchanges in which they differ in structure.
-    pub(crate) hard_noise: u64,
+    /// Where production and baseline differ.
+    pub(crate) noise: Noise,
     pub(crate) uniformity: Uniformity,
-    /// Exchanges whose difference says nothing: baseline against production.
-    pub(crate) masked_noise: BTreeMap<Mask, u64>,
-    /// The same, candidate against baseline.
+    /// Where both baselines differ.
+    pub(crate) second: Noise,
+    /// Exchanges whose difference says nothing: candidate against baseline.
     pub(crate) masked: BTreeMap<Mask, u64>,
     pub(crate) signals: BTreeMap<SignalKey, Signal>,
     /// Differences of exchanges that raced with a write, and that this may explain.
     pub(crate) races: BTreeMap<SignalKey, Signal>,
-    /// Exchanges that raced in which production and baseline differ, by session.
-    pub(crate) race_noise: BTreeMap<Session, u32>,
     /// What values look like here, where they differ.
     pub(crate) mould: Mould,
     /// Times that the twins made up here, where they differ.
     pub(crate) ages: Ages,
+}
+
+/// How often another answer of the same release differs from the baseline's at one place.
+#[derive(Debug, Default)]
+pub(crate) struct Noise {
+    /// Exchanges, by session.
+    pub(crate) sessions: BTreeMap<Session, u32>,
+    /// Exchanges in which they differ in structure.
+    pub(crate) hard: u64,
+    /// Exchanges that raced with a write, by session.
+    pub(crate) racing: BTreeMap<Session, u32>,
+    /// Exchanges whose difference says nothing.
+    pub(crate) masked: BTreeMap<Mask, u64>,
 }
 
 /// What sets differences at one place apart.
@@ -129,10 +140,6 @@ impl Uniformity {
 }
 
 impl Spot {
-    pub(crate) fn noise_exchanges(&self) -> u64 {
-        self.noise.values().copied().map(u64::from).sum()
-    }
-
     /// Counts one exchange's differences here between production and baseline.
     pub(crate) fn add_noise(
         &mut self,
@@ -140,36 +147,19 @@ impl Spot {
         differences: &[&Difference],
         is_racing: bool,
     ) {
-        let open: Vec<&&Difference> = differences
-            .iter()
-            .filter(|difference| difference.mask.is_none())
-            .collect();
-        if open.is_empty() {
-            for mask in masks(differences) {
-                *self.masked_noise.entry(mask).or_default() += 1;
-            }
-            return;
-        }
+        self.noise.add(session, differences, is_racing);
         if is_racing {
-            *self.race_noise.entry(session).or_default() += 1;
             return;
         }
-        *self.noise.entry(session).or_default() += 1;
-        self.hard_noise += u64::from(open.iter().any(|difference| difference.is_hard));
-        for difference in open {
+        for difference in open(differences) {
             self.uniformity.add(difference.pair);
         }
     }
 
     pub(crate) fn merge(&mut self, other: Spot) {
-        for (session, count) in other.noise {
-            *self.noise.entry(session).or_default() += count;
-        }
-        self.hard_noise += other.hard_noise;
+        self.noise.merge(other.noise);
+        self.second.merge(other.second);
         self.uniformity.merge(other.uniformity);
-        for (mask, count) in other.masked_noise {
-            *self.masked_noise.entry(mask).or_default() += count;
-        }
         for (mask, count) in other.masked {
             *self.masked.entry(mask).or_default() += count;
         }
@@ -179,12 +169,50 @@ impl Spot {
         for (key, signal) in other.races {
             self.races.entry(key).or_default().merge(signal);
         }
-        for (session, count) in other.race_noise {
-            *self.race_noise.entry(session).or_default() += count;
-        }
         self.mould.merge(other.mould);
         self.ages.merge(other.ages);
     }
+}
+
+impl Noise {
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.sessions.values().copied().map(u64::from).sum()
+    }
+
+    /// Counts one exchange's differences here.
+    pub(crate) fn add(&mut self, session: Session, differences: &[&Difference], is_racing: bool) {
+        if open(differences).next().is_none() {
+            for mask in masks(differences) {
+                *self.masked.entry(mask).or_default() += 1;
+            }
+            return;
+        }
+        if is_racing {
+            *self.racing.entry(session).or_default() += 1;
+            return;
+        }
+        *self.sessions.entry(session).or_default() += 1;
+        self.hard += u64::from(open(differences).any(|difference| difference.is_hard));
+    }
+
+    fn merge(&mut self, other: Noise) {
+        for (session, count) in other.sessions {
+            *self.sessions.entry(session).or_default() += count;
+        }
+        self.hard += other.hard;
+        for (session, count) in other.racing {
+            *self.racing.entry(session).or_default() += count;
+        }
+        for (mask, count) in other.masked {
+            *self.masked.entry(mask).or_default() += count;
+        }
+    }
+}
+
+/// Those of an exchange's differences at one place that say something.
+pub(crate) fn open<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a Difference> {
+    let all = differences.iter().copied();
+    all.filter(|difference| difference.mask.is_none())
 }
 
 /// The masks of an exchange's differences at one place, each once.
@@ -278,6 +306,7 @@ impl EndpointTally {
         self.fidelity.merge(&other.fidelity);
         self.latency.merge(other.latency);
         self.errors.merge(other.errors);
+        self.second.merge(other.second);
         for (place, spot) in other.spots {
             self.spots.entry(place).or_default().merge(spot);
         }

@@ -141,6 +141,9 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     let runs = &report.ledgers.runs;
     writeln!(out, "candidate    {}", run(&runs.candidate))?;
     writeln!(out, "baseline     {}", run(&runs.baseline))?;
+    if let Some(second) = &runs.second_baseline {
+        writeln!(out, "second       {}", run(second))?;
+    }
     let kernel = &report.ledgers.kernel;
     let store = &report.ledgers.store;
     writeln!(
@@ -301,7 +304,11 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
         writeln!(out, "| {about} | {} |", escaped(&statement))?;
     }
     writeln!(out, "| candidate | {} |", run(&runs.candidate))?;
-    writeln!(out, "| baseline | {} |", run(&runs.baseline))
+    writeln!(out, "| baseline | {} |", run(&runs.baseline))?;
+    match &runs.second_baseline {
+        Some(second) => writeln!(out, "| second baseline | {} |", run(second)),
+        None => Ok(()),
+    }
 }
 
 fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Result {

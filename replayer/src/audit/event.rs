@@ -88,6 +88,9 @@ pub enum Event {
         candidate: String,
         /// Where the baseline is.
         baseline: String,
+        /// Where the second baseline is, if the run has one and fires at it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        second_baseline: Option<String>,
         /// The policy's hash.
         policy: String,
         /// The key's fingerprint.

@@ -95,11 +95,15 @@ impl Trail {
             .with_context(|| format!("opening the archive {}", file.archive.display()))?;
         let archive = path(&file.archive);
         let targets = &file.settings.targets;
+        // Exchanges that are fired alone are not fired at it.
+        let second = targets.second_baseline.as_ref();
+        let second = second.filter(|_| only.is_empty());
         self.tell(&[Event::RunStarted {
             run: file.name.clone(),
             archive: archive.clone(),
             candidate: targets.candidate.address.to_string(),
             baseline: targets.baseline.address.to_string(),
+            second_baseline: second.map(|second| second.address.to_string()),
             policy: keys::load_policy(&file.policy)?.hash().0,
             key: keys::fingerprint(&keys::load_key(&file.key)?),
             only: only.to_vec(),

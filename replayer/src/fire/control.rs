@@ -34,7 +34,7 @@ struct Shared {
     /// Recorded nanoseconds from the plan's first request that are past.
     position_ns: Counter,
     planned: Counter,
-    twins: [Counters; 2],
+    twins: [Counters; MOST_TWINS],
 }
 
 /// How a run is that follows what is captured.
@@ -346,18 +346,21 @@ impl RunControl {
     }
 }
 
-/// Place of a twin in arrays of both.
+/// Place of a twin in arrays of all.
 pub(crate) fn index(twin: Twin) -> usize {
     match twin {
         Twin::Candidate => 0,
         Twin::Baseline => 1,
+        Twin::SecondBaseline => 2,
     }
 }
 
-/// Which of so many firing threads fires at a twin.
+/// Which of so many firing threads fires at a twin: the second baseline goes with the baseline.
 pub(crate) fn thread_of(twin: Twin, threads: usize) -> usize {
     index(twin).min(threads.saturating_sub(1))
 }
 
-/// Both twins, each at its [`index`].
+/// The twins that every run has, each at its [`index`].
 pub(crate) const TWINS: [Twin; 2] = [Twin::Candidate, Twin::Baseline];
+/// How many twins a run can have.
+pub(crate) const MOST_TWINS: usize = TWINS.len() + 1;

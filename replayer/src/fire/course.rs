@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use twintap_verdict::observation::Twin;
 
 use super::batches::ahead;
-use super::control::{TWINS, index};
+use super::control::{MOST_TWINS, index};
 use super::tempo::Tempo;
 
 /// Sessions that are remembered as not gone on with.
@@ -46,7 +46,7 @@ impl Unsent {
 }
 
 /// Shared by the firing threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Course {
     time: Mutex<Begun>,
     begun: Condvar,
@@ -54,8 +54,10 @@ pub(crate) struct Course {
     version: AtomicU32,
     shed: Mutex<HashSet<Arc<str>>>,
     has_shed: AtomicBool,
+    /// The twins that the run has.
+    twins: Vec<Twin>,
     /// By twin, once it is stopped or done.
-    unsent: Mutex<[Option<Unsent>; 2]>,
+    unsent: Mutex<[Option<Unsent>; MOST_TWINS]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +69,19 @@ enum Begun {
 }
 
 impl Course {
+    /// That of a run at these twins, which has not begun.
+    pub(crate) fn new(twins: Vec<Twin>) -> Course {
+        Course {
+            time: Mutex::default(),
+            begun: Condvar::new(),
+            version: AtomicU32::new(0),
+            shed: Mutex::default(),
+            has_shed: AtomicBool::new(false),
+            twins,
+            unsent: Mutex::default(),
+        }
+    }
+
     /// From now on time runs so.
     pub(crate) fn set_time(&self, time: Time) {
         *lock(&self.time) = Begun::At(time);
@@ -121,7 +136,7 @@ impl Course {
         self.has_shed.load(Ordering::Acquire)
     }
 
-    /// A session is not gone on with, at either twin.
+    /// A session is not gone on with, at any twin.
     pub(crate) fn shed(&self, session: &Arc<str>) {
         let mut shed = lock(&self.shed);
         // Bounded: whoever is forgotten is fired again, and fails visibly.
@@ -137,23 +152,27 @@ impl Course {
         lock(&self.unsent)[index(twin)].get_or_insert(unsent);
     }
 
-    /// Once both twins are stopped or done: where the plan ends for both, the later of
+    /// Once all twins are stopped or done: where the plan ends for all, the latest of
     /// their ends.
     pub(crate) fn agreed_end(&self) -> Option<u32> {
         let unsent = lock(&self.unsent);
-        let [Some(one), Some(other)] = unsent.each_ref().map(Option::as_ref) else {
-            return None;
-        };
-        match ahead(one.end, other.end) {
-            Some(_) => Some(one.end),
-            None => Some(other.end),
-        }
+        let mut ends = self.twins.iter().map(|twin| {
+            let of_twin = unsent[index(*twin)].as_ref()?;
+            Some(of_twin.end)
+        });
+        let first = ends.next()??;
+        ends.try_fold(first, |latest, end| {
+            Some(match ahead(latest, end?) {
+                Some(_) => latest,
+                None => end?,
+            })
+        })
     }
 
-    /// Whether neither twin was sent the request.
+    /// Whether no twin was sent the request.
     pub(crate) fn is_unsent(&self, position: u32) -> bool {
         let unsent = lock(&self.unsent);
-        TWINS.iter().all(|twin| {
+        self.twins.iter().all(|twin| {
             let of_twin = &unsent[index(*twin)];
             of_twin
                 .as_ref()
@@ -170,6 +189,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fire::control::TWINS;
 
     fn time(start_ns: u64) -> Time {
         Time {
@@ -191,7 +211,7 @@ mod tests {
 
     #[test]
     fn each_change_of_time_is_told_once() {
-        let course = Course::default();
+        let course = Course::new(TWINS.to_vec());
         let mut known = 0;
         assert_eq!(course.time_since(&mut known), None);
         course.set_time(time(1));
@@ -203,7 +223,7 @@ mod tests {
 
     #[test]
     fn who_waits_learns_that_nothing_begins() {
-        let course = Course::default();
+        let course = Course::new(TWINS.to_vec());
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| course.wait_for_begin());
             course.give_up();
@@ -213,7 +233,7 @@ mod tests {
 
     #[test]
     fn unsent_is_what_neither_twin_was_sent() {
-        let course = Course::default();
+        let course = Course::new(TWINS.to_vec());
         course.end(Twin::Candidate, unsent(&[3, 4], 7, 20));
         assert_eq!(course.agreed_end(), None);
         assert!(!course.is_unsent(8));
@@ -226,8 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn a_third_twin_is_waited_for_where_there_is_one() {
+        let twins = [Twin::Candidate, Twin::Baseline, Twin::SecondBaseline];
+        let course = Course::new(twins.to_vec());
+        course.end(Twin::Candidate, unsent(&[], 7, 20));
+        course.end(Twin::Baseline, unsent(&[], 7, 20));
+        assert_eq!(course.agreed_end(), None);
+        assert!(!course.is_unsent(8));
+        course.end(Twin::SecondBaseline, unsent(&[], 8, 21));
+        assert_eq!(course.agreed_end(), Some(21));
+        assert!(course.is_unsent(8) && !course.is_unsent(7));
+    }
+
+    #[test]
     fn what_one_thread_sheds_no_other_goes_on_with() {
-        let course = Course::default();
+        let course = Course::new(TWINS.to_vec());
         let (one, other) = (Arc::from("s-1"), Arc::from("s-2"));
         assert!(!course.has_shed());
         course.shed(&one);

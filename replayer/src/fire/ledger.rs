@@ -132,7 +132,10 @@ pub struct FireSummary {
     pub candidate: TwinSummary,
     /// The baseline.
     pub baseline: TwinSummary,
-    /// From ready to first byte written, of both.
+    /// The second baseline, where the run has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<TwinSummary>,
+    /// From ready to first byte written, of candidate and baseline.
     pub release_error: Spread,
     /// True when it was stopped early.
     pub stopped: bool,

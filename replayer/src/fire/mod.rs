@@ -1,7 +1,8 @@
-//! Firing a plan at two twins.
+//! Firing a plan at two twins, or at three: a second baseline may stand beside them.
 //!
 //! For each twin one thread does all that time hangs on: it waits for due times and
-//! sockets, writes requests and reads answers. (There may be one thread for both.)
+//! sockets, writes requests and reads answers. (There may be one thread for all. The second
+//! baseline has none of its own.)
 //! Another reads requests from the archive ahead of them, and the caller's thread
 //! takes the outcomes: it finds the values that later requests use, scrubs, and hands
 //! on to the comparison. Nothing that a firing thread does depends on how fast the
@@ -66,7 +67,7 @@ pub use lateness::LatenessCounts;
 pub use ledger::{FireSummary, Spread, TwinLedger, TwinSummary};
 pub use link::tls::{Tls, TlsError, TlsFiles};
 pub use moving::Moving;
-pub use options::{Options, Target, WhenDown};
+pub use options::{Options, SecondTargets, Target, WhenDown};
 pub use outcome::{RawOutcome, RawResult, Witness};
 pub use source::RequestSource;
 pub use wire::{BodyPace, Recorded};
@@ -100,7 +101,7 @@ pub enum FireError {
 /// Requests between the loader and the firing thread.
 const LOADS_QUEUED: usize = 4096;
 
-/// Fires `plan` at both twins and gives every outcome to `witness`, on the
+/// Fires `plan` at all twins and gives every outcome to `witness`, on the
 /// calling thread. Returns when each request has its outcome, or the run was
 /// stopped, which settles the rest as refused.
 ///
@@ -193,7 +194,7 @@ fn fire_all<'a>(
         control,
         capture,
         clock: Clock::start(),
-        course: Course::default(),
+        course: Course::new(options.twins().collect()),
         beds: Beds::default(),
         read_ahead: ReadAhead::default(),
     };
@@ -279,7 +280,7 @@ impl Firing<'_> {
         feed: FeedOfOne<'a>,
     ) -> Fired {
         let own = |twin: &Twin| thread_of(*twin, self.threads) == thread;
-        let twins = TWINS.into_iter().filter(own);
+        let twins = self.options.twins().filter(own);
         let _fallen = Fallen {
             firing: self,
             twins: twins.clone().collect(),
@@ -342,11 +343,14 @@ fn summary(fired: Vec<Fired>) -> FireSummary {
     let mut release_error = ledger::histogram();
     for of_thread in fired {
         for (twin, of_twin, errors) in of_thread.twins {
-            // All have the same bounds, so that adding can't fail.
-            let _ = release_error.add(errors);
+            if twin != Twin::SecondBaseline {
+                // All have the same bounds, so that adding can't fail.
+                let _ = release_error.add(errors);
+            }
             match twin {
                 Twin::Candidate => summary.candidate = of_twin,
                 Twin::Baseline => summary.baseline = of_twin,
+                Twin::SecondBaseline => summary.second_baseline = Some(of_twin),
             }
         }
         summary.stopped |= of_thread.stopped;

@@ -1,13 +1,16 @@
 //! What a run may do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use twintap_plan::Pace;
+use twintap_verdict::observation::Twin;
 
 use super::capture::DigestMaker;
 use super::clean::WireForm;
+use super::control::{TWINS, index};
 use super::link::tls::Tls;
 use super::moving::Moving;
 use super::rewrite::Rewrite;
@@ -53,6 +56,15 @@ impl Target {
     }
 }
 
+/// Where a second baseline listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondTargets {
+    /// It itself.
+    pub own: Target,
+    /// Its services, as many as the other twins have.
+    pub services: Vec<Target>,
+}
+
 /// What becomes of the schedule while a twin is down, where the plan grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +85,8 @@ pub struct Options {
     pub targets: [Target; 2],
     /// What else they have, each at both: what a plan's requests name as service 1 and on.
     pub services: Vec<[Target; 2]>,
+    /// The second baseline, if there is one, and its services.
+    pub second_baseline: Option<Arc<SecondTargets>>,
     /// What is changed in every request.
     pub rewrite: Rewrite,
     /// In which form requests of HTTP/1 go out.
@@ -116,7 +130,7 @@ pub struct Options {
     pub capture_bytes: usize,
     /// Bytes of requests read ahead of their due times.
     pub read_ahead_bytes: usize,
-    /// Threads that fire: one for each twin, or one for both.
+    /// Threads that fire: one for the candidate and one for the baselines, or one for all.
     pub threads: usize,
     /// Whether idle processors stay awake while the run fires, where that is allowed.
     pub stay_awake: bool,
@@ -134,12 +148,25 @@ impl Options {
         self.pace != Pace::Recorded
     }
 
-    /// Where a twin (the candidate is 0) has the service that a plan names so; one that
-    /// the run has not is the default one.
-    pub(crate) fn target(&self, twin: usize, service: u16) -> &Target {
+    /// The twins that are fired at.
+    pub(crate) fn twins(&self) -> impl Iterator<Item = Twin> + Clone + use<> {
+        let second = self.second_baseline.as_ref();
+        TWINS
+            .into_iter()
+            .chain(second.map(|_| Twin::SecondBaseline))
+    }
+
+    /// Where a twin has the service that a plan names so; one that the run has not is the
+    /// default one.
+    pub(crate) fn target(&self, twin: Twin, service: u16) -> &Target {
         let number = usize::from(service).checked_sub(1);
+        if let (Twin::SecondBaseline, Some(second)) = (twin, &self.second_baseline) {
+            let known = number.and_then(|number| second.services.get(number));
+            return known.unwrap_or(&second.own);
+        }
         let known = number.and_then(|number| self.services.get(number));
-        &known.unwrap_or(&self.targets)[twin]
+        // Without a second baseline nobody asks for it.
+        &known.unwrap_or(&self.targets)[index(twin).min(1)]
     }
 
     /// The usual ones.
@@ -147,6 +174,7 @@ impl Options {
         Options {
             targets: [candidate, baseline],
             services: Vec::new(),
+            second_baseline: None,
             rewrite: Rewrite::default(),
             wire: WireForm::default(),
             bodies: BodyPace::default(),

@@ -8,7 +8,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key as a number below 2^63.
+    /// The key as a number below 2^62.
     pub(crate) fn to_u64(self) -> u64 {
         u64::from(self.life) << 32 | u64::from(self.index)
     }
@@ -78,7 +78,7 @@ impl<T> Slots<T> {
             return None;
         }
         let thing = thing.take()?;
-        *life = (*life + 1) & 0x7fff_ffff;
+        *life = (*life + 1) & 0x3fff_ffff;
         self.free.push(key.index);
         Some(thing)
     }

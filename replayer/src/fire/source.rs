@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use twintap_plan::PlannedRequest;
+use twintap_verdict::observation::Twin;
 
 use super::batches::{Requests, ahead};
 use super::clean::{WireForm, clean};
+use super::control::TWINS;
 use super::mailbox::Sender;
 use super::options::Options;
 use super::wire::{Edit, Recorded, Wire, WireError, assemble};
@@ -65,10 +68,13 @@ impl Drop for Held {
 pub(crate) enum Unsent {
     /// No values are awaited: for each twin the bytes, and whether they differ from
     /// what was recorded.
-    Final([(Result<Wire, WireError>, bool); 2]),
+    Final(OfTwins<(Result<Wire, WireError>, bool)>),
     /// With the edits, for each twin, that do not depend on its answers.
-    Open(Box<Recorded>, [Vec<Edit>; 2]),
+    Open(Box<Recorded>, OfTwins<Vec<Edit>>),
 }
+
+/// One for each of the run's twins; that of a second baseline alone needs more room.
+pub(crate) type OfTwins<T> = SmallVec<[T; TWINS.len()]>;
 
 /// What the loader sends on: the requests that are not skipped, in order, to each firing
 /// thread.
@@ -150,7 +156,7 @@ fn prepare(
 ) -> Loaded {
     recorded.pace(options.bodies, options.plan_speed);
     let is_cleaned = options.wire == WireForm::Clean && clean(&mut recorded);
-    let edits = [0, 1].map(|twin| {
+    let edits = |twin: Twin| {
         let target = options.target(twin, request.service);
         let mut edits = options.rewrite.edits(&recorded.head, target);
         for edit in &recorded.edits {
@@ -159,18 +165,21 @@ fn prepare(
             }
         }
         edits
-    });
+    };
+    let edits: OfTwins<Vec<Edit>> = options.twins().map(edits).collect();
     let method = recorded.head.method.clone();
     // What is said over a WebSocket follows the bytes.
     let wire = if request.bindings.is_empty() && recorded.script.is_none() {
-        let first = assemble(&recorded, &edits[0]);
-        let second = if edits[0] == edits[1] {
-            first.clone()
-        } else {
-            assemble(&recorded, &edits[1])
-        };
-        let [is_first_mended, is_second_mended] = edits.map(|edits| !edits.is_empty());
-        Unsent::Final([(first, is_first_mended), (second, is_second_mended)])
+        let mut wires: OfTwins<(Result<Wire, WireError>, bool)> = SmallVec::new();
+        for (number, own) in edits.iter().enumerate() {
+            let same = edits[..number].iter().position(|other| other == own);
+            let wire = match same {
+                Some(same) => wires[same].0.clone(),
+                None => assemble(&recorded, own),
+            };
+            wires.push((wire, !own.is_empty()));
+        }
+        Unsent::Final(wires)
     } else {
         Unsent::Open(Box::new(recorded), edits)
     };

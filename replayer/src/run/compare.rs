@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use twintap_archive::{StoredBody, StoredExchange};
 use twintap_plan::Window;
 use twintap_scrub::{
@@ -27,13 +28,13 @@ use crate::fire::{RawOutcome, RawResult, Witness};
 /// The most of a request's body that goes along as evidence.
 const EVIDENCE_BYTES: u64 = 64 << 10;
 
-/// Pairs the twins' outcomes, scrubs them, adds production's answer, and shows
+/// Joins the twins' outcomes, scrubs them, adds production's answer, and shows
 /// them to the judge.
 pub struct Comparison<'a, R, C> {
     inputs: Inputs<'a>,
     records: R,
     case: C,
-    half: HashMap<u32, Half>,
+    pending: HashMap<u32, Pending>,
     unreadable: u64,
     tick: &'a mut dyn FnMut(),
 }
@@ -91,11 +92,20 @@ pub struct Inputs<'a> {
     pub max_body_bytes: usize,
     /// What goes out within this of T0 is not judged, in nanoseconds of run time.
     pub warm_up_ns: u64,
+    /// How many twins there is an outcome of for each request.
+    pub twins: usize,
 }
 
-/// A request that one twin has an outcome for.
-struct Half {
+/// A request that not all twins have an outcome for.
+struct Pending {
     record: Record,
+    /// Of all twins but the last to have one: of a run with two, of one.
+    outcomes: SmallVec<[OfTwin; 1]>,
+}
+
+/// What one twin did with a request.
+struct OfTwin {
+    twin: Twin,
     outcome: Outcome,
     /// Counts its answer as held.
     _held: Option<Held>,
@@ -113,7 +123,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             inputs,
             records,
             case,
-            half: HashMap::new(),
+            pending: HashMap::new(),
             unreadable: 0,
             tick,
         }
@@ -204,17 +214,29 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
     }
 
-    fn conclude(&mut self, position: u32, half: Half, twin: Twin, outcome: Outcome) {
-        let was_fired = is_fired(&half.outcome) || is_fired(&outcome);
-        let went_out_ns = [&half.outcome, &outcome]
-            .into_iter()
-            .filter_map(released_ns);
-        let is_warm_up = went_out_ns.min().unwrap_or(half.record.due_ns) < self.inputs.warm_up_ns;
-        let (candidate, baseline) = match twin {
-            Twin::Candidate => (outcome, half.outcome),
-            Twin::Baseline => (half.outcome, outcome),
+    fn conclude(&mut self, position: u32, pending: Pending, last: OfTwin) {
+        let Pending { record, outcomes } = pending;
+        let (mut candidate, mut baseline, mut second_baseline) = (None, None, None);
+        for OfTwin {
+            twin,
+            outcome,
+            _held,
+        } in outcomes.into_iter().chain([last])
+        {
+            let place = match twin {
+                Twin::Candidate => &mut candidate,
+                Twin::Baseline => &mut baseline,
+                Twin::SecondBaseline => &mut second_baseline,
+            };
+            *place = Some(outcome);
+        }
+        // Each twin has one outcome of a request; else the ledgers would not close.
+        let (Some(candidate), Some(baseline)) = (candidate, baseline) else {
+            return;
         };
-        let record = half.record;
+        let was_fired = is_fired(&candidate) || is_fired(&baseline);
+        let went_out_ns = [&candidate, &baseline].into_iter().filter_map(released_ns);
+        let is_warm_up = went_out_ns.min().unwrap_or(record.due_ns) < self.inputs.warm_up_ns;
         let stored = record.stored.as_deref();
         let exchange = stored.map(StoredExchange::exchange);
         let head = exchange.and_then(|exchange| exchange.request.head.as_ref());
@@ -262,6 +284,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             races: record.races,
             baseline,
             candidate,
+            second_baseline,
         };
         self.case.observe(observation);
         self.records.done(position);
@@ -365,30 +388,35 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
 
     fn observe(&mut self, raw: RawOutcome) {
         let (position, twin) = (raw.position, raw.twin);
-        let first = match self.half.entry(position) {
-            Entry::Occupied(first) => Some(first.remove()),
-            Entry::Vacant(_) => None,
-        };
         if let RawResult::Answered(answer) = &raw.result {
             self.case.answered(position, twin, answer);
         }
-        let new = first.is_none().then(|| self.records.take(position));
-        let record = first.as_ref().map(|first| &first.record).or(new.as_ref());
-        let stored = record.and_then(|record| record.stored.clone());
-        self.unreadable += u64::from(new.is_some() && stored.is_none());
+        let mut pending = match self.pending.entry(position) {
+            Entry::Occupied(pending) => pending.remove(),
+            Entry::Vacant(_) => {
+                let record = self.records.take(position);
+                self.unreadable += u64::from(record.stored.is_none());
+                Pending {
+                    record,
+                    outcomes: SmallVec::new(),
+                }
+            }
+        };
+        let stored = pending.record.stored.clone();
         let request = stored
             .as_ref()
             .and_then(|stored| stored.exchange().request.head.as_ref());
-        let (outcome, held) = self.outcome(raw, request);
-        if let Some(first) = first {
-            self.conclude(position, first, twin, outcome);
-        } else if let Some(record) = new {
-            let half = Half {
-                record,
-                outcome,
-                _held: held,
-            };
-            self.half.insert(position, half);
+        let (outcome, _held) = self.outcome(raw, request);
+        let of_twin = OfTwin {
+            twin,
+            outcome,
+            _held,
+        };
+        if pending.outcomes.len() + 1 == self.inputs.twins {
+            self.conclude(position, pending, of_twin);
+        } else {
+            pending.outcomes.push(of_twin);
+            self.pending.insert(position, pending);
         }
     }
 

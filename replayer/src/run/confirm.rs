@@ -102,7 +102,8 @@ impl Again<'_> {
     fn round(&self, part: &Part, progress: &mut dyn FnMut(Progress)) -> Result<Refired, String> {
         let said = |error: anyhow::Error| format!("{error:#}");
         progress(Progress::of(Phase::Confirming, self.control));
-        hooks::prepare(self.file, &self.prepared.captured, self.control).map_err(said)?;
+        let twins = self.file.settings.targets.both();
+        hooks::prepare(twins, self.file, &self.prepared.captured, self.control).map_err(said)?;
         let own = RunControl::new().map_err(|error| said(error.into()))?;
         let mut tick = || {
             match self.control.steering() {
@@ -172,6 +173,8 @@ impl Part {
         let options = Options {
             pace: Pace::Asap,
             max_in_flight: file.settings.max_in_flight(Pace::Asap),
+            // One exchange tells nothing of what varies.
+            second_baseline: None,
             ..options.clone()
         };
         let shot = Shot {

@@ -18,6 +18,9 @@ pub struct DryRun {
     pub candidate: String,
     /// Where the baseline's requests would go.
     pub baseline: String,
+    /// Where the second baseline's would go, if the run has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<String>,
     /// Where the requests of routes would go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<DryService>,
@@ -39,6 +42,9 @@ pub struct DryService {
     pub candidate: String,
     /// Where the baseline has it.
     pub baseline: String,
+    /// Where the second baseline has it, if the run has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_baseline: Option<String>,
 }
 
 /// A route, and how much goes that way.
@@ -52,15 +58,19 @@ pub struct DryRoute {
 
 impl DryRun {
     pub(crate) fn new(file: &RunFile, addresses: &Addresses, plan: Plan) -> DryRun {
-        let texts = |both: &[Target; 2]| both.each_ref().map(|target| target.address.to_string());
+        let text = |target: &Target| target.address.to_string();
+        let texts = |both: &[Target; 2]| both.each_ref().map(text);
         let [candidate, baseline] = texts(&addresses.twins);
-        let services = file.services().zip(&addresses.services);
-        let services = services.map(|(name, both)| {
+        let second = addresses.second_baseline.as_ref();
+        let services = file.services().zip(&addresses.services).enumerate();
+        let services = services.map(|(number, (name, both))| {
             let [candidate, baseline] = texts(both);
+            let second_baseline = second.and_then(|second| second.services.get(number));
             DryService {
                 name: name.to_owned(),
                 candidate,
                 baseline,
+                second_baseline: second_baseline.map(text),
             }
         });
         let summary = plan.summary();
@@ -73,6 +83,7 @@ impl DryRun {
             run: file.name.clone(),
             candidate,
             baseline,
+            second_baseline: second.map(|second| text(&second.own)),
             services: services.collect(),
             routes: routes.collect(),
             summary,
@@ -91,11 +102,15 @@ impl DryRun {
         line("run", self.run.clone());
         line("candidate", self.candidate.clone());
         line("baseline", self.baseline.clone());
+        if let Some(second) = &self.second_baseline {
+            line("second baseline", second.clone());
+        }
         for service in &self.services {
-            line(
-                &format!("  {}", service.name),
-                format!("{}, {}", service.candidate, service.baseline),
-            );
+            let mut places = format!("{}, {}", service.candidate, service.baseline);
+            if let Some(second) = &service.second_baseline {
+                places = format!("{places}, {second}");
+            }
+            line(&format!("  {}", service.name), places);
         }
         line("planned", summary.planned.to_string());
         line("fired", summary.fired.to_string());

@@ -44,6 +44,7 @@ pub fn of_run(
         correlation: correlation(plan, fired),
         baseline: target(&targets.baseline),
         candidate: target(&targets.candidate),
+        second_baseline: targets.second_baseline.as_ref().map(target),
         plan: Some(plan_facts(plan)),
         started: Some(started),
         ended: Some(ended),
@@ -61,10 +62,18 @@ pub fn of_run(
             .loss
             .insert("archive_exchanges_unreadable".to_owned(), unreadable);
     }
+    if let Some(second) = &fired.second_baseline {
+        let name = "second_baseline_fired_unbound".to_owned();
+        facts.correlation.other.insert(name, second.fired_unbound);
+    }
+    let second = fired.second_baseline.iter();
     for (name, twin) in [
         ("candidate_messages_not_kept", &fired.candidate),
         ("baseline_messages_not_kept", &fired.baseline),
-    ] {
+    ]
+    .into_iter()
+    .chain(second.map(|second| ("second_baseline_messages_not_kept", second)))
+    {
         if twin.messages_not_kept > 0 {
             facts.loss.insert(name.to_owned(), twin.messages_not_kept);
         }

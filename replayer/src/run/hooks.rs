@@ -17,13 +17,18 @@ use crate::fire::{RunControl, Steering};
 /// How soon a hook is looked at, or tried, again.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Resets both twins, then waits until both can take requests. Ends early, as if
+/// Resets these twins, then waits until all of them can take requests. Ends early, as if
 /// all were well, when the run is stopped.
 ///
 /// # Errors
 /// When a reset fails, or a twin is not healthy in time.
-pub fn prepare(file: &RunFile, captured: &Captured, control: &RunControl) -> Result<()> {
-    for (twin, settings) in file.settings.targets.both() {
+pub fn prepare<'a>(
+    twins: impl IntoIterator<Item = (&'static str, &'a TargetSettings)> + Clone,
+    file: &RunFile,
+    captured: &Captured,
+    control: &RunControl,
+) -> Result<()> {
+    for (twin, settings) in twins.clone() {
         if let Some(hook) = &settings.reset {
             let steps = Steps::new(file, captured, twin, settings, hook, control);
             steps
@@ -31,7 +36,7 @@ pub fn prepare(file: &RunFile, captured: &Captured, control: &RunControl) -> Res
                 .with_context(|| format!("targets.{twin}.reset failed"))?;
         }
     }
-    for (twin, settings) in file.settings.targets.both() {
+    for (twin, settings) in twins {
         if let Some(hook) = &settings.health {
             let steps = Steps::new(file, captured, twin, settings, hook, control);
             steps

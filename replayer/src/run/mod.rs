@@ -31,6 +31,7 @@ mod watched;
 mod yaml;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
@@ -158,7 +159,8 @@ pub fn execute_watched(
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
-    hooks::prepare(file, &prepared.captured, control)?;
+    let twins: Vec<_> = file.settings.targets.all().collect();
+    hooks::prepare(twins, file, &prepared.captured, control)?;
 
     let warm_up = file.settings.warm_up.0;
     let sampler = Sampler::begin(file, &prepared.captured, &addresses, control, warm_up)?;
@@ -265,6 +267,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
     let (limits, timeouts) = (&file.settings.limits, &file.settings.timeouts);
     Options {
         services: addresses.services,
+        second_baseline: addresses.second_baseline.map(Arc::new),
         rewrite: file.rewrite(),
         wire: file.settings.wire,
         bodies: file.settings.bodies,

@@ -78,6 +78,7 @@ impl Shot<'_> {
                 rewrite: &options.rewrite,
                 max_body_bytes: limits.body_bytes,
                 warm_up_ns,
+                twins: options.twins().count(),
             },
             PlanRecords::new(plan, &prepared.reader, shelf()),
             case,

@@ -52,7 +52,8 @@ pub fn only(
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
-    hooks::prepare(file, &prepared.captured, control)?;
+    let twins = file.settings.targets.both();
+    hooks::prepare(twins, file, &prepared.captured, control)?;
 
     tell(Phase::Firing);
     let resolver = Resolver::new(file, &prepared.captured, &addresses);
@@ -64,12 +65,7 @@ pub fn only(
     Ok(OnlyReport {
         run: file.name.clone(),
         verdict: verdict(&exchanges),
-        reset: file
-            .settings
-            .targets
-            .both()
-            .iter()
-            .all(|(_, twin)| twin.reset.is_some()),
+        reset: twins.iter().all(|(_, twin)| twin.reset.is_some()),
         requests: part.plan.requests.len() as u64,
         exchanges,
         ledgers,

@@ -21,6 +21,7 @@ mod recording;
 mod resources;
 mod run;
 mod script;
+mod second;
 mod services;
 mod squeezed;
 mod steer;

@@ -83,6 +83,7 @@ fn findings(production: &Answer, baseline: &Answer, candidate: &Answer) -> usize
         races: Vec::new(),
         baseline: outcome(baseline),
         candidate: outcome(candidate),
+        second_baseline: Some(outcome(production)),
     });
     let report = judge.conclude(RunFacts::default());
     assert!(!html(&report).is_empty());

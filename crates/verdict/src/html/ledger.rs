@@ -39,6 +39,9 @@ pub(super) fn section(report: &Report) -> Markup {
                 ]))
                 (run("Candidate, requests", &runs.candidate))
                 (run("Baseline, requests", &runs.baseline))
+                @if let Some(second) = &runs.second_baseline {
+                    (run("Second baseline, requests", second))
+                }
                 @if !report.loss.is_empty() {
                     article {
                         h3 { "Known loss" }

@@ -12,6 +12,7 @@ mod ledger;
 mod number;
 mod resources;
 mod scope;
+mod second;
 mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as page};
@@ -59,6 +60,7 @@ pub fn html(report: &Report) -> String {
                     (tables::latency(report))
                     (resources::section(report))
                     (tables::fidelity(report))
+                    (second::section(report))
                     (ledger::section(report))
                     (tables::timing(report))
                     (tables::scope(report))

@@ -18,7 +18,7 @@ use twintap_plan::{Carried, Pace, SkipReason};
 use twintap_verdict::observation::Twin;
 
 use super::batches::{Batch, PerBatch, Requests, ahead};
-use super::control::{Steering, index};
+use super::control::{MOST_TWINS, Steering, index};
 use super::course::{Course, Time, Unsent};
 use super::feed::Fed;
 use super::flows::Flows;
@@ -269,11 +269,14 @@ impl<'a> Engine<'a> {
     /// The places of this thread's twins, in the order in which they have a request.
     fn turn(&self, position: u32) -> impl Iterator<Item = usize> + use<> {
         let own = self.twins.len();
-        let both = in_turn(position).map(index);
-        both.into_iter().filter_map(move |place| match own {
-            1 => (place == 0).then_some(0),
-            _ => Some(place),
-        })
+        let is_for_all = own > 1 && self.leads();
+        // The second baseline makes no other twin wait.
+        let [first, second] = match is_for_all {
+            true => in_turn(position).map(index),
+            false => [0, 1],
+        };
+        let places: [usize; MOST_TWINS] = [first, second, 2];
+        places.into_iter().take(own)
     }
 
     /// Why the plan says not to fire a request.
@@ -342,7 +345,7 @@ impl<'a> Engine<'a> {
             } else if let Some(word) = self.down_word(position) {
                 self.leave_out(position, word, now);
             } else if let Some(is_readable) = self.window.holds(position) {
-                // Neither twin shall always be the second.
+                // Neither of two twins shall always be the second.
                 for twin in self.turn(position) {
                     let side = &mut self.twins[twin];
                     if is_readable {
@@ -453,7 +456,7 @@ impl<'a> Engine<'a> {
             }
         });
         let position_ns = is_firing.then_some(now_ns + POSITION_EVERY_NS);
-        let mut deadlines: SmallVec<[Option<u64>; 9]> =
+        let mut deadlines: SmallVec<[Option<u64>; 11]> =
             smallvec![due_ns, self.give_up_ns, self.outcomes_due_ns, position_ns];
         let begun_ns = self.clock_ns(0);
         for twin in &mut self.twins {
@@ -494,9 +497,10 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// The place of a twin among those of a thread.
+/// The place of a twin among those of a thread, which is one of them.
 fn place(twins: &[TwinSide<'_>], twin: Twin) -> usize {
-    index(twin).min(twins.len() - 1)
+    let own = twins.iter().position(|side| side.twin == twin);
+    own.unwrap_or(0)
 }
 
 fn due_ns(batches: &PerBatch<Rc<Batch<'_>>>, tempo: &Tempo, position: u32) -> u64 {

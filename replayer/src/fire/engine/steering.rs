@@ -108,7 +108,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Sends nothing more. What is not out is settled once that is known of both twins.
+    /// Sends nothing more. What is not out is settled once that is known of all twins.
     fn stop(&mut self) {
         let now_ns = self.common.clock.now_ns();
         let grace_ns = nanos(self.common.options.stop_grace);
@@ -135,7 +135,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Refuses everything that is not out. Where rounds follow each other without end,
-    /// what is out at neither twin is nothing that the run lacks.
+    /// what is out at no twin is nothing that the run lacks.
     fn settle_stopped(&mut self) {
         if self.stopped.is_none() {
             return;
@@ -178,7 +178,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Neither twin is to have a request.
+    /// No twin is to have a request.
     pub(super) fn leave_out(&mut self, position: u32, word: &'static str, now: Now) {
         let skip = self.skip_reason(position);
         for twin in self.turn(position) {

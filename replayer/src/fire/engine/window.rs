@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::batches::ahead;
+use super::super::control::MOST_TWINS;
 use super::super::source::{Loaded, LoadedOrNot};
 
 /// The requests that are read and not yet out at all twins of a thread.
@@ -15,7 +16,7 @@ pub(super) struct Window {
 #[derive(Default)]
 struct Place {
     loaded: Option<LoadedOrNot>,
-    used: [bool; 2],
+    used: [bool; MOST_TWINS],
 }
 
 impl Window {

@@ -15,24 +15,23 @@ use super::super::talk::http2::Http2;
 use super::super::websocket::Setting;
 use super::*;
 
-/// Poll tokens with this bit belong to the baseline.
-const BASELINE_BIT: u64 = 1 << 63;
+/// Where the twin's place stands in a poll token, above the connection's key. No twin's place
+/// fills both bits, as the token of wake-ups does.
+const TWIN_SHIFT: u32 = 62;
 
 /// The twin and the connection that a poll token names.
 pub(crate) fn from_token(token: u64) -> (Twin, Key) {
-    let twin = if token & BASELINE_BIT == 0 {
-        Twin::Candidate
-    } else {
-        Twin::Baseline
+    let twin = match token >> TWIN_SHIFT {
+        0 => Twin::Candidate,
+        1 => Twin::Baseline,
+        _ => Twin::SecondBaseline,
     };
-    (twin, Key::from_u64(token & !BASELINE_BIT))
+    (twin, Key::from_u64(token & ((1 << TWIN_SHIFT) - 1)))
 }
 
 fn to_token(twin: Twin, key: Key) -> u64 {
-    match twin {
-        Twin::Candidate => key.to_u64(),
-        Twin::Baseline => key.to_u64() | BASELINE_BIT,
-    }
+    // There are three places at most.
+    (index(twin) as u64) << TWIN_SHIFT | key.to_u64()
 }
 
 impl TwinSide<'_> {
@@ -253,7 +252,7 @@ impl TwinSide<'_> {
             return Err(RawResult::Refused("connections".to_owned()));
         }
         let Way { speech, service } = self.flows[flow as usize].way;
-        let target = options.target(index(self.twin), service);
+        let target = options.target(self.twin, service);
         let Some(address) = target.current() else {
             return Err(RawResult::Refused("address".to_owned()));
         };

@@ -222,6 +222,12 @@ impl Settings {
         if let (Some(_), Some(key)) = (&self.follow, self.load_key()) {
             bail!("`{key}` goes with no `follow`: what is captured now comes as it comes");
         }
+        if self.targets.second_baseline.is_some() && !self.has_end() {
+            bail!(
+                "`targets.second_baseline` goes with no `follow` and with no `loop: forever`: only \
+                 a run that has an end has a second baseline"
+            );
+        }
         if self.report_every.is_some() && !self.is_endless() {
             bail!("`report_every` goes with `loop: forever` alone: other runs have one report");
         }

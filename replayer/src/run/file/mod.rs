@@ -345,7 +345,7 @@ impl Settings {
                 .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         }
-        for (twin, target) in settings.targets.both() {
+        for (twin, target) in settings.targets.all() {
             target
                 .check_tls()
                 .map_err(|problem| anyhow::anyhow!("{source}: targets.{twin}.tls {problem}"))?;
@@ -376,6 +376,9 @@ impl Settings {
     ) -> RunFile {
         self.targets.candidate.resolve(base);
         self.targets.baseline.resolve(base);
+        if let Some(second) = &mut self.targets.second_baseline {
+            second.resolve(base);
+        }
         let policy = match self.policy.as_deref() {
             None => "default".to_owned(),
             Some(built_in @ ("default" | "allow-all")) => built_in.to_owned(),

@@ -101,11 +101,11 @@ pub(super) fn check(settings: &[RouteSettings], targets: &Targets) -> Result<(),
 fn check_services(targets: &Targets) -> Result<(), String> {
     if let Some(([twin, other], name)) = unmatched(targets).next() {
         return Err(format!(
-            "targets.{twin}.services has `{name}`, and targets.{other}.services has not; both \
+            "targets.{twin}.services has `{name}`, and targets.{other}.services has not; all \
              twins need the same services"
         ));
     }
-    for (twin, target) in targets.both() {
+    for (twin, target) in targets.all() {
         for (name, service) in &target.services {
             let place = format!("targets.{twin}.services.{name}");
             if name.is_empty() || [DEFAULT, NONE].contains(&name.as_str()) {
@@ -121,15 +121,17 @@ fn check_services(targets: &Targets) -> Result<(), String> {
     Ok(())
 }
 
-/// Services that one twin has and the other has not.
+/// Services that the candidate has and another twin has not, or the other way round.
 fn unmatched(targets: &Targets) -> impl Iterator<Item = ([&'static str; 2], &str)> {
-    let [(first, candidate), (second, baseline)] = targets.both();
-    [
-        ([first, second], candidate, baseline),
-        ([second, first], baseline, candidate),
-    ]
-    .into_iter()
-    .flat_map(|(words, own, other)| {
+    let [(first, candidate), _] = targets.both();
+    let others = targets.all().skip(1);
+    let pairs = others.flat_map(move |(word, twin)| {
+        [
+            ([first, word], candidate, twin),
+            ([word, first], twin, candidate),
+        ]
+    });
+    pairs.flat_map(|(words, own, other)| {
         let missing = own
             .services
             .keys()

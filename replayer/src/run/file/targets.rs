@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::routes::ServiceSettings;
-use crate::run::resources::ResourceSources;
+use crate::run::resources::{ResourceSettings, ResourceSources};
 use crate::run::values::{Address, HookRequest, Span};
 
-/// Both twins.
+/// The twins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Targets {
@@ -19,6 +19,13 @@ pub struct Targets {
     pub candidate: TargetSettings,
     /// The release in production today.
     pub baseline: TargetSettings,
+    /// The release in production today once more, to see what varies by itself.
+    #[serde(
+        default,
+        deserialize_with = "second_baseline",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub second_baseline: Option<TargetSettings>,
 }
 
 /// One twin.
@@ -108,7 +115,14 @@ pub struct Hook {
 }
 
 impl Targets {
-    /// Each twin with its word.
+    /// Every twin with its word.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &TargetSettings)> {
+        let second = self.second_baseline.as_ref();
+        let second = second.map(|settings| ("second_baseline", settings));
+        self.both().into_iter().chain(second)
+    }
+
+    /// Those that every run has, each with its word.
     pub(crate) fn both(&self) -> [(&'static str, &TargetSettings); 2] {
         [("candidate", &self.candidate), ("baseline", &self.baseline)]
     }
@@ -140,6 +154,38 @@ impl TlsSettings {
             *file = base.join(&*file);
         }
     }
+}
+
+/// What a run file may say of a second baseline: nobody looks at what it uses.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecondBaseline {
+    #[serde(default)]
+    name: Option<String>,
+    address: Address,
+    #[serde(default)]
+    tls: Option<TlsSettings>,
+    #[serde(default)]
+    services: BTreeMap<String, ServiceSettings>,
+    #[serde(default)]
+    reset: Option<Hook>,
+    #[serde(default)]
+    health: Option<Hook>,
+}
+
+fn second_baseline<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<TargetSettings>, D::Error> {
+    let said = SecondBaseline::deserialize(deserializer)?;
+    Ok(Some(TargetSettings {
+        name: said.name,
+        address: said.address,
+        tls: said.tls,
+        services: said.services,
+        reset: said.reset,
+        health: said.health,
+        resources: ResourceSources(vec![ResourceSettings::None]),
+    }))
 }
 
 /// What can be said against TLS with an address without looking at files.

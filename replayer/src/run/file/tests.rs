@@ -195,6 +195,47 @@ fn the_command_line_changes_what_the_file_says() {
 }
 
 #[test]
+fn a_second_baseline_is_a_target_that_takes_part_in_less() {
+    let text = |second: &str, more: &str| {
+        format!(
+            "version: 1\narchive: a\nallow: []\ntargets:\n  candidate: {{address: 'a:1'}}\n  \
+             baseline: {{address: 'b:1'}}\n  second_baseline: {second}\n{more}"
+        )
+    };
+    let file = parse(&text("{name: twin, address: 'c:1'}", "")).expect("a sound run file");
+    let words: Vec<&str> = file.settings.targets.all().map(|(word, _)| word).collect();
+    assert_eq!(words, ["candidate", "baseline", "second_baseline"]);
+    let refused = |second: &str, more: &str, expected: &str| {
+        let error = parse(&text(second, more)).expect_err("a faulty run file");
+        let error = format!("{error:#}");
+        assert!(error.contains(expected), "{error}");
+    };
+    let second = "{address: 'c:1'}";
+    refused(
+        second,
+        "follow: {}\n",
+        "`targets.second_baseline` goes with no `follow`",
+    );
+    refused(second, "loop: forever\n", "with no `loop: forever`");
+    refused("{address: 'c:1', resources: none}", "", "resources");
+    refused(
+        "{address: 'c:1', tls: {server_name: c}}",
+        "",
+        "targets.second_baseline.tls needs",
+    );
+    refused(
+        "{address: 'c:1', reset: {timeout: 1s}}",
+        "",
+        "targets.second_baseline.reset needs either",
+    );
+    refused(
+        "{address: 'c:1', services: {cart: {address: 'c:2'}}}",
+        "",
+        "targets.second_baseline.services has `cart`, and targets.candidate.services has not",
+    );
+}
+
+#[test]
 fn files_of_tls_count_from_the_run_files_directory() {
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     let path = directory.path().join("run.yaml");

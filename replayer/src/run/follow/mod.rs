@@ -62,7 +62,7 @@ pub fn execute(
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
-    hooks::prepare(file, &captured, control)?;
+    hooks::prepare(file.settings.targets.both(), file, &captured, control)?;
 
     let sampler = Sampler::begin(file, &captured, &addresses, control, Duration::ZERO)?;
 
@@ -92,6 +92,7 @@ pub fn execute(
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
             warm_up_ns: 0,
+            twins: options.twins().count(),
         },
         StockRecords::new(stock),
         Periods::new(

@@ -39,10 +39,7 @@ impl Probe {
             control.set_down(*twin, is_down);
             if is_down != *was_down {
                 *was_down = is_down;
-                let twin = match twin {
-                    Twin::Candidate => "candidate",
-                    Twin::Baseline => "baseline",
-                };
+                let twin = twin.name();
                 if is_down {
                     warn!(twin, "the twin can't be reached");
                 } else {

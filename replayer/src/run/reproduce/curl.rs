@@ -5,6 +5,7 @@ use twintap_archive::{Reader, StoredExchange};
 use twintap_scrub::{BodyFate, Part, splice};
 use twintap_stream::message::{Framing, MessageState, Protocol};
 use twintap_stream::{Field, RequestHead};
+use twintap_verdict::Twin;
 
 use crate::fire::{Options, Target};
 use crate::run::file::{RunFile, TlsSettings};
@@ -34,7 +35,7 @@ pub fn curl(
     let request = &exchange.request;
     let is_plain = request.state == MessageState::Complete && !exchange.is_conversation();
     let head = request.head.as_ref().filter(|_| is_plain)?;
-    let twin = options.target(0, service);
+    let twin = options.target(Twin::Candidate, service);
     let head = rewritten(head, options, twin);
     let mut words = vec!["curl".to_owned(), "-sS".to_owned()];
     let (body, left_out) = match body(stored, reader) {

@@ -21,7 +21,7 @@ use twintap_verdict::{Resource, ResourceFacts, ResourceSample, Twin};
 
 use probes::{Probes, Sight};
 use series::Series;
-pub use settings::ResourceSources;
+pub use settings::{ResourceSettings, ResourceSources};
 
 use super::file::RunFile;
 use super::targets::{Addresses, Captured};

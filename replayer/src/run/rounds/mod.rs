@@ -57,7 +57,12 @@ pub fn execute(
     std::fs::create_dir_all(&file.output)
         .with_context(|| format!("making the directory {}", file.output.display()))?;
     tell(Phase::Preparing);
-    hooks::prepare(file, &prepared.captured, control)?;
+    hooks::prepare(
+        file.settings.targets.both(),
+        file,
+        &prepared.captured,
+        control,
+    )?;
 
     let warm_up = settings.warm_up.0;
     let sampler = Sampler::begin(file, &prepared.captured, &addresses, control, warm_up)?;
@@ -88,6 +93,7 @@ pub fn execute(
             rewrite: &options.rewrite,
             max_body_bytes: limits.body_bytes,
             warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
+            twins: options.twins().count(),
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         // No value crosses from one round to another.

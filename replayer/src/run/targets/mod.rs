@@ -12,17 +12,34 @@ use anyhow::{Context, Result, bail};
 
 use super::file::{Pins, Resolve, RunFile, TlsSettings};
 use super::values::{Address, Authority};
-use crate::fire::{Moving, Target, Tls, TlsFiles};
+use crate::fire::{Moving, SecondTargets, Target, Tls, TlsFiles};
 pub use captured::Captured;
 pub use resolver::Resolver;
 
-/// The addresses of both twins, the candidate's first.
+/// The addresses of the twins, the candidate's first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// Where they are.
     pub twins: [Target; 2],
     /// Their services beside it, in the order of their names.
     pub services: Vec<[Target; 2]>,
+    /// Those of the second baseline, if there is one.
+    pub second_baseline: Option<SecondTargets>,
+}
+
+impl Addresses {
+    /// All addresses of each twin, its own before those of its services.
+    fn by_twin(&self) -> Vec<Vec<&Target>> {
+        let all = || std::iter::once(&self.twins).chain(&self.services);
+        let column = |twin: usize| all().map(|both| &both[twin]).collect();
+        let second = self.second_baseline.iter();
+        let second = second.map(|second| {
+            std::iter::once(&second.own)
+                .chain(&second.services)
+                .collect()
+        });
+        (0..2).map(column).chain(second).collect()
+    }
 }
 
 /// The addresses that the run file has, checked.
@@ -30,9 +47,9 @@ pub struct Addresses {
 /// # Errors
 /// When one, or that of a hook's request, is not on the allow-list, or is production.
 pub fn check(file: &RunFile, captured: &Captured) -> Result<Addresses> {
-    let mut of_both = [Vec::new(), Vec::new()];
-    for ((twin, settings), addresses) in file.settings.targets.both().into_iter().zip(&mut of_both)
-    {
+    let mut of_all = Vec::new();
+    for (twin, settings) in file.settings.targets.all() {
+        let mut addresses = Vec::new();
         let place = format!("targets.{twin}");
         for (name, hook) in [("reset", &settings.reset), ("health", &settings.health)] {
             if let Some(request) = hook.as_ref().and_then(|hook| hook.request.as_ref()) {
@@ -47,19 +64,35 @@ pub fn check(file: &RunFile, captured: &Captured) -> Result<Addresses> {
             let (address, tls) = (&service.address, service.tls.as_ref());
             addresses.push(target(&place, address, tls, file, captured)?);
         }
+        of_all.push((twin, addresses));
     }
-    let [candidate, baseline] = of_both;
-    check_apart(file, &candidate, &baseline)?;
-    let mut both = candidate.into_iter().zip(baseline).map(<[Target; 2]>::from);
+    for (number, one) in of_all.iter().enumerate() {
+        for other in &of_all[number + 1..] {
+            check_apart(file, one, other)?;
+        }
+    }
+    let mut of_all = of_all.into_iter().map(|(_, addresses)| addresses);
+    let mut next = || of_all.next().unwrap_or_default().into_iter();
+    let mut both = next().zip(next()).map(<[Target; 2]>::from);
     let twins = both.next().context("the twins have no address")?;
+    let services = both.collect();
+    let mut second = next();
     Ok(Addresses {
         twins,
-        services: both.collect(),
+        services,
+        second_baseline: second.next().map(|own| SecondTargets {
+            own,
+            services: second.collect(),
+        }),
     })
 }
 
+/// All addresses of a twin, with its word.
+type OfTwin = (&'static str, Vec<Target>);
+
 /// Each twin needs a state of its own.
-fn check_apart(file: &RunFile, candidate: &[Target], baseline: &[Target]) -> Result<()> {
+fn check_apart(file: &RunFile, one: &OfTwin, another: &OfTwin) -> Result<()> {
+    let ((one, own), (another, others)) = (one, another);
     let place = |twin: &str, number: usize| {
         let name = number
             .checked_sub(1)
@@ -68,13 +101,13 @@ fn check_apart(file: &RunFile, candidate: &[Target], baseline: &[Target]) -> Res
             format!("targets.{twin}.services.{name}")
         })
     };
-    for (number, own) in candidate.iter().enumerate() {
+    for (number, own) in own.iter().enumerate() {
         let same = |other: &Target| other.address == own.address;
-        if let Some(other) = baseline.iter().position(same) {
+        if let Some(other) = others.iter().position(same) {
             bail!(
                 "{} and {} are both {}: each twin needs a state of its own",
-                place("candidate", number),
-                place("baseline", other),
+                place(one, number),
+                place(another, other),
                 own.address
             );
         }

@@ -25,7 +25,7 @@ struct Inner {
     file: RunFile,
     captured: Mutex<Captured>,
     /// All addresses of a twin, the candidate's first.
-    targets: [Vec<Target>; 2],
+    targets: Vec<Vec<Target>>,
     names: Vec<Name>,
 }
 
@@ -47,23 +47,23 @@ impl Resolver {
     /// For those of the addresses that move.
     pub fn new(file: &RunFile, captured: &Captured, addresses: &Addresses) -> Resolver {
         let mut names = Vec::new();
-        let mut targets = [Vec::new(), Vec::new()];
-        for (twin, (word, settings)) in file.settings.targets.both().into_iter().enumerate() {
+        let mut targets = Vec::new();
+        let twins = file.settings.targets.all().zip(addresses.by_twin());
+        for (twin, ((word, settings), of_twin)) in twins.enumerate() {
             let services = settings.services.iter().map(|(name, service)| {
                 let place = format!("targets.{word}.services.{name}.address");
                 (place, &service.address)
             });
             let own = (format!("targets.{word}.address"), &settings.address);
-            let both = std::iter::once(&addresses.twins).chain(&addresses.services);
-            for ((place, address), both) in std::iter::once(own).chain(services).zip(both) {
-                targets[twin].push(both[twin].clone());
-                names.extend(both[twin].moving.clone().map(|moving| Name {
+            for ((place, address), target) in std::iter::once(own).chain(services).zip(&of_twin) {
+                names.extend(target.moving.clone().map(|moving| Name {
                     twin,
                     place,
                     authority: address.authority.clone(),
                     moving,
                 }));
             }
+            targets.push(of_twin.into_iter().cloned().collect());
         }
         Resolver(Arc::new(Inner {
             file: file.clone(),
@@ -143,11 +143,13 @@ impl Inner {
         }
     }
 
-    /// The address, unless it is the other twin's: each needs a state of its own.
+    /// The address, unless it is another twin's: each needs a state of its own.
     fn apart(&self, name: &Name, address: SocketAddr) -> Result<SocketAddr, String> {
-        let mut others = self.targets[1 - name.twin].iter();
+        let others = self.targets.iter().enumerate();
+        let others = others.filter(|(twin, _)| *twin != name.twin);
+        let mut others = others.flat_map(|(_, targets)| targets);
         match others.any(|other| other.current() == Some(address)) {
-            true => Err(format!("{}: {address} is the other twin's", name.place)),
+            true => Err(format!("{}: {address} is another twin's", name.place)),
             false => Ok(address),
         }
     }
@@ -216,10 +218,7 @@ mod tests {
         for (found, expected) in [
             (&["192.0.2.1:8001", "192.0.2.5:8001"][..], "is production"),
             (&["0.0.0.0:8001"][..], "is no address of one machine"),
-            (
-                &["192.0.2.9:8001"][..],
-                "192.0.2.9:8001 is the other twin's",
-            ),
+            (&["192.0.2.9:8001"][..], "192.0.2.9:8001 is another twin's"),
         ] {
             assert_eq!(take(&resolver, &["192.0.2.1:8001"]), None);
             let refusal = take(&resolver, found).expect("a refusal");

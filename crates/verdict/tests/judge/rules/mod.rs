@@ -12,6 +12,7 @@ mod moulds;
 mod noise;
 mod races;
 mod roles;
+mod second;
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};

@@ -200,6 +200,8 @@ pub struct Call {
     pub production: Option<Reply>,
     pub baseline: Reply,
     pub candidate: Reply,
+    /// That of a second baseline, where there is one.
+    pub second: Option<Reply>,
     /// Paths of leaves that later requests use.
     pub produced: Vec<String>,
     /// Indexes of calls that it depends on.
@@ -225,6 +227,7 @@ impl Call {
             production: Some(reply.clone()),
             baseline: reply.clone(),
             candidate: reply,
+            second: None,
             produced: Vec::new(),
             after: Vec::new(),
             races: Vec::new(),
@@ -258,6 +261,11 @@ impl Call {
 
     pub fn candidate(mut self, reply: Reply) -> Call {
         self.candidate = reply;
+        self
+    }
+
+    pub fn second(mut self, reply: Reply) -> Call {
+        self.second = Some(reply);
         self
     }
 
@@ -344,6 +352,7 @@ impl Call {
                 .candidate_outcome
                 .clone()
                 .unwrap_or_else(|| self.candidate.outcome(due_ns)),
+            second_baseline: self.second.as_ref().map(|reply| reply.outcome(due_ns)),
         }
     }
 }
