@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 use twintap_archive::{StoredBody, StoredExchange};
 use twintap_plan::Window;
 use twintap_scrub::{
@@ -17,7 +16,8 @@ use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
 use super::given::values_at;
-use super::records::{Record, Records};
+use super::joined::{Joined, Pending, Settled};
+use super::records::Records;
 use super::sent;
 use super::vouch::{stored_bytes, stored_part};
 use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
@@ -96,21 +96,6 @@ pub struct Inputs<'a> {
     pub twins: usize,
 }
 
-/// A request that not all twins have an outcome for.
-struct Pending {
-    record: Record,
-    /// Of all twins but the last to have one: of a run with two, of one.
-    outcomes: SmallVec<[OfTwin; 1]>,
-}
-
-/// What one twin did with a request.
-struct OfTwin {
-    twin: Twin,
-    outcome: Outcome,
-    /// Counts its answer as held.
-    _held: Option<Held>,
-}
-
 impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
     /// `tick` is called a few times a second.
     pub fn new(
@@ -139,24 +124,24 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         self.case
     }
 
-    fn outcome(&self, raw: RawOutcome, request: Option<&RequestHead>) -> (Outcome, Option<Held>) {
-        match raw.result {
+    fn outcome(&self, raw: RawOutcome, request: Option<&RequestHead>) -> Settled {
+        let mut held = None;
+        let outcome = match raw.result {
             RawResult::Answered(answer) => {
-                let (answer, held) = self.answer(*answer, request);
+                let (answer, of_answer) = self.answer(*answer, request);
+                held = Some(of_answer);
                 let timing = raw.timing.unwrap_or_default();
-                (Outcome::Answered { answer, timing }, Some(held))
+                Outcome::Answered { answer, timing }
             }
-            RawResult::Errored { kind, detail } => {
-                let outcome = Outcome::Errored {
-                    kind: kind.to_owned(),
-                    detail,
-                    timing: raw.timing,
-                };
-                (outcome, None)
-            }
-            RawResult::Refused(limit) => (Outcome::Refused(limit), None),
-            RawResult::Skipped(reason) => (Outcome::Skipped(reason.to_owned()), None),
-        }
+            RawResult::Errored { kind, detail } => Outcome::Errored {
+                kind: kind.to_owned(),
+                detail,
+                timing: raw.timing,
+            },
+            RawResult::Refused(limit) => Outcome::Refused(limit),
+            RawResult::Skipped(reason) => Outcome::Skipped(reason.to_owned()),
+        };
+        Settled { outcome, held }
     }
 
     /// A twin's answer, scrubbed as production's was.
@@ -214,26 +199,18 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
     }
 
-    fn conclude(&mut self, position: u32, pending: Pending, last: OfTwin) {
-        let Pending { record, outcomes } = pending;
-        let (mut candidate, mut baseline, mut second_baseline) = (None, None, None);
-        for OfTwin {
-            twin,
-            outcome,
-            _held,
-        } in outcomes.into_iter().chain([last])
-        {
-            let place = match twin {
-                Twin::Candidate => &mut candidate,
-                Twin::Baseline => &mut baseline,
-                Twin::SecondBaseline => &mut second_baseline,
-            };
-            *place = Some(outcome);
-        }
-        // Each twin has one outcome of a request; else the ledgers would not close.
-        let (Some(candidate), Some(baseline)) = (candidate, baseline) else {
-            return;
-        };
+    fn conclude(&mut self, position: u32, joined: Joined) {
+        // What is held counts until the case has seen it.
+        let Joined {
+            record,
+            candidate,
+            baseline,
+            second_baseline,
+        } = joined;
+        let [(candidate, _candidate_held), (baseline, _baseline_held)] =
+            [candidate, baseline].map(|settled| (settled.outcome, settled.held));
+        let second = second_baseline.map(|settled| (settled.outcome, settled.held));
+        let (second_baseline, _second_held) = second.unzip();
         let was_fired = is_fired(&candidate) || is_fired(&baseline);
         let went_out_ns = [&candidate, &baseline].into_iter().filter_map(released_ns);
         let is_warm_up = went_out_ns.min().unwrap_or(record.due_ns) < self.inputs.warm_up_ns;
@@ -396,27 +373,19 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
             Entry::Vacant(_) => {
                 let record = self.records.take(position);
                 self.unreadable += u64::from(record.stored.is_none());
-                Pending {
-                    record,
-                    outcomes: SmallVec::new(),
-                }
+                Pending::new(record)
             }
         };
         let stored = pending.record.stored.clone();
         let request = stored
             .as_ref()
             .and_then(|stored| stored.exchange().request.head.as_ref());
-        let (outcome, _held) = self.outcome(raw, request);
-        let of_twin = OfTwin {
-            twin,
-            outcome,
-            _held,
-        };
-        if pending.outcomes.len() + 1 == self.inputs.twins {
-            self.conclude(position, pending, of_twin);
-        } else {
-            pending.outcomes.push(of_twin);
+        let settled = self.outcome(raw, request);
+        if pending.len() + 1 < self.inputs.twins {
+            pending.add(twin, settled);
             self.pending.insert(position, pending);
+        } else if let Some(joined) = pending.join(twin, settled) {
+            self.conclude(position, joined);
         }
     }
 

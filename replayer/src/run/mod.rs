@@ -10,6 +10,7 @@ pub mod file;
 mod follow;
 mod given;
 mod hooks;
+mod joined;
 mod once;
 mod only;
 mod periods;

@@ -175,6 +175,39 @@ fn a_second_baseline_that_dies_or_is_not_there_harms_no_verdict() {
 }
 
 #[test]
+fn what_is_fired_again_leaves_it_alone() {
+    let directory = shop_in_archive();
+    let twins = [instance("cand", |_| 6), instance("base", |_| 5)];
+    let second = instance("second", |_| 5);
+    let mut file = with_second(&directory, &twins, second.address, ENDPOINTS);
+    let hook = "{command: [sh, -c, 'echo $TWINTAP_TWIN']}";
+    let targets = &mut file.settings.targets;
+    for target in [&mut targets.candidate, &mut targets.baseline]
+        .into_iter()
+        .chain(&mut targets.second_baseline)
+    {
+        target.reset = Some(serde_saphyr::from_str(hook).expect("a hook"));
+    }
+    let report = run(&file).expect("a run");
+    let confirmation = report.confirmation.as_ref().expect("it was fired again");
+    assert_eq!(confirmation.ledgers.second_baseline, None);
+    assert!(confirmation.ledgers.baseline.answered > 0);
+    let log = fs::read_to_string(file.output.join("hooks.log")).expect("what hooks printed");
+    let words: Vec<&str> = log.lines().collect();
+    assert_eq!(
+        words,
+        [
+            "candidate",
+            "baseline",
+            "second_baseline",
+            "candidate",
+            "baseline"
+        ]
+    );
+    assert_eq!(second.lines().len(), 36);
+}
+
+#[test]
 fn a_stopped_run_closes_the_ledger_of_the_second_baseline_too() {
     let directory = shop_in_archive();
     for threads in [1, 2] {

@@ -104,6 +104,41 @@ fn requests_go_to_the_services_of_their_routes() {
 }
 
 #[test]
+fn a_second_baseline_has_services_of_its_own() {
+    let directory = recording();
+    let (twins, carts) = (good_twins(), good_twins());
+    let mut file = run_file(directory.path(), &twins, &carts);
+    let [own, cart] = good_twins();
+    let text = format!(
+        "address: '{}'\nservices: {{cart: {{address: '{}'}}}}\n",
+        own.address, cart.address
+    );
+    let settings = serde_saphyr::from_str(&text).expect("a target");
+    file.settings.targets.second_baseline = Some(settings);
+    for server in [&own, &cart] {
+        file.settings.allow.push(server.address.to_string());
+    }
+    let report = run(&file).expect("a run");
+    let ledger = report
+        .ledgers
+        .runs
+        .second_baseline
+        .expect("it was fired at");
+    assert_eq!(
+        (ledger.planned, ledger.answered, ledger.unexplained),
+        (5, 4, 0)
+    );
+    for (server, lines) in [
+        (&own, ["GET /home HTTP/1.1", "GET /help HTTP/1.1"]),
+        (&cart, ["GET /cart HTTP/1.1", "GET /cart/view HTTP/1.1"]),
+    ] {
+        assert_eq!(server.lines(), lines);
+        let host = format!("Host: {}\r\n", server.address);
+        assert_eq!(server.received()[0].matches(&host).count(), 2);
+    }
+}
+
+#[test]
 fn a_dry_run_says_how_much_each_route_takes() {
     let directory = recording();
     let (twins, carts) = (good_twins(), good_twins());

@@ -455,3 +455,20 @@ fn open_failed(error: &io::Error) -> RawResult {
         _ => RawResult::Refused("sockets".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::engine::WAKE_TOKEN;
+    use super::*;
+
+    #[test]
+    fn a_token_names_twin_and_connection_and_no_wake_up() {
+        let last = Key::from_u64((1 << TWIN_SHIFT) - 1);
+        for twin in [Twin::Candidate, Twin::Baseline, Twin::SecondBaseline] {
+            for key in [Key::from_u64(0), Key::from_u64(7 << 32 | 5), last] {
+                assert_eq!(from_token(to_token(twin, key)), (twin, key));
+                assert_ne!(to_token(twin, key), WAKE_TOKEN);
+            }
+        }
+    }
+}
