@@ -562,14 +562,9 @@ fn looked_at<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a 
 /// Learns what values of the same release look like that differ at one place.
 pub(crate) fn learn(spot: &mut Spot, differences: &[&Difference], [left, right]: [&Side<'_>; 2]) {
     for difference in looked_at(differences) {
-        let Difference {
-            place,
-            at_left,
-            at_right,
-            ..
-        } = difference;
-        spot.mould.learn(Look::at(left, place, at_left));
-        spot.mould.learn(Look::at(right, place, at_right));
+        let look = |side, at: &str| Look::at(side, &difference.place, at);
+        spot.mould.learn(look(left, &difference.at_left));
+        spot.mould.learn(look(right, &difference.at_right));
     }
 }
 

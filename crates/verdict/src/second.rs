@@ -81,11 +81,17 @@ impl SecondBaselineReport {
         };
         match self.compared {
             0 => "never answered as the baseline was asked, so that it shows no noise".to_owned(),
-            compared => format!(
-                "agrees with the baseline in {} of {compared} exchanges, and differs at {places} \
-                 places, which are noise{silent}",
-                self.equal
-            ),
+            compared => {
+                let noise = match places {
+                    0 => String::new(),
+                    1 => ", and differs at 1 place, which is noise".to_owned(),
+                    places => format!(", and differs at {places} places, which are noise"),
+                };
+                let equal = self.equal;
+                format!(
+                    "agrees with the baseline in {equal} of {compared} exchanges{noise}{silent}"
+                )
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the page and the text show apart from findings.
 
 use serde_json::json;
-use twintap_verdict::{Outcome, Report, html, text};
+use twintap_verdict::{Outcome, Report, html, markdown, text};
 
 use crate::support::{Call, Reply, judge, repeated};
 
@@ -81,4 +81,34 @@ fn the_text_says_what_is_no_finding() {
         Some("A1   race           POST /orders/{id}/pay body_changed at /state, once: no finding")
     );
     assert!(text.contains("both of order/*"), "{text}");
+}
+
+#[test]
+fn what_a_second_baseline_shows_is_on_the_page_and_in_the_text() {
+    let calls = repeated(12, |index, session| {
+        let state = if index < 3 { "there" } else { "here" };
+        vec![Call::new(session, "GET", "/me", order("here")).second(order(state))]
+    });
+    let report = judge(&calls);
+    let page = html(&report);
+    let second = section(&page, "second-baseline").expect("there is one");
+    for part in ["in 9 of 12 exchanges", "1 place,", "GET /me", "/state"] {
+        assert!(second.contains(part), "no {part} in {second}");
+    }
+    let text = text(&report);
+    let says =
+        "agrees with the baseline in 9 of 12 exchanges, and differs at 1 place, which is noise";
+    assert!(text.contains(says), "{text}");
+    let ledger = "12 planned = 12 answered + 0 errored + 0 refused + 0 skipped";
+    assert!(text.contains(&format!("second       {ledger}")), "{text}");
+    let markdown = markdown(&report);
+    assert!(
+        markdown.contains(&format!("| second baseline | {ledger} |")),
+        "{markdown}"
+    );
+
+    let calls = repeated(12, |_, session| {
+        vec![Call::new(session, "GET", "/me", order("here"))]
+    });
+    assert_eq!(section(&html(&judge(&calls)), "second-baseline"), None);
 }

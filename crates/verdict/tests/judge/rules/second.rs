@@ -3,6 +3,7 @@
 use twintap_verdict::SecondBaselineReport;
 
 use super::*;
+use crate::support::shop::Chance;
 
 fn value(text: &str) -> Reply {
     ok(json!({"v": text, "w": 1}))
@@ -162,4 +163,37 @@ fn a_status_that_the_second_baseline_gives_too_is_no_new_one() {
     calls[10].candidate = Reply::json(500, &json!({}));
     let report = check(&calls, expect!["GET /a status status x1\n"]);
     assert_eq!(report.findings[0].test.name, "novel_status");
+}
+
+/// Of 100 runs of 40 sessions in which each twin answers otherwise by chance, in these shares of
+/// its sessions, those with a finding.
+fn found(baseline: f64, second: f64, candidate: f64) -> usize {
+    let run = |seed| {
+        let mut chance = Chance::new(seed);
+        let mut some = |share: f64| value(if chance.unit() < share { "blue" } else { "red" });
+        let calls: Vec<Call> = (0..40)
+            .map(|session| {
+                Call::new(&format!("s-{session}"), "GET", "/a", value("red"))
+                    .baseline(some(baseline))
+                    .second(some(second))
+                    .candidate(some(candidate))
+            })
+            .collect();
+        judge(&calls)
+    };
+    let runs = (0..100).map(run);
+    runs.filter(|report| !report.findings.is_empty()).count()
+}
+
+#[test]
+fn a_candidate_that_varies_as_a_baseline_does_is_not_found() {
+    // One is to be expected at a level of 0.01, and six in one of a thousand such tests.
+    assert!(found(0.0, 0.2, 0.2) < 6);
+    assert!(found(0.2, 0.2, 0.2) < 6);
+}
+
+#[test]
+fn a_candidate_that_varies_much_more_is_found() {
+    assert!(found(0.0, 0.1, 0.7) >= 85);
+    assert!(found(0.1, 0.1, 0.7) >= 85);
 }
