@@ -161,7 +161,10 @@ fn field(location: &str) -> String {
     match location.split_once('.') {
         Some(("header", name)) => format!("the header field {name}"),
         Some(("trailer", name)) => format!("the trailer {name}"),
-        Some(("set-cookie", name)) => format!("the cookie {name}"),
+        Some(("set-cookie", name)) => match name.strip_suffix('=') {
+            Some(name) => format!("the value of the cookie {name}"),
+            None => format!("the cookie {name}"),
+        },
         _ => location.to_owned(),
     }
 }

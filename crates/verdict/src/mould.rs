@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::compare::{BODY, Parsed, Side};
+use crate::compare::{BODY, Parsed, Side, cookie_at};
 use crate::evidence::Evidence;
 use crate::generated::{Form, form, seconds};
 use crate::range::{Range, joined};
@@ -266,6 +266,9 @@ impl Look {
             let fields = &side.answer.head.fields;
             let field = fields.iter().find(|field| field.is(name))?;
             return Some(Look::of_text(&String::from_utf8_lossy(&field.value)));
+        }
+        if place.starts_with("set-cookie.") {
+            return cookie_at(side, place).map(|value| Look::of_text(&value));
         }
         match &side.body {
             Parsed::Json(document) if place == BODY || place.starts_with('/') => {

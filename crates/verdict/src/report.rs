@@ -150,7 +150,8 @@ pub struct Finding {
     pub endpoint: String,
     /// What differs.
     pub kind: Kind,
-    /// Where: `status`, `header.NAME`, `set-cookie.NAME`, a JSON pointer with
+    /// Where: `status`, `header.NAME`, `set-cookie.NAME`, its value
+    /// `set-cookie.NAME=`, a JSON pointer with
     /// `*` for indices, `body`, `text after "WORD"`, `answer`, `errors`, `latency`,
     /// `latency.busy`, `latency.p99`, `latency.drift`, or what is used:
     /// `memory`, `heap`, `file_descriptors`, `threads`, `sockets`, `cpu_per_request`.

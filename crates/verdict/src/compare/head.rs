@@ -141,7 +141,9 @@ impl Comparison<'_> {
                 continue;
             }
             if name == "set-cookie" {
-                self.cookies(left_values, right_values.as_deref().unwrap_or_default());
+                let right_values = right_values.as_deref().unwrap_or_default();
+                let seen_values = seen.get(name).map_or(&[][..], Vec::as_slice);
+                self.cookies(left_values, right_values, seen_values);
                 continue;
             }
             let place = format!("{section}.{name}");
@@ -158,7 +160,7 @@ impl Comparison<'_> {
                 continue;
             }
             if name == "set-cookie" {
-                self.cookies(&[], &values);
+                self.cookies(&[], &values, &[]);
             } else {
                 let place = format!("{section}.{name}");
                 self.push_presence(&place, Kind::HeaderAdded, values[0].1);
@@ -213,35 +215,6 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares cookies by name: their attributes, and whether they have a value.
-    fn cookies(&mut self, left: &[(u32, &Field)], right: &[(u32, &Field)]) {
-        let left: BTreeMap<String, String> = left.iter().map(|(_, field)| cookie(field)).collect();
-        let mut right: BTreeMap<String, String> =
-            right.iter().map(|(_, field)| cookie(field)).collect();
-        for (name, left_attributes) in left {
-            let place = format!("set-cookie.{name}");
-            match right.remove(&name) {
-                None => {
-                    let pair = (text_hash(&name), 0);
-                    let note = format!("cookie {} is gone", short(&name));
-                    self.push_at(&place, Kind::HeaderMissing, true, None, pair, note);
-                }
-                Some(right_attributes) if right_attributes != left_attributes => {
-                    let pair = (text_hash(&left_attributes), text_hash(&right_attributes));
-                    let note = format!("{left_attributes} → {right_attributes}");
-                    self.push_at(&place, Kind::HeaderChanged, false, None, pair, note);
-                }
-                Some(_) => {}
-            }
-        }
-        for (name, _) in right {
-            let place = format!("set-cookie.{name}");
-            let pair = (0, text_hash(&name));
-            let note = format!("cookie {} is new", short(&name));
-            self.push_at(&place, Kind::HeaderAdded, true, None, pair, note);
-        }
-    }
-
     fn push_presence(&mut self, place: &str, kind: Kind, field: &Field) {
         let value = value(field);
         let hash = text_hash(&value);
@@ -257,37 +230,8 @@ fn text<'a>(side: &Side<'a>, index: u32, value: &'a str) -> Text<'a> {
     Text::of_part(side, Part::Field(index), value)
 }
 
-fn value(field: &Field) -> String {
+pub(super) fn value(field: &Field) -> String {
     String::from_utf8_lossy(&field.value).into_owned()
-}
-
-/// A cookie's name, and what of it must not change (RFC 6265, section 4.1):
-/// the value itself is a session's own, and dates pass.
-fn cookie(field: &Field) -> (String, String) {
-    let text = String::from_utf8_lossy(&field.value);
-    let mut parts = text.split(';').map(str::trim);
-    let (name, value) = parts
-        .next()
-        .and_then(|pair| pair.split_once('='))
-        .unwrap_or_default();
-    let mut attributes: Vec<String> = parts
-        .map(|attribute| match attribute.split_once('=') {
-            Some((name, value)) => format!("{}={value}", name.trim().to_ascii_lowercase()),
-            None => attribute.to_ascii_lowercase(),
-        })
-        .filter(|attribute| !attribute.starts_with("expires="))
-        .collect();
-    attributes.sort_unstable();
-    attributes.insert(
-        0,
-        if value.is_empty() {
-            "no value"
-        } else {
-            "a value"
-        }
-        .to_owned(),
-    );
-    (name.to_owned(), attributes.join("; "))
 }
 
 /// The head of a value, for a note.

@@ -1,6 +1,7 @@
 //! Two answers to the same request, and where they differ.
 
 mod align;
+mod cookies;
 mod events;
 mod field;
 mod form;
@@ -23,6 +24,7 @@ use crate::observation::{Answer, Body};
 use crate::options::Options;
 use crate::roles::{Roles, text_hash};
 
+pub(crate) use cookies::value_at as cookie_at;
 pub(crate) use parse::{Parsed, Reading, place_of};
 pub(crate) use text::Text;
 

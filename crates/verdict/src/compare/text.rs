@@ -31,12 +31,27 @@ impl<'a> Text<'a> {
 
     /// The text of a whole part, with leaves in it.
     pub(crate) fn of_part(side: &Side<'a>, part: Part, whole: &'a str) -> Self {
+        Self::of_span(side, part, whole, 0, whole.len())
+    }
+
+    /// The text of `len` bytes of a part from `start` on, which are characters, with the leaves
+    /// in it.
+    pub(super) fn of_span(
+        side: &Side<'a>,
+        part: Part,
+        whole: &'a str,
+        start_of_span: usize,
+        len: usize,
+    ) -> Self {
+        let whole = &whole[start_of_span..start_of_span + len];
         let mut leaves: Vec<&Leaf> = side.leaves_in(part).collect();
         leaves.sort_by_key(|leaf| leaf.start);
         let (mut spans, mut named) = (Vec::new(), Vec::new());
         let mut end_of_last = 0;
         for leaf in leaves {
-            let start = leaf.start as usize;
+            let Some(start) = (leaf.start as usize).checked_sub(start_of_span) else {
+                continue;
+            };
             let end = start + leaf.len as usize;
             if start >= end_of_last && end > start && whole.get(start..end).is_some() {
                 spans.push((start, end));

@@ -133,3 +133,38 @@ fn header_fields_have_a_mould_too() {
         expect!["GET /a header_changed header.x-ratelimit-remaining x30\n"],
     );
 }
+
+#[test]
+fn tokens_in_cookies_have_a_mould_too() {
+    let calls = |odd: &dyn Fn(u64) -> String| {
+        repeated(30, |index, session| {
+            let mut chance = Chance::new(index as u64);
+            let mut token = || {
+                format!(
+                    "{:016x}{:016x}",
+                    chance.below(u64::MAX),
+                    chance.below(u64::MAX)
+                )
+            };
+            let sets =
+                |value: String| ok(json!({})).with("Set-Cookie", &format!("sid={value}; HttpOnly"));
+            vec![
+                Call::new(session, "GET", "/a", sets(token()))
+                    .baseline(sets(token()))
+                    .candidate(sets(odd(index as u64))),
+            ]
+        })
+    };
+    let token = |index: u64| {
+        format!(
+            "{:032x}",
+            u128::from(index + 7) << 64 | 0xc0ff_ee11_2233_4455
+        )
+    };
+    check(&calls(&token), expect![""]);
+    let short = |index: u64| format!("{:04x}", index + 4096);
+    check(
+        &calls(&short),
+        expect!["GET /a header_changed set-cookie.sid= x30\n"],
+    );
+}
