@@ -6,6 +6,7 @@ use quick_xml::Writer;
 use quick_xml::events::BytesText;
 
 use crate::gate::{Level, RuleOutcome};
+use crate::outline::further;
 use crate::report::{Finding, Report, Verdict};
 
 /// The report as JUnit XML: a test for each endpoint that was compared, for each rule of the
@@ -106,18 +107,33 @@ fn cases(report: &Report) -> Vec<Case> {
         told: Vec::new(),
         is_skipped: false,
     }));
+    let is_failure = |case: &Case| case.wrong.iter().any(|wrong| !wrong.is_error);
+    if report.verdict == Verdict::Fail && !cases.iter().any(is_failure) {
+        cases[0].wrong.push(failed_beyond(report));
+    }
     cases
 }
 
-/// A run that can't tell is an error; one that fails has its failures elsewhere.
+/// What a run fails by where no finding and no rule of the gate does: what was watched over the
+/// whole of it. A build must not be green whose run is not.
+fn failed_beyond(report: &Report) -> Wrong {
+    let mut reasons = further(report).cloned();
+    Wrong {
+        is_error: false,
+        kind: report.verdict.name().to_owned(),
+        message: reasons.next().unwrap_or_default(),
+        text: reasons.collect::<Vec<_>>().join("\n"),
+    }
+}
+
+/// A run that can't tell is an error; most that fail have their failures elsewhere.
 fn of_run(report: &Report) -> Case {
-    let doubts = report.reasons.iter().skip(report.findings.len());
     let wrong = match report.verdict {
         Verdict::Inconclusive => vec![Wrong {
             is_error: true,
             kind: report.verdict.name().to_owned(),
             message: "the run says nothing of the candidate".to_owned(),
-            text: doubts.cloned().collect::<Vec<_>>().join("\n"),
+            text: further(report).cloned().collect::<Vec<_>>().join("\n"),
         }],
         Verdict::Pass | Verdict::Fail => Vec::new(),
     };

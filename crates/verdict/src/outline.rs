@@ -1,4 +1,4 @@
-//! Gate, business figures and scope in rows of two columns, for text and Markdown.
+//! What reports of several forms say alike: gate, business figures and scope in rows of two columns.
 
 use crate::business::{Figure, Measured, amount, number};
 use crate::gate::{Level, Share};
@@ -7,6 +7,11 @@ use crate::report::{Coverage, Report};
 
 /// Endpoints that were not compared, named in one row.
 const MOST_NAMED: usize = 8;
+
+/// Reasons beyond the findings, which come first and have places of their own.
+pub(crate) fn further(report: &Report) -> impl Iterator<Item = &String> {
+    report.reasons.iter().skip(report.findings.len())
+}
 
 /// What each row is about, and what there is to say.
 pub(crate) fn rows(report: &Report) -> Vec<(&'static str, String)> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::gate::Level;
 use crate::kind::Kind;
-use crate::outline::{level_note, rows};
+use crate::outline::{further, level_note, rows};
 use crate::reasons::percent;
 use crate::report::{Finding, Report, RunLedger, Verdict};
 
@@ -27,11 +27,6 @@ pub fn markdown(report: &Report) -> String {
     // Writing to a String can't fail.
     let _ = write_markdown(report, &mut out);
     out
-}
-
-/// Reasons beyond the findings, which come first and have places of their own.
-fn further(report: &Report) -> impl Iterator<Item = &String> {
-    report.reasons.iter().skip(report.findings.len())
 }
 
 fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {

@@ -17,7 +17,7 @@ mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as page};
 
-use crate::outline::level_note;
+use crate::outline::{further, level_note};
 use crate::reasons::percent;
 use crate::report::{Report, Verdict};
 use number::count;
@@ -140,7 +140,6 @@ fn top(report: &Report) -> Markup {
 
 fn reasons(report: &Report) -> Markup {
     // Each finding is a reason, and has its own place below.
-    let beyond_findings = report.reasons.iter().skip(report.findings.len());
     page! {
         section aria-labelledby="why" {
             h2 id="why" { "Why" }
@@ -151,7 +150,7 @@ fn reasons(report: &Report) -> Markup {
                         (level_note(finding.level))
                     }
                 }
-                @for reason in beyond_findings { li { (reason) } }
+                @for reason in further(report) { li { (reason) } }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Error rates, and what is watched.
 
 use serde_json::json;
-use twintap_verdict::{Judge, Kind, Options, Report, RunFacts, Verdict};
+use twintap_verdict::{Gate, Judge, Kind, Options, Report, Rules, RunFacts, Verdict, junit};
 
 use crate::support::{Call, Reply, judge, judge_with, observations};
 
@@ -122,7 +122,7 @@ fn an_alarm_counts_where_it_was_asked_for() {
         fidelity_floor: 0.0,
         ..Options::default()
     };
-    let report = judge_with(options, RunFacts::default(), observations(&calls));
+    let report = judge_with(options.clone(), RunFacts::default(), observations(&calls));
     assert_eq!(report.verdict, Verdict::Fail);
     let reason = report
         .reasons
@@ -132,6 +132,24 @@ fn an_alarm_counts_where_it_was_asked_for() {
     assert!(
         reason.contains("20 sessions against it and 0 for it"),
         "{reason}"
+    );
+    // A build is not green either, though no endpoint and no rule of the gate fails.
+    let gate = Gate {
+        levels: serde_json::from_value(json!([{"level": "warn"}])).expect("levels"),
+        ..Gate::default()
+    };
+    let rules = Rules {
+        options,
+        gate,
+        ..Rules::default()
+    };
+    let report = judge_with(rules, RunFacts::default(), observations(&calls));
+    assert_eq!(report.verdict, Verdict::Fail);
+    let xml = junit(&report);
+    assert!(
+        xml.contains("failures=\"1\" errors=\"0\"")
+            && xml.contains("message=\"Watched from the start of the run: "),
+        "{xml}"
     );
 }
 
