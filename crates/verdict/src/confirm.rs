@@ -17,7 +17,6 @@ use crate::closeup::{Closeup, Refired, Shown};
 use crate::compare::{around, is_in_text};
 use crate::evidence::Evidence;
 use crate::failing::drop_said;
-use crate::findings::number;
 use crate::gate::{Gate, hold};
 use crate::passing::ELSEWHERE;
 use crate::reasons::weigh;
@@ -140,10 +139,7 @@ impl Draft {
         let (kept, gone): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(counts);
         self.report.findings = kept;
         self.report.not_reproduced = gone;
-        let is_less = drop_said(&mut self.report.findings);
-        if is_less || !self.report.not_reproduced.is_empty() {
-            number(&mut self.report.findings);
-        }
+        drop_said(&mut self.report.findings);
         for (finding, number) in self.report.not_reproduced.iter_mut().zip(1..) {
             finding.id = format!("N{number}");
             finding.related = Vec::new();

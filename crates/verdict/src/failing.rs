@@ -23,16 +23,14 @@ pub(crate) fn of_errors(input: &Blame<'_>, errors: &[Option<EndpointErrors>]) ->
 }
 
 /// Drops what is said of an endpoint's error rate where another finding at it is a failure by
-/// itself, and whether there was such. Only findings that stay say anything: what did not
-/// show again must not hide that requests fail.
-pub(crate) fn drop_said(findings: &mut Vec<Finding>) -> bool {
+/// itself. Only findings that stay say anything: what did not show again must not hide that
+/// requests fail.
+pub(crate) fn drop_said(findings: &mut Vec<Finding>) {
     let failing = findings.iter();
     let failing = failing.filter(|finding| is_failure(finding.kind, &finding.evidence));
     let failing: BTreeSet<String> = failing.map(|finding| finding.endpoint.clone()).collect();
-    let before = findings.len();
     findings
         .retain(|finding| finding.kind != Kind::ErrorRate || !failing.contains(&finding.endpoint));
-    findings.len() < before
 }
 
 /// Whether a difference is that the candidate fails: another status may be as good as the

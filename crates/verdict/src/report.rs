@@ -61,7 +61,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why, a sentence each.
     pub reasons: Vec<String>,
-    /// What the candidate would have broken, the most harmful first.
+    /// What the candidate would have broken: what fails the run first, then the most harmful.
     pub findings: Vec<Finding>,
     /// What one session alone showed, and did not show again when it was fired again at
     /// fresh twins: `N1`, `N2`, ... It fails no run.

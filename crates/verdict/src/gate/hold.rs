@@ -4,7 +4,7 @@ use super::{Gate, GateRule, budgets, coverage, levels};
 use crate::pattern::Pattern;
 use crate::report::Report;
 
-/// What came of each rule; findings get their levels.
+/// What came of each rule; findings get their levels, and their order and names by these.
 pub(crate) fn hold(gate: &Gate, report: &mut Report) -> Vec<GateRule> {
     let mut rules = levels::apply(&gate.levels, &mut report.findings);
     rules.extend(budgets::hold(&gate.budgets, report));

@@ -4,22 +4,29 @@ use std::iter;
 
 use super::hold::title;
 use super::{GateRule, Level, LevelRule, RuleOutcome};
+use crate::findings::number;
 use crate::kind::Kind;
 use crate::pattern::Pattern;
 use crate::report::Finding;
 
 /// Gives each finding the worst level of its places, each of which has that of the first
 /// rule that takes it: a rule lets nothing pass that it does not name.
+/// What fails comes first then, whatever the harm of what does not: lists that end early
+/// must not end before it.
 pub(super) fn apply(rules: &[LevelRule], findings: &mut [Finding]) -> Vec<GateRule> {
+    for finding in &mut *findings {
+        if let Some(rule) = deciding(rules, finding).map(|index| &rules[index]) {
+            finding.level = rule.level;
+            finding.rule = Some(rule.title());
+        }
+    }
+    findings.sort_by_key(|finding| finding.level);
+    number(findings);
     let mut taken: Vec<Vec<String>> = vec![Vec::new(); rules.len()];
     for finding in findings {
-        let Some(deciding) = deciding(rules, finding) else {
-            continue;
-        };
-        let rule = &rules[deciding];
-        finding.level = rule.level;
-        finding.rule = Some(rule.title());
-        taken[deciding].push(finding.id.clone());
+        if let Some(deciding) = deciding(rules, finding) {
+            taken[deciding].push(finding.id.clone());
+        }
     }
     rules
         .iter()

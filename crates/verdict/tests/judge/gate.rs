@@ -97,6 +97,44 @@ fn the_first_level_that_takes_a_finding_decides() {
 }
 
 #[test]
+fn what_fails_comes_before_what_is_let_pass() {
+    // Another status is more harmful than another value, and may be here.
+    let calls = repeated(20, |_, session| {
+        let made = Reply::json(201, &json!({"v": "one"}));
+        vec![
+            Call::new(session, "GET", "/may", page("one")).candidate(made),
+            Call::new(session, "GET", "/must", page("one")).candidate(page("another")),
+        ]
+    });
+    let rules = json!([
+        {"name": "statuses", "kinds": ["status"], "level": "warn"},
+        {"name": "the rest", "level": "fail"}
+    ]);
+    let found = |report: &Report| {
+        let findings = report.findings.iter();
+        findings
+            .map(|finding| format!("{} {}", finding.id, finding.endpoint))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&judged(Gate::default(), &calls)),
+        ["F1 GET /may", "F2 GET /must"]
+    );
+    let report = judged(levels(rules), &calls);
+    assert_eq!(found(&report), ["F1 GET /must", "F2 GET /may"]);
+    assert!(report.reasons[0].starts_with("F1: GET /must"));
+    let statements: Vec<&str> = report
+        .gate
+        .iter()
+        .map(|rule| rule.statement.as_str())
+        .collect();
+    assert_eq!(
+        statements,
+        ["F2 is told, and fails nothing.", "F1 fails the run."]
+    );
+}
+
+#[test]
 fn what_no_level_takes_fails() {
     let gate = levels(json!([
         {"endpoint": "GET /ads", "level": "warn"},
