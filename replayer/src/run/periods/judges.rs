@@ -45,7 +45,7 @@ impl Judges {
                 planned: 0,
                 observed: 0,
                 began: Instant::now(),
-                judge: Judge::new(self.rules.clone()),
+                judge: Judge::of_period(self.rules.clone()),
             });
         }
         if let Some(period) = self.periods.back_mut() {
@@ -75,7 +75,7 @@ impl Judges {
     /// The judge of the last period.
     pub fn into_last(mut self) -> Judge {
         let last = self.periods.pop_back();
-        last.map_or_else(|| Judge::new(self.rules), |period| period.judge)
+        last.map_or_else(|| Judge::of_period(self.rules), |period| period.judge)
     }
 
     fn end_periods(&mut self) {
