@@ -59,7 +59,7 @@ mod worded;
 
 pub use business::Metric;
 pub use closeup::{Closeup, Refired, Shown};
-pub use confirm::{Confirmation, ConfirmationOutcome, ConfirmationReport, Draft};
+pub use confirm::{Confirmation, ConfirmationOutcome, ConfirmationReport, Draft, Recollection};
 pub use endpoint::{EndpointPattern, PatternError};
 pub use errors::EndpointErrors;
 pub use evidence::{Evidence, Excerpt, RacedWith, Reproduce};

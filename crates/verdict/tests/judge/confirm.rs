@@ -9,14 +9,14 @@ use twintap_verdict::{
 use crate::support::{Call, Reply, observations, repeated};
 
 /// Twenty sessions that agree, and then so many in which the candidate has another total.
-fn run(odd: usize) -> Vec<Call> {
+pub fn run(odd: usize) -> Vec<Call> {
     let mut calls = repeated(20, |_, session| vec![call(session)]);
     let candidate = Reply::json(200, &json!({"total": 6}));
     calls.extend((0..odd).map(|index| call(&format!("s-odd{index}")).candidate(candidate.clone())));
     calls
 }
 
-fn call(session: &str) -> Call {
+pub fn call(session: &str) -> Call {
     Call::new(
         session,
         "GET",
@@ -25,7 +25,7 @@ fn call(session: &str) -> Call {
     )
 }
 
-fn draft(calls: &[Call]) -> Draft {
+pub fn draft(calls: &[Call]) -> Draft {
     let mut judge = Judge::new(Options::default());
     for observation in observations(calls) {
         judge.observe(observation);
@@ -34,7 +34,7 @@ fn draft(calls: &[Call]) -> Draft {
 }
 
 /// Fires all calls again, looking at these positions.
-fn again(calls: &[Call], wanted: &[u32]) -> Refired {
+pub fn again(calls: &[Call], wanted: &[u32]) -> Refired {
     let mut judge = Judge::new(Options::default()).with_closeups(wanted.iter().copied());
     for observation in observations(calls) {
         judge.observe(observation);
@@ -43,7 +43,7 @@ fn again(calls: &[Call], wanted: &[u32]) -> Refired {
 }
 
 #[track_caller]
-fn check(report: &Report, verdict: Verdict, outcome: ConfirmationOutcome, statement: &str) {
+pub fn check(report: &Report, verdict: Verdict, outcome: ConfirmationOutcome, statement: &str) {
     assert_eq!(report.verdict, verdict, "{:?}", report.reasons);
     let mut all = report.findings.iter().chain(&report.not_reproduced);
     let finding = all

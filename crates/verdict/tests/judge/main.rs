@@ -9,6 +9,7 @@ mod incidents;
 mod outputs;
 mod pages;
 mod properties;
+mod recall;
 mod reports;
 mod resources;
 mod rules;

@@ -6,21 +6,27 @@
 //! several sessions showed, be it that others followed from it, is no hiccup, and counts
 //! even where it does not show again. Nor does a session say anything that is fired again
 //! and never comes to where it was in the run.
+//!
+//! A run without end has a draft for each period. What was fired again after one holds for
+//! the same finding in later ones ([`Recollection`]).
 
-use std::collections::BTreeSet;
-use std::iter::successors;
+mod recall;
+mod tries;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::closeup::{Closeup, Refired, Shown};
-use crate::compare::{around, is_in_text};
+use crate::closeup::Refired;
 use crate::evidence::Evidence;
 use crate::failing::drop_said;
 use crate::gate::{Gate, hold};
-use crate::passing::ELSEWHERE;
 use crate::reasons::weigh;
 use crate::report::{Finding, Report, RunLedger, RunLedgers};
+use recall::Place;
+pub use recall::Recollection;
+use tries::{Beside, confirmation, why_it_counts};
 
 /// From so many sessions on a finding counts though it does not show again.
 pub(crate) const MANY_SESSIONS: u64 = 2;
@@ -35,6 +41,13 @@ pub struct Confirmation {
     pub fired: u64,
     /// How often it showed then.
     pub shown: u64,
+    /// After which period of a run without end it was fired again, where that was an earlier
+    /// one than the report's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u64>,
+    /// How many sessions of earlier periods showed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sessions_before: u64,
     /// All of it in a sentence.
     pub statement: String,
 }
@@ -49,6 +62,12 @@ pub enum ConfirmationOutcome {
     NotReproduced,
     /// Nothing was fired again that could have shown it, or it never got there.
     NotTried,
+    /// It is yet to be fired again while the run goes on; the report is written anew then.
+    Pending,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How sessions with findings were fired again.
@@ -73,6 +92,10 @@ pub struct Draft {
     gate: Gate,
     doubts: Vec<String>,
     repeated: u64,
+    /// By position, why firing an example again can't refute it.
+    doubted: BTreeMap<u32, String>,
+    /// How many sessions of earlier periods showed a finding.
+    before: HashMap<Place, u64>,
 }
 
 impl Draft {
@@ -84,7 +107,61 @@ impl Draft {
             gate,
             doubts,
             repeated,
+            doubted: BTreeMap::new(),
+            before: HashMap::new(),
         }
+    }
+
+    /// Whether firing again could say something of a finding of it.
+    #[must_use]
+    pub fn is_confirmable(&self) -> bool {
+        self.report.findings.iter().any(can_be_confirmed)
+    }
+
+    /// The example at a position, if a finding has one there.
+    #[must_use]
+    pub fn example(&self, position: u32) -> Option<&Evidence> {
+        let findings = self.report.findings.iter();
+        let mut examples = findings.flat_map(|finding| &finding.evidence);
+        examples.find(|example| example.position == position)
+    }
+
+    /// Takes note that firing the example at a position again does not refute it, if it is
+    /// fired at all, and why; that it shows still proves it.
+    pub fn doubt(&mut self, position: u32, why: String) {
+        self.doubted.insert(position, why);
+    }
+
+    /// Takes over what firing again after earlier periods said of the same findings.
+    pub fn recall(&mut self, recollection: &Recollection) {
+        for finding in &mut self.report.findings {
+            if can_be_confirmed(finding)
+                && let Some(known) = recollection.of(finding)
+            {
+                self.before.insert(Place::of(finding), known.sessions());
+                finding.confirmation = known.confirmation(finding);
+            }
+        }
+    }
+
+    /// The report as it is until sessions were fired again.
+    #[must_use]
+    pub fn until_confirmed(mut self) -> Report {
+        for finding in &mut self.report.findings {
+            if is_open(finding) {
+                finding.confirmation = Some(Confirmation {
+                    outcome: ConfirmationOutcome::Pending,
+                    fired: 0,
+                    shown: 0,
+                    period: None,
+                    sessions_before: 0,
+                    statement: "Not confirmed yet: its session is to be fired again while the run \
+                                goes on, and this report is written anew then."
+                        .to_owned(),
+                });
+            }
+        }
+        self.finish()
     }
 
     /// Positions of exchanges that show what can be confirmed, in the order in which they
@@ -93,7 +170,7 @@ impl Draft {
     #[must_use]
     pub fn to_confirm(&self) -> Vec<u32> {
         let findings = self.report.findings.iter();
-        let mut findings: Vec<&Finding> = findings.filter(|one| can_be_confirmed(one)).collect();
+        let mut findings: Vec<&Finding> = findings.filter(|one| is_open(one)).collect();
         findings.sort_by_key(|finding| (finding.sessions, finding.count));
         let most = findings.iter().map(|finding| finding.evidence.len()).max();
         let mut known = BTreeSet::new();
@@ -116,17 +193,23 @@ impl Draft {
             ended_early: ended_early.map(str::to_owned),
             ..ConfirmationReport::default()
         };
-        let mut positions = BTreeSet::new();
+        let mut fired = BTreeSet::new();
         for round in rounds {
-            let exchanges = round.exchanges.iter();
-            positions.extend(exchanges.map(|closeup| closeup.exchange.position));
+            let exchanges = round.exchanges.iter().map(|closeup| &closeup.exchange);
+            fired.extend(exchanges.map(|one| (&one.exchange, &one.session)));
             add(&mut report.ledgers.candidate, &round.ledgers.candidate);
             add(&mut report.ledgers.baseline, &round.ledgers.baseline);
         }
-        report.exchanges = positions.len() as u64;
+        report.exchanges = fired.len() as u64;
         for finding in &mut self.report.findings {
-            if can_be_confirmed(finding) {
-                finding.confirmation = Some(confirmation(finding, rounds, ended_early));
+            if is_open(finding) {
+                let before = self.before.get(&Place::of(finding));
+                let beside = Beside {
+                    why_not: ended_early,
+                    doubted: &self.doubted,
+                    sessions_before: before.copied().unwrap_or(0),
+                };
+                finding.confirmation = Some(confirmation(finding, rounds, beside));
             }
         }
         self.report.confirmation = Some(report);
@@ -160,139 +243,17 @@ fn can_be_confirmed(finding: &Finding) -> bool {
     test.level.is_none() && test.p_value.is_none() && !finding.evidence.is_empty()
 }
 
+/// Whether that is still to be done.
+fn is_open(finding: &Finding) -> bool {
+    can_be_confirmed(finding) && finding.confirmation.is_none()
+}
+
 /// Whether it is held against the candidate.
 fn counts(finding: &Finding) -> bool {
-    let outcome = finding.confirmation.as_ref().map(|made| made.outcome);
-    outcome != Some(ConfirmationOutcome::NotReproduced) || why_it_counts(finding).is_some()
-}
-
-/// What shows that a finding is no hiccup though it did not show again. One from which other
-/// sessions' differences follow stays, or nothing would be left that stands for these.
-fn why_it_counts(finding: &Finding) -> Option<String> {
-    if finding.sessions >= MANY_SESSIONS {
-        return Some(format!(
-            "it counts, since {} sessions showed it in the run: load, or what others did \
-             meanwhile, may bring it about",
-            finding.sessions
-        ));
-    }
-    let mut consequences = finding.consequences.iter();
-    let is_elsewhere = consequences.any(|then| then.elsewhere > 0);
-    is_elsewhere.then(|| {
-        "it counts, since differences in other sessions followed from it in the run".to_owned()
+    finding.confirmation.as_ref().is_none_or(|made| {
+        made.outcome != ConfirmationOutcome::NotReproduced
+            || why_it_counts(finding, made.sessions_before).is_some()
     })
-}
-
-/// What was seen of a finding when it was fired again.
-#[derive(Default)]
-struct Tries<'a> {
-    /// How often one of its examples was looked at.
-    looked_at: u64,
-    /// How often that got as far as in the run, and could be compared.
-    fired: u64,
-    /// How often it showed.
-    shown: u64,
-    /// The first that was compared where it did not get as far: with its example.
-    astray: Option<(&'a Closeup, &'a Evidence)>,
-}
-
-impl<'a> Tries<'a> {
-    fn of(finding: &'a Finding, rounds: &'a [Refired]) -> Tries<'a> {
-        let mut tries = Tries::default();
-        for closeup in rounds.iter().flat_map(|round| &round.exchanges) {
-            let position = closeup.exchange.position;
-            let mut examples = finding.evidence.iter();
-            if let Some(example) = examples.find(|example| example.position == position) {
-                tries.add(finding, closeup, example);
-            }
-        }
-        tries
-    }
-
-    /// Where state is missing both twins say so alike, and a fault beyond it can't show:
-    /// the baseline tells, by its status, whether the session came to where it was. What
-    /// shows all the same needs no such proof.
-    fn add(&mut self, finding: &Finding, closeup: &'a Closeup, example: &'a Evidence) {
-        let is_shown = closeup.differences.iter().any(|one| is_of(finding, one));
-        let is_there = closeup.exchange.baseline.status == example.baseline.status;
-        self.looked_at += 1;
-        self.shown += u64::from(is_shown);
-        if is_shown || closeup.is_compared && is_there {
-            self.fired += 1;
-        } else if closeup.is_compared {
-            self.astray.get_or_insert((closeup, example));
-        }
-    }
-
-    /// What they say, with a sentence.
-    fn outcome(&self, finding: &Finding, why_not: Option<&str>) -> (ConfirmationOutcome, String) {
-        if self.shown > 0 {
-            let statement = format!("Confirmed at fresh twins ({}).", self.counts());
-            return (ConfirmationOutcome::Confirmed, statement);
-        }
-        if self.fired > 0 {
-            let why = why_it_counts(finding).map(|why| format!("; {why}"));
-            let why = why.unwrap_or_default();
-            let statement = format!("Not reproduced at fresh twins ({}){why}.", self.counts());
-            return (ConfirmationOutcome::NotReproduced, statement);
-        }
-        let why = match self.astray {
-            _ if self.looked_at == 0 => why_not
-                .unwrap_or("other sessions were fired again in its place")
-                .to_owned(),
-            None => "its session was fired again, and there was no answer to compare".to_owned(),
-            Some((closeup, example)) => format!(
-                "its session was fired again, and did not come to where it was: the baseline \
-                 answered with {}, in the run with {}",
-                status(&closeup.exchange),
-                status(example)
-            ),
-        };
-        let statement = format!("Not confirmed: {why}.");
-        (ConfirmationOutcome::NotTried, statement)
-    }
-
-    fn counts(&self) -> String {
-        format!(
-            "shown {} of {} times that it was fired again",
-            self.shown, self.fired
-        )
-    }
-}
-
-fn confirmation(finding: &Finding, rounds: &[Refired], why_not: Option<&str>) -> Confirmation {
-    let tries = Tries::of(finding, rounds);
-    let (outcome, statement) = tries.outcome(finding, why_not);
-    Confirmation {
-        outcome,
-        fired: tries.fired,
-        shown: tries.shown,
-        statement,
-    }
-}
-
-/// What the baseline answered with, in a word.
-fn status(exchange: &Evidence) -> String {
-    let status = exchange.baseline.status;
-    status.map_or_else(|| "nothing".to_owned(), |status| status.to_string())
-}
-
-/// Whether a difference is that of a finding, at any of its places.
-fn is_of(finding: &Finding, shown: &Shown) -> bool {
-    let own = std::iter::once((finding.kind, finding.location.as_str()));
-    let also = finding.also.iter();
-    own.chain(also.map(|also| (also.kind, also.location.as_str())))
-        .any(|(kind, place)| kind == shown.kind && is_at(place, &shown.location))
-}
-
-/// What differs in many places of a text or a page is one finding, at what is around them;
-/// and where there are too many places they are all one.
-fn is_at(place: &str, location: &str) -> bool {
-    let is_around = || {
-        let mut outer = successors(Some(location), |place| around(place));
-        is_in_text(location) && outer.any(|outer| outer == place)
-    };
-    place == location || place == ELSEWHERE || is_around()
 }
 
 /// What is no finding since it did not show again, in a sentence.
