@@ -69,6 +69,7 @@ pub use link::tls::{Tls, TlsError, TlsFiles};
 pub use moving::Moving;
 pub use options::{Options, SecondTargets, Target, WhenDown};
 pub use outcome::{RawOutcome, RawResult, Witness};
+pub(crate) use priority::go_behind;
 pub use source::RequestSource;
 pub use wire::{BodyPace, Recorded};
 
@@ -210,7 +211,9 @@ fn fire_all<'a>(
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let loader = spawn("load").spawn_scoped(scope, move || {
             // What is not read in time is late, and reading takes little.
-            priority::go_ahead();
+            if options.goes_first {
+                priority::go_ahead();
+            }
             source::read_ahead(batches, source, options, &firing.read_ahead, &loaded);
             ledger::thread_cpu_ns()
         });

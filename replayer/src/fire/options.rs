@@ -134,6 +134,9 @@ pub struct Options {
     pub threads: usize,
     /// Whether idle processors stay awake while the run fires, where that is allowed.
     pub stay_awake: bool,
+    /// Whether its threads go before others that want a processor; else they are where the
+    /// calling thread is.
+    pub goes_first: bool,
     /// The longest spin before a due time.
     pub max_spin: Duration,
     /// Digests for bodies that are not held.
@@ -196,6 +199,7 @@ impl Options {
             read_ahead_bytes: 64 << 20,
             threads: 2,
             stay_awake: false,
+            goes_first: true,
             max_spin: Duration::from_micros(60),
             digest: None,
             extract: None,

@@ -8,6 +8,8 @@ use super::ledger::thread_cpu_ns;
 const SLICE_NS: u64 = 100_000;
 /// How much it goes before others where it may (see `nice(2)`).
 const NICE: i32 = -10;
+/// How much it lets others go first where it runs beside another run.
+const NICE_BEHIND: i32 = 10;
 /// The lowest of the real-time priorities.
 const REAL_TIME: u32 = 1;
 
@@ -43,9 +45,22 @@ enum Place {
     /// As before, in turns of the usual length: what came meanwhile is dealt with together,
     /// which costs least.
     Batched,
+    /// Where the thread that began the run is.
+    Given,
 }
 
 impl Standing {
+    /// Leaves the calling thread where it is.
+    pub(crate) fn given() -> Standing {
+        Standing {
+            most: 1.0,
+            place: Place::Given,
+            looked_ns: 0,
+            cpu_ns: 0,
+            is_timely: false,
+        }
+    }
+
     /// Puts the calling thread before all others, as far as the system lets it, while it
     /// needs no more than about `most` of a processor.
     pub(crate) fn first(now_ns: u64, most: f64) -> Standing {
@@ -62,6 +77,9 @@ impl Standing {
     /// Looks, now and then, whether the thread waits enough. `due_ns` is when the next
     /// request is due, on the clock.
     pub(crate) fn look(&mut self, now_ns: u64, due_ns: Option<u64>) {
+        if self.place == Place::Given {
+            return;
+        }
         self.is_timely |= due_ns.is_some_and(|due_ns| due_ns > now_ns);
         let wall_ns = now_ns.saturating_sub(self.looked_ns);
         if wall_ns < LOOK_NS {
@@ -83,6 +101,7 @@ impl Standing {
                 Place::First => go_first(),
                 Place::Ahead => go_ahead(),
                 Place::Batched => go_batched(),
+                Place::Given => {}
             }
         }
     }
@@ -104,6 +123,13 @@ fn go_batched() {
     if set(libc::SCHED_OTHER, NICE, 0, 0).is_err() {
         let _ = set(libc::SCHED_OTHER, 0, 0, 0);
     }
+}
+
+/// Puts the calling thread, and what it starts from now on, behind others that want a
+/// processor: for what is fired beside a run.
+pub(crate) fn go_behind() {
+    // Everybody may step back.
+    let _ = set(libc::SCHED_BATCH, NICE_BEHIND, 0, 0);
 }
 
 /// Puts the calling thread before others that want a processor as well, and leaves them

@@ -26,11 +26,26 @@ pub struct Question<'a> {
     pub most_bytes: usize,
 }
 
+/// How soon it is looked at whether nobody wants the answer any more.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// The answer, on a connection of its own.
 ///
 /// # Errors
 /// When there is none until `deadline`, or none that can be read.
 pub fn ask(question: &Question<'_>, deadline: Instant) -> Result<Box<RawAnswer>> {
+    ask_unless(question, deadline, &|| false)
+}
+
+/// Likewise, unless nobody wants it any more.
+///
+/// # Errors
+/// As [`ask`], and when `is_over` while the answer is waited for.
+pub fn ask_unless(
+    question: &Question<'_>,
+    deadline: Instant,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Box<RawAnswer>> {
     let left = || {
         let left = deadline.saturating_duration_since(Instant::now());
         // A time-out of 0 would mean none.
@@ -58,7 +73,10 @@ pub fn ask(question: &Question<'_>, deadline: Instant) -> Result<Box<RawAnswer>>
         if Instant::now() >= deadline {
             bail!("no answer in time");
         }
-        socket.set_read_timeout(Some(left()))?;
+        if is_over() {
+            bail!("nobody waits for the answer any more");
+        }
+        socket.set_read_timeout(Some(left().min(LOOK)))?;
         let count = match stream.read(&mut buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::ask::{Question, ask};
+use super::ask::{Question, ask_unless};
 use super::file::{Hook, RunFile, TargetSettings};
 use super::targets::{Captured, check_one};
 use super::values::HookRequest;
@@ -112,9 +112,10 @@ impl<'a> Steps<'a> {
 
     /// Sends the request and takes any 2xx answer.
     fn request(&self, request: &HookRequest) -> Result<()> {
-        let answer = self
-            .exchange(request)
-            .with_context(|| request.to_string())?;
+        let answer = match self.exchange(request) {
+            Err(_) if self.is_stopped() => return Ok(()),
+            answer => answer.with_context(|| request.to_string())?,
+        };
         match answer.head.status {
             200..300 => Ok(()),
             status => bail!("{request} was answered with status {status}; it must be 2xx"),
@@ -137,7 +138,7 @@ impl<'a> Steps<'a> {
             // Only the status counts.
             most_bytes: 0,
         };
-        ask(&question, self.deadline)
+        ask_unless(&question, self.deadline, &|| self.is_stopped())
     }
 
     /// Runs the command; what it prints goes to `hooks.log` beside the report.

@@ -53,12 +53,11 @@ impl Prepared {
             explain,
             ..plan_options(file)?
         };
-        let reader = Reader::open(&file.archive)
-            .with_context(|| format!("opening the archive {}", file.archive.display()))?;
-        let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
-        let policy = keys::load_policy(&file.policy)?;
-        let key = keys::load_key(&file.key)?;
-        let scrubber = Scrubber::new(policy, &key);
+        let Opened {
+            reader,
+            checkpoint,
+            scrubber,
+        } = Opened::new(file)?;
         let captured = Captured::new(checkpoint.as_ref());
         let mut preparation = Preparation {
             checks: Checks::new(file, &scrubber, captured),
@@ -76,6 +75,35 @@ impl Prepared {
             plan,
             captured,
             loss,
+        })
+    }
+}
+
+/// An archive with what was committed and how it was scrubbed.
+pub struct Opened {
+    /// The archive.
+    pub reader: Reader,
+    /// What was committed with it last.
+    pub checkpoint: Option<Checkpoint>,
+    /// With the archive's policy and key, as the run file names them.
+    pub scrubber: Scrubber,
+}
+
+impl Opened {
+    /// Opens what the run file names.
+    ///
+    /// # Errors
+    /// When one of these can't be read.
+    pub fn new(file: &RunFile) -> Result<Opened> {
+        let reader = Reader::open(&file.archive)
+            .with_context(|| format!("opening the archive {}", file.archive.display()))?;
+        let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
+        let policy = keys::load_policy(&file.policy)?;
+        let key = keys::load_key(&file.key)?;
+        Ok(Opened {
+            reader,
+            checkpoint,
+            scrubber: Scrubber::new(policy, &key),
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::twins::{Reply, Seen, TwinServer};
 /// Notes by name, of which production had none: `PUT /notes/NAME` makes one and tells how
 /// often the service was asked to, `GET /notes/NAME` shows it.
 #[derive(Default)]
-struct Notes {
+pub struct Notes {
     made: Mutex<HashMap<String, u64>>,
     /// Requests so far, resets aside.
     asked: AtomicU64,
@@ -27,7 +27,7 @@ struct Notes {
 }
 
 impl Notes {
-    fn answer(&self, seen: &Seen, spoil: impl Fn(&str, u64) -> bool) -> Reply {
+    pub fn answer(&self, seen: &Seen, spoil: impl Fn(&str, u64) -> bool) -> Reply {
         let mut words = seen.line.split(' ');
         let (method, path) = (words.next(), words.next().unwrap_or_default());
         let mut made = self.made.lock().expect("no thread failed");
@@ -46,19 +46,19 @@ impl Notes {
     }
 }
 
-fn note(count: u64) -> String {
+pub fn note(count: u64) -> String {
     json("200 OK", "", &format!(r#"{{"count":{count}}}"#))
 }
 
 /// Twins of which the candidate fails where `spoil` says so of a request's line and of how
 /// many came before it.
-struct Twins {
-    servers: [TwinServer; 2],
+pub struct Twins {
+    pub servers: [TwinServer; 2],
     notes: [Arc<Notes>; 2],
 }
 
 impl Twins {
-    fn new(spoil: impl Fn(&str, u64) -> bool + Send + Sync + 'static) -> Twins {
+    pub fn new(spoil: impl Fn(&str, u64) -> bool + Send + Sync + 'static) -> Twins {
         let notes: [Arc<Notes>; 2] = Default::default();
         let (candidate, baseline) = (Arc::clone(&notes[0]), Arc::clone(&notes[1]));
         Twins {
@@ -71,7 +71,7 @@ impl Twins {
     }
 
     /// A run file in which neither can be reset; no slowness is a finding.
-    fn bare_file(&self, directory: &Path, more: &str) -> RunFile {
+    pub fn bare_file(&self, directory: &Path, more: &str) -> RunFile {
         let rules = "policy: allow-all\nverdict: {latency: {min_shift_ms: 1000000}}\n";
         run_file(directory, &self.servers, &(rules.to_owned() + more))
     }
@@ -88,13 +88,13 @@ impl Twins {
         file
     }
 
-    fn resets(&self) -> [u64; 2] {
+    pub fn resets(&self) -> [u64; 2] {
         let notes = self.notes.each_ref();
         notes.map(|notes| notes.resets.load(Ordering::Relaxed))
     }
 }
 
-fn request(method: &str, name: &str) -> String {
+pub fn request(method: &str, name: &str) -> String {
     format!("{method} /notes/{name} HTTP/1.1\r\nHost: notes\r\nContent-Length: 0\r\n\r\n")
 }
 
@@ -110,7 +110,7 @@ fn record_requests(directory: &Path, requests: &[(u64, String, String)]) {
 }
 
 /// `names` are asked for, over so many connections.
-fn record_names(names: u64, flows: u64) -> TempDir {
+pub fn record_names(names: u64, flows: u64) -> TempDir {
     let directory = TempDir::new().expect("a temporary directory");
     let requests: Vec<(u64, String, String)> = (0..names)
         .map(|name| {

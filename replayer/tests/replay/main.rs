@@ -1,6 +1,7 @@
 //! Firing, and whole runs, at twins that are plain threads in this process.
 
 mod audit;
+mod beside;
 mod chat;
 mod confirm;
 mod control;

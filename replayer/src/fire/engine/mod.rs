@@ -180,7 +180,10 @@ impl<'a> Engine<'a> {
 
     fn fire(mut self) -> Fired {
         let mut ready = Vec::new();
-        let mut standing = Standing::first(self.common.clock.now_ns(), self.share);
+        let mut standing = match self.common.options.goes_first {
+            true => Standing::first(self.common.clock.now_ns(), self.share),
+            false => Standing::given(),
+        };
         self.beds.take(self.thread);
         if !self.begin() {
             return self.finish();

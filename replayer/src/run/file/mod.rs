@@ -345,23 +345,13 @@ impl Settings {
                 .check()
                 .map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         }
-        for (twin, target) in settings.targets.all() {
-            target
-                .check_tls()
-                .map_err(|problem| anyhow::anyhow!("{source}: targets.{twin}.tls {problem}"))?;
-            for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
-                if let Some(hook) = hook
-                    && hook.request.is_some() != hook.command.is_empty()
-                {
-                    bail!(
-                        "{source}: targets.{twin}.{name} needs either `request` (\"POST \
-                         http://host:port/path\") or `command` (a list: program and arguments)"
-                    );
-                }
-            }
+        check_targets(&settings.targets, &settings.routes).with_context(|| source.to_owned())?;
+        if let Some(targets) = settings.confirm.targets() {
+            check_targets(targets, &settings.routes)
+                .with_context(|| format!("{source}: confirm"))?;
         }
-        routes::check(&settings.routes, &settings.targets)
-            .map_err(|problem| anyhow::anyhow!("{source}: {problem}"))?;
+        let confirm = settings.confirm.check();
+        confirm.map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         settings.check_load().with_context(|| source.to_owned())?;
         Ok(settings)
     }
@@ -374,10 +364,9 @@ impl Settings {
         name: &str,
         [reproduce, replay]: [String; 2],
     ) -> RunFile {
-        self.targets.candidate.resolve(base);
-        self.targets.baseline.resolve(base);
-        if let Some(second) = &mut self.targets.second_baseline {
-            second.resolve(base);
+        self.targets.resolve(base);
+        if let Some(targets) = self.confirm.targets_mut() {
+            targets.resolve(base);
         }
         let policy = match self.policy.as_deref() {
             None => "default".to_owned(),
@@ -404,6 +393,25 @@ impl Settings {
             replay,
         }
     }
+}
+
+/// Says what can be said against twins without looking at files.
+fn check_targets(targets: &Targets, routes: &[RouteSettings]) -> Result<()> {
+    for (twin, target) in targets.all() {
+        let tls = target.check_tls();
+        tls.map_err(|problem| anyhow::anyhow!("targets.{twin}.tls {problem}"))?;
+        for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
+            if let Some(hook) = hook
+                && hook.request.is_some() != hook.command.is_empty()
+            {
+                bail!(
+                    "targets.{twin}.{name} needs either `request` (\"POST \
+                     http://host:port/path\") or `command` (a list: program and arguments)"
+                );
+            }
+        }
+    }
+    routes::check(routes, targets).map_err(anyhow::Error::msg)
 }
 
 fn yes() -> bool {

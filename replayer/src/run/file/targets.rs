@@ -126,6 +126,14 @@ impl Targets {
     pub(crate) fn both(&self) -> [(&'static str, &TargetSettings); 2] {
         [("candidate", &self.candidate), ("baseline", &self.baseline)]
     }
+
+    /// Makes their paths count from `base`.
+    pub(super) fn resolve(&mut self, base: &Path) {
+        let twins = [&mut self.candidate, &mut self.baseline];
+        for twin in twins.into_iter().chain(&mut self.second_baseline) {
+            twin.resolve(base);
+        }
+    }
 }
 
 impl TargetSettings {
@@ -135,7 +143,7 @@ impl TargetSettings {
     }
 
     /// Makes its paths count from `base`.
-    pub(super) fn resolve(&mut self, base: &Path) {
+    fn resolve(&mut self, base: &Path) {
         if let Some(tls) = &mut self.tls {
             tls.resolve(base);
         }

@@ -288,6 +288,50 @@ fn firing_again_is_on_unless_it_is_off() {
     );
     check_error("confirm: {rounds: 0}\n", &["1 or more"]);
     check_error("confirm: {session: 5}\n", &["session"]);
+    check_error("confirm: {within: soon}\n", &["soon", "30s"]);
+}
+
+#[test]
+fn twins_for_confirmation_need_what_all_do_and_a_reset() {
+    let with = |candidate: &str| {
+        let baseline = "{address: 'd:4', reset: {command: [x]}}";
+        format!("confirm: {{targets: {{candidate: {candidate}, baseline: {baseline}}}}}\n")
+    };
+    let reset = "reset: {command: [x]}";
+    let file = parse(&format!(
+        "{TARGETS}{}",
+        with(&format!("{{address: 'c:3', {reset}}}"))
+    ));
+    let fresh = file.expect("a sound run file").at_fresh_twins();
+    let fresh = fresh.expect("it has such twins");
+    assert_eq!(fresh.settings.targets.candidate.address.to_string(), "c:3");
+    assert!(fresh.at_fresh_twins().is_none());
+    let refused = [
+        (
+            "{address: 'c:3'}".to_owned(),
+            "confirm.targets.candidate needs `reset`",
+        ),
+        (
+            format!("{{address: 'c:3', resources: none, {reset}}}"),
+            "confirm.targets.candidate.resources means nothing",
+        ),
+        (
+            format!("{{address: 'c:3', tls: {{server_name: x}}, {reset}}}"),
+            "confirm: targets.candidate.tls needs an address",
+        ),
+        (
+            format!("{{address: 'c:3', services: {{cart: {{address: 'c:5'}}}}, {reset}}}"),
+            "confirm: targets.candidate.services has `cart`",
+        ),
+    ];
+    for (candidate, expected) in refused {
+        check_error(&with(&candidate), &[expected]);
+    }
+    let second = format!("{{address: 'c:3', {reset}}}, second_baseline: {{address: 'e:5'}}");
+    check_error(
+        &with(&second),
+        &["confirm.targets.second_baseline means nothing"],
+    );
 }
 
 /// What is wrong with these routes where both twins have a service `cart`, and the

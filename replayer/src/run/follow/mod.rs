@@ -3,6 +3,7 @@
 
 mod feeder;
 mod probe;
+mod recording;
 mod stock;
 mod tail;
 
@@ -12,21 +13,21 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use twintap_archive::Reader;
 use twintap_plan::Follower;
-use twintap_scrub::Scrubber;
 use twintap_verdict::Report;
 
 use super::compare::{self, Comparison};
+use super::confirm::Beside;
 use super::file::RunFile;
 use super::periods::Periods;
-use super::prepare::{Checks, plan_options};
+use super::prepare::{Checks, Opened, plan_options};
 use super::renew::Renewal;
 use super::resources::Sampler;
 use super::targets::{self, Captured, Resolver};
 use super::{Phase, Progress, facts, hooks, now, options, reproduce, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, Steering, follow};
-use crate::keys;
 use feeder::Feeder;
 use probe::Probe;
+use recording::FollowedRecording;
 pub use stock::size;
 use stock::{Stock, StockRecords, StockSource};
 use tail::Tail;
@@ -48,13 +49,11 @@ pub fn execute(
     let settings = file.settings.follow.clone().unwrap_or_default();
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
-    let reader = Reader::open(&file.archive)
-        .with_context(|| format!("opening the archive {}", file.archive.display()))?;
-    let checkpoint = reader.checkpoint().context("reading the checkpoint")?;
-    let scrubber = Scrubber::new(
-        keys::load_policy(&file.policy)?,
-        &keys::load_key(&file.key)?,
-    );
+    let Opened {
+        checkpoint,
+        scrubber,
+        ..
+    } = Opened::new(file)?;
     let plan = plan_options(file)?;
     let rules = file.rules()?;
     let captured = Captured::new(checkpoint.as_ref());
@@ -78,6 +77,7 @@ pub fn execute(
     let renewal = Renewal::following(file, origin, settings.delay.0)?;
     let follower = Follower::new(plan, origin, settings.memory_bytes);
     let tail = Tail::from_now(&file.archive)?;
+    let recording = FollowedRecording::new(file, control, tail.passed());
     let stock = Stock::default();
     let (feed, fodder) = PlanFeed::new(control);
     let checks = Checks::new(file, &scrubber, captured).telling(resolver);
@@ -86,6 +86,16 @@ pub fn execute(
     let limits = &file.settings.limits;
     let mut source = StockSource::new(stock.clone(), limits.request_body_bytes, renewal);
     let mut tick = || tell(Phase::Firing);
+    let periods = Periods::new(
+        file,
+        control,
+        &scrubber,
+        rules,
+        &sampler,
+        settings.report_every.0,
+        settings.memory_bytes,
+    );
+    let beside = Beside::new(file, control, &options, periods.desk());
     let mut comparison = Comparison::new(
         compare::Inputs {
             scrubber: &scrubber,
@@ -95,19 +105,12 @@ pub fn execute(
             twins: options.twins().count(),
         },
         StockRecords::new(stock),
-        Periods::new(
-            file,
-            control,
-            &scrubber,
-            rules,
-            &sampler,
-            settings.report_every.0,
-            settings.memory_bytes,
-        ),
+        periods,
         &mut tick,
     );
     let (fired, fed) = thread::scope(|scope| {
         let probing = scope.spawn(|| probe(&options, control));
+        let confirming = scope.spawn(|| beside.run(recording));
         let feeding = scope.spawn(|| {
             let fed = feeder.run();
             if fed.is_err() {
@@ -119,9 +122,10 @@ pub fn execute(
         // Both look at the run's being stopped, which it is when nothing is fired.
         control.stop();
         let fed = feeding.join();
-        let probed = probing.join();
+        let ended = [probing.join(), confirming.join()];
         let failed = || anyhow!("a thread of the run failed");
-        probed.map_err(|_| failed())?;
+        let ended: Result<(), _> = ended.into_iter().collect();
+        ended.map_err(|_| failed())?;
         Ok::<_, anyhow::Error>((fired?, fed.map_err(|_| failed())??))
     })?;
     let ended = now();

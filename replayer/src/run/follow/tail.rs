@@ -58,6 +58,11 @@ impl Tail {
         Ok(Arc::new(reader))
     }
 
+    /// Exchanges since the archive was made that are gone through.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
     /// Exchanges that retention removed before they were read.
     pub fn missed(&self) -> u64 {
         self.missed

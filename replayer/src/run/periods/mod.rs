@@ -17,6 +17,7 @@ use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Observation, Report, Rules, RunFacts, SequentialReport, Twin, Watch};
 
 use super::compare::{Case, RawAnswerKept};
+use super::confirm::Desk;
 use super::file::RunFile;
 use super::resources::Sampler;
 use super::watched::stop_on_alarm;
@@ -38,6 +39,8 @@ pub struct Periods<'a> {
     watch: Watch,
     /// Where later windows may use values of earlier ones.
     answers: Option<Answers>,
+    /// Where findings of periods are fired again.
+    desk: Desk,
     /// When the period under way began.
     began: Timestamp,
     number: u64,
@@ -62,10 +65,16 @@ impl<'a> Periods<'a> {
             sampler,
             watch: Watch::new(&rules.options),
             judges: Judges::new(rules, every),
+            desk: Desk::new(file),
             answers: (memory_bytes > 0).then(|| Answers::new(memory_bytes)),
             began: now(),
             number: 0,
         }
+    }
+
+    /// Where what periods find waits until it was fired again.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
     }
 
     /// The last period.
@@ -76,6 +85,7 @@ impl<'a> Periods<'a> {
             began: self.began,
             sequential: self.watched(),
             judge: self.judges.into_last(),
+            desk: self.desk,
         }
     }
 
@@ -119,15 +129,25 @@ impl<'a> Periods<'a> {
         let mut facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
         // What creeps up is seen over the whole run, not in a period of it.
         facts.resources = self.sampler.so_far();
-        let report = judge.conclude(RunFacts {
+        let draft = judge.draft(RunFacts {
             sequential: Some(self.watched()),
             ..of_period(facts, number)
         });
-        let text = serde_json::to_string_pretty(&report).context("writing JSON")?;
-        let name = format!("period-{number:06}.json");
-        write(&self.file.output.join(name), &text)?;
-        Ok(report.verdict.name())
+        self.desk.hand_in(number, draft, |report| {
+            write_period(self.file, number, report)?;
+            Ok(report.verdict.name())
+        })
     }
+}
+
+/// Writes the report of a period, counted from 1, in the place of one that there is.
+///
+/// # Errors
+/// When the place can't be written to.
+pub fn write_period(file: &RunFile, number: u64, report: &Report) -> Result<()> {
+    let text = serde_json::to_string_pretty(report).context("writing JSON")?;
+    let name = format!("period-{number:06}.json");
+    write(&file.output.join(name), &text)
 }
 
 /// What is left to be reported when a run ends.
@@ -137,6 +157,7 @@ pub struct Last {
     began: Timestamp,
     sequential: SequentialReport,
     judge: Judge,
+    desk: Desk,
 }
 
 impl Last {
@@ -151,10 +172,11 @@ impl Last {
             1 => facts,
             number => of_period(facts, number),
         };
-        self.judge.conclude(RunFacts {
+        let draft = self.judge.draft(RunFacts {
             sequential: Some(self.sequential),
             ..facts
-        })
+        });
+        self.desk.last_report(self.number, draft)
     }
 }
 

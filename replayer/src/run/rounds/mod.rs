@@ -1,6 +1,7 @@
 //! A run that goes through its recording again and again, until it is stopped.
 
 mod feeder;
+mod recording;
 mod records;
 mod shelf;
 mod source;
@@ -13,6 +14,7 @@ use twintap_plan::Rounds;
 use twintap_verdict::Report;
 
 use super::compare::{self, Comparison};
+use super::confirm::Beside;
 use super::file::RunFile;
 use super::periods::Periods;
 use super::prepare::Prepared;
@@ -22,6 +24,7 @@ use super::targets::Resolver;
 use super::{Phase, Progress, facts, hooks, now, options, reproduce, targets, write_results};
 use crate::fire::{Options, PlanFeed, RunControl, follow};
 use feeder::{Compared, Feeder};
+use recording::RoundRecording;
 use records::RoundRecords;
 use shelf::RoundShelf;
 use source::RoundSource;
@@ -87,6 +90,9 @@ pub fn execute(
     let mut tick = || tell(Phase::Firing);
     let every = settings.report_every.map_or(REPORT_EVERY, |every| every.0);
     let compared = Compared::default();
+    // No value crosses from one round to another.
+    let periods = Periods::new(file, control, &prepared.scrubber, rules, &sampler, every, 0);
+    let beside = Beside::new(file, control, &options, periods.desk());
     let mut comparison = Comparison::new(
         compare::Inputs {
             scrubber: &prepared.scrubber,
@@ -96,19 +102,22 @@ pub fn execute(
             twins: options.twins().count(),
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
-        // No value crosses from one round to another.
-        Periods::new(file, control, &prepared.scrubber, rules, &sampler, every, 0),
+        periods,
         &mut tick,
     );
     let (feed, fodder) = PlanFeed::new(control);
     let feeder = Feeder::new(rounds.clone(), plan.speed, feed, control, compared);
     let (fired, summary) = thread::scope(|scope| {
         let feeding = scope.spawn(|| feeder.run());
+        let confirming = scope.spawn(|| beside.run(RoundRecording::new(&prepared)));
         let fired = follow(fodder, &mut source, &mut comparison, &options, control);
         // Where it could not be set up, nobody else ends the feeding.
         control.stop();
         let taken = feeding.join();
-        let taken = taken.map_err(|_| anyhow!("a thread of the run failed"))?;
+        let confirmed = confirming.join();
+        let failed = || anyhow!("a thread of the run failed");
+        confirmed.map_err(|_| failed())?;
+        let taken = taken.map_err(|_| failed())?;
         Ok::<_, anyhow::Error>((fired?, taken.into_summary(control.planned())))
     })?;
     let ended = now();

@@ -42,11 +42,43 @@ impl Addresses {
     }
 }
 
-/// The addresses that the run file has, checked.
+/// The addresses that the run file has, checked; those of twins for confirmation, too.
 ///
 /// # Errors
 /// When one, or that of a hook's request, is not on the allow-list, or is production.
 pub fn check(file: &RunFile, captured: &Captured) -> Result<Addresses> {
+    let addresses = check_own(file, captured)?;
+    if let Some(fresh) = file.at_fresh_twins() {
+        check_fresh(&fresh, &addresses, captured)?;
+    }
+    Ok(addresses)
+}
+
+/// The addresses of twins for confirmation ([`RunFile::at_fresh_twins`]), checked; `own` are
+/// those of the run's.
+///
+/// # Errors
+/// As [`check`]; and when one of them is one of the run's, which has a state already.
+pub fn check_fresh(fresh: &RunFile, own: &Addresses, captured: &Captured) -> Result<Addresses> {
+    let addresses = check_own(fresh, captured).context("confirm")?;
+    let taken: Vec<SocketAddr> = own
+        .by_twin()
+        .concat()
+        .iter()
+        .map(|one| one.address)
+        .collect();
+    let mut fresh = addresses.by_twin().concat().into_iter();
+    if let Some(target) = fresh.find(|one| taken.contains(&one.address)) {
+        bail!(
+            "confirm.targets has {}, at which the run itself fires: sessions are fired again at \
+             twins of their own",
+            target.address
+        );
+    }
+    Ok(addresses)
+}
+
+fn check_own(file: &RunFile, captured: &Captured) -> Result<Addresses> {
     let mut of_all = Vec::new();
     for (twin, settings) in file.settings.targets.all() {
         let mut addresses = Vec::new();
