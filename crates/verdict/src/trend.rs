@@ -169,16 +169,18 @@ fn block_length(residuals: &[f64]) -> usize {
         .max(1)
 }
 
-/// The means of at most [`MOST_POINTS`] stretches of equal length in time.
+/// The means of at most [`MOST_POINTS`] stretches of equal length in time, and of no more than
+/// there are points.
 fn reduced(series: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (Some((first, _)), Some((last, _))) = (series.first(), series.last()) else {
         return Vec::new();
     };
-    if series.len() <= MOST_POINTS || last <= first {
+    if last <= first {
         return series.to_vec();
     }
-    let width = (last - first) / MOST_POINTS as f64;
-    let place = |x: f64| (((x - first) / width) as usize).min(MOST_POINTS - 1);
+    let stretches = series.len().min(MOST_POINTS);
+    let width = (last - first) / stretches as f64;
+    let place = |x: f64| (((x - first) / width) as usize).min(stretches - 1);
     series
         .chunk_by(|(one, _), (other, _)| place(*one) == place(*other))
         .map(|points| {

@@ -62,6 +62,7 @@ pub(super) fn points(samples: &[ResourceSample]) -> Vec<Point> {
         if let Some((candidate, baseline)) = costs {
             points.push(Point {
                 at: *at,
+                by_load: *at,
                 candidate,
                 baseline,
             });

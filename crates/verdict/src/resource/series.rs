@@ -13,10 +13,14 @@ use crate::trend::{Course as Found, course};
 const CURVE_POINTS: usize = 60;
 const SECONDS_OF_HOUR: f64 = 3600.0;
 
-/// What both used at a time, in seconds.
+/// What both used at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
+    /// In seconds.
     pub(super) at: f64,
+    /// The same as if load had been even: as many of the run's seconds as the share of all
+    /// requests that was answered by then.
+    pub(super) by_load: f64,
     pub(super) candidate: f64,
     pub(super) baseline: f64,
 }
@@ -52,11 +56,12 @@ fn level(facts: &ResourceFacts, options: &Options) -> f64 {
 
 fn by_resource(samples: &[ResourceSample]) -> BTreeMap<Resource, Vec<Point>> {
     let mut series: BTreeMap<Resource, Vec<Point>> = BTreeMap::new();
-    for sample in samples {
+    for (sample, by_load) in samples.iter().zip(by_load(samples)) {
         for (resource, candidate) in &sample.candidate {
             if let Some(baseline) = sample.baseline.get(resource) {
                 series.entry(*resource).or_default().push(Point {
-                    at: sample.at_ns as f64 / 1e9,
+                    at: seconds(sample),
+                    by_load,
                     candidate: *candidate,
                     baseline: *baseline,
                 });
@@ -64,6 +69,36 @@ fn by_resource(samples: &[ResourceSample]) -> BTreeMap<Resource, Vec<Point>> {
         }
     }
     series
+}
+
+fn seconds(sample: &ResourceSample) -> f64 {
+    sample.at_ns as f64 / 1e9
+}
+
+/// The times of samples as if load had been even; as they are where the load is not known.
+/// What requests leave behind grows with these: where fewer come towards the end of a run, a
+/// leak would else seem to level off.
+fn by_load(samples: &[ResourceSample]) -> Vec<f64> {
+    let even: Vec<f64> = samples.iter().map(seconds).collect();
+    let mut known = 0.0;
+    let answered: Vec<f64> = samples
+        .iter()
+        .map(|sample| {
+            known = sample.candidate_work.map_or(known, |work| work.answered);
+            known
+        })
+        .collect();
+    let (Some(first), Some(last)) = (answered.first(), answered.last()) else {
+        return even;
+    };
+    if last <= first {
+        return even;
+    }
+    let (from, to) = (even[0], even[even.len() - 1]);
+    answered
+        .iter()
+        .map(|count| from + (to - from) * (count - first) / (last - first))
+        .collect()
 }
 
 fn report(
@@ -79,7 +114,7 @@ fn report(
     let seconds = ends.map_or(0.0, |(first, last)| last.at - first.at);
     let difference: Vec<(f64, f64)> = points
         .iter()
-        .map(|point| (point.at, point.candidate - point.baseline))
+        .map(|point| (point.by_load, point.candidate - point.baseline))
         .collect();
     let (course, trend) = match course(&difference, level) {
         None => (Course::TooShort, None),

@@ -78,6 +78,41 @@ fn a_leak_is_a_finding_with_its_slope() {
 }
 
 #[test]
+fn a_leak_of_requests_grows_as_they_come() {
+    // Sessions end one by one, and at last nobody asks any more.
+    let answered = |at: f64| {
+        let share = (at / 11.0).min(1.0);
+        2600.0 * (2.0 - share) * share
+    };
+    let samples = (0..65).map(|number| {
+        let at = f64::from(number) / 5.0;
+        let work = Some(Work {
+            cpu_seconds: at,
+            answered: answered(at),
+        });
+        let heap = |bytes: f64| BTreeMap::from([(Resource::Heap, bytes)]);
+        // Hashing a password takes 2 MiB for a moment, at one twin or the other.
+        let hashing = |every: u32| f64::from(u32::from(number % every == 3)) * 2.0 * MIB;
+        ResourceSample {
+            at_ns: u64::from(number) * 200_000_000,
+            candidate: heap(4.0 * MIB + hashing(9) + 1024.0 * answered(at)),
+            baseline: heap(4.0 * MIB + hashing(7)),
+            candidate_work: work,
+            baseline_work: work,
+        }
+    });
+    let report = judged(ResourceFacts {
+        samples: samples.collect(),
+        ..ResourceFacts::default()
+    });
+    let [finding] = &report.findings[..] else {
+        panic!("one finding is expected: {:?}", report.findings);
+    };
+    assert_eq!((finding.kind, &*finding.location), (Kind::Growth, "heap"));
+    assert!(finding.summary.contains("memory in use"), "{finding:?}");
+}
+
+#[test]
 fn what_both_do_is_no_finding() {
     let grown = |second: f64| saw(second) + 100_000.0 * second;
     for report in [run(saw, saw), run(grown, grown)] {
