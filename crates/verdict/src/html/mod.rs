@@ -127,6 +127,7 @@ fn top(report: &Report) -> Markup {
                     a href="#latency" { "Latency" }
                     @if resources::is_shown(report) { a href="#resources" { "Resources" } }
                     a href="#fidelity" { "Fidelity" }
+                    @if report.second_baseline.is_some() { a href="#second-baseline" { "Second baseline" } }
                     a href="#ledgers" { "Ledgers" }
                     a href="#timing" { "Timing" }
                     a href="#scope" { "Scope" }
@@ -167,6 +168,9 @@ fn about(report: &Report) -> Markup {
                     tbody {
                         (fact("Candidate", &target(&report.twins.candidate)))
                         (fact("Baseline", &target(&report.twins.baseline)))
+                        @if let Some(second) = &report.twins.second_baseline {
+                            (fact("Second baseline", &target(second)))
+                        }
                         (fact("Captured by", report.capture_source.name()))
                         (fact("Began", report.started.as_deref().unwrap_or("not stated")))
                         (fact("Ended", report.ended.as_deref().unwrap_or("not stated")))
@@ -214,7 +218,9 @@ fn footer(report: &Report) -> Markup {
         footer {
             p {
                 "Twintap " (report.tool_version) ". Everything shown was scrubbed before it was stored. "
-                "Signal is the candidate against the baseline, noise the baseline against production; "
+                "Signal is the candidate against the baseline, noise the baseline against production"
+                @if report.second_baseline.is_some() { " and against a second baseline" }
+                "; "
                 "a finding is what noise does not explain."
             }
         }

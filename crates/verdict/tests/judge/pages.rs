@@ -95,6 +95,7 @@ fn what_a_second_baseline_shows_is_on_the_page_and_in_the_text() {
     for part in ["in 9 of 12 exchanges", "1 place,", "GET /me", "/state"] {
         assert!(second.contains(part), "no {part} in {second}");
     }
+    assert!(page.contains("href=\"#second-baseline\""));
     let text = text(&report);
     let says =
         "agrees with the baseline in 9 of 12 exchanges, and differs at 1 place, which is noise";
