@@ -91,6 +91,9 @@ pub enum Event {
         /// Where the second baseline is, if the run has one and fires at it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         second_baseline: Option<String>,
+        /// Where the twins for confirmation are, the candidate's first, if the run has some.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        confirm: Vec<String>,
         /// The policy's hash.
         policy: String,
         /// The key's fingerprint.

@@ -12,6 +12,7 @@ use super::event::{Data, Event, path};
 use super::log::{Log, Place};
 use crate::keys;
 use crate::run::RunFile;
+use crate::run::file::Targets;
 
 /// Tells a log what somebody does.
 #[derive(Clone, Debug)]
@@ -94,16 +95,23 @@ impl Trail {
         Reader::open(&file.archive)
             .with_context(|| format!("opening the archive {}", file.archive.display()))?;
         let archive = path(&file.archive);
-        let targets = &file.settings.targets;
-        // Exchanges that are fired alone are not fired at it.
+        let fresh = file.settings.confirm.targets();
+        // Exchanges that are fired alone have the twins for confirmation, if there are such,
+        // and no second baseline.
+        let (targets, fresh) = match fresh {
+            Some(fresh) if !only.is_empty() => (fresh, None),
+            fresh => (&file.settings.targets, fresh),
+        };
         let second = targets.second_baseline.as_ref();
         let second = second.filter(|_| only.is_empty());
+        let fresh = fresh.into_iter().flat_map(Targets::both);
         self.tell(&[Event::RunStarted {
             run: file.name.clone(),
             archive: archive.clone(),
             candidate: targets.candidate.address.to_string(),
             baseline: targets.baseline.address.to_string(),
             second_baseline: second.map(|second| second.address.to_string()),
+            confirm: fresh.map(|(_, twin)| twin.address.to_string()).collect(),
             policy: keys::load_policy(&file.policy)?.hash().0,
             key: keys::fingerprint(&keys::load_key(&file.key)?),
             only: only.to_vec(),

@@ -173,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_behind_takes_along_what_it_starts() {
+        let behind = std::thread::spawn(|| {
+            go_behind();
+            std::thread::spawn(|| std::fs::read_to_string("/proc/thread-self/stat")).join()
+        });
+        let started = behind.join().expect("it does not panic");
+        let stat = started.expect("it does not panic").expect("Linux");
+        // proc_pid_stat(5): the name, which may have blanks, is the second field, and the nice
+        // value the 19th.
+        let (_, rest) = stat.rsplit_once(')').expect("a name");
+        let nice = rest.split_whitespace().nth(16).map(str::parse::<i32>);
+        let nice = nice.expect("19 fields").expect("a number");
+        assert!(nice >= NICE_BEHIND, "{nice}");
+    }
+
+    #[test]
     fn whoever_may_do_nothing_else_gets_short_turns() {
         let set = std::thread::spawn(|| set(libc::SCHED_OTHER, 0, 0, SLICE_NS));
         assert!(set.join().expect("it does not panic").is_ok());

@@ -34,8 +34,9 @@ pub struct OnlyReport {
 }
 
 /// Fires the exchanges of these names (ids, or names of sessions) with everything that
-/// they depend on, each once and as soon as it can be, and compares the answers. Nothing is
-/// written but what hooks print.
+/// they depend on, each once and as soon as it can be, and compares the answers: at the
+/// twins for confirmation, where the run file has such. Nothing is written but what hooks
+/// print.
 ///
 /// # Errors
 /// As [`execute`](super::execute); and when there is nothing of such a name.
@@ -45,6 +46,8 @@ pub fn only(
     control: &RunControl,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<OnlyReport> {
+    let fresh = file.at_fresh_twins();
+    let file = fresh.as_ref().unwrap_or(file);
     let mut tell = |phase| progress(Progress::of(phase, control));
     tell(Phase::Planning);
     let (prepared, part) = prepare(file, names)?;
@@ -77,6 +80,8 @@ pub fn only(
 /// # Errors
 /// As [`only`], as far as it can be said without sending anything.
 pub fn only_dry_run(file: &RunFile, names: &[String]) -> Result<DryRun> {
+    let fresh = file.at_fresh_twins();
+    let file = fresh.as_ref().unwrap_or(file);
     let (prepared, part) = prepare(file, names)?;
     let addresses = targets::check(file, &prepared.captured)?;
     Ok(DryRun::new(file, &addresses, part.plan))

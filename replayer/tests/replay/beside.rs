@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 use twintap_replayer::fire::RunControl;
-use twintap_replayer::run::{RunFile, execute};
+use twintap_replayer::run::file::Confirm;
+use twintap_replayer::run::{RunFile, execute, only};
 use twintap_scrub::Policy;
 use twintap_stream::Timestamp;
-use twintap_verdict::Report;
+use twintap_verdict::{Report, Verdict};
 
 use crate::confirm::{Twins, note, record_names, request};
 use crate::recording::Recorder;
@@ -18,7 +19,7 @@ use crate::run::run;
 use crate::twins::{Reply, TwinServer};
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A round is over in no time, and each window of rounds is a period.
 const ENDLESS: &str = "loop: forever\npace: asap\nreport_every: 1ms\nlimits: {in_flight: 8}\n";
@@ -195,6 +196,17 @@ fn a_run_that_ends_may_have_them_too() {
     assert_eq!(outcomes(&report), ["confirmed"]);
     assert_eq!(twins.servers[0].lines().len(), 40);
     assert_eq!(fresh.servers[0].lines().len(), 2);
+
+    // So may who looks at one exchange.
+    let example = &report["findings"][0]["evidence"][0]["exchange"];
+    let names = [example.as_str().expect("an id").to_owned()];
+    file.load_once();
+    let control = RunControl::new().expect("an eventfd");
+    let alone = only(&file, &names, &control, &mut |_| {}).expect("a run");
+    assert_eq!(alone.verdict, Verdict::Fail);
+    assert!(alone.reset);
+    assert_eq!(twins.servers[0].lines().len(), 40);
+    assert_eq!(fresh.resets(), [2, 2]);
 }
 
 /// A run that follows production, whose candidate fails for one name.
@@ -343,6 +355,23 @@ fn a_run_that_is_stopped_gives_up_what_it_fires_again() {
         );
         assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
     }
+}
+
+#[test]
+fn a_round_that_takes_too_long_is_given_up() {
+    let fresh = [(); 2].map(|()| {
+        TwinServer::start(|seen| match seen.line.contains("/notes/") {
+            true => Reply::Stall,
+            false => Reply::ok(),
+        })
+    });
+    let within = |file: &mut RunFile| {
+        with_fresh(file, addresses(&fresh), by_request);
+        if let Confirm::On(settings) = &mut file.settings.confirm {
+            settings.within = "300ms".parse().expect("a span");
+        }
+    };
+    check_not_tried(within, "a round took longer than 300ms");
 }
 
 /// Where a session could not be fired again its finding stays, and says why.
