@@ -28,6 +28,9 @@ pub trait Recording {
     /// # Errors
     /// Says why there is none.
     fn find(&mut self, draft: &Draft, wanted: &[u32]) -> Result<Found<'_>, String>;
+
+    /// Nothing more is fired of what was found.
+    fn let_go(&mut self) {}
 }
 
 /// Examples of findings in a plan.
@@ -85,6 +88,7 @@ impl<'a> Beside<'a> {
             match self.desk.next() {
                 Some(Waiting { period, mut draft }) => {
                     self.confirm(&mut draft, fresh, &mut recording);
+                    recording.let_go();
                     self.desk.learn(period, &draft);
                     self.write(period, &draft.finish());
                 }

@@ -53,8 +53,6 @@ impl<'a> FollowedRecording<'a> {
 
 impl Recording for FollowedRecording<'_> {
     fn find(&mut self, draft: &Draft, wanted: &[u32]) -> std::result::Result<Found<'_>, String> {
-        // What there is of the last period goes before more is planned.
-        self.latest = None;
         let latest = Latest::new(self.file, self.control, self.before);
         let latest = latest.map_err(|error| format!("{error:#}"))?;
         let latest = self.latest.insert(latest);
@@ -81,6 +79,10 @@ impl Recording for FollowedRecording<'_> {
             examples,
             doubts,
         })
+    }
+
+    fn let_go(&mut self) {
+        self.latest = None;
     }
 }
 
