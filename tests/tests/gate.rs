@@ -61,11 +61,12 @@ components:
 const INCIDENTS: &str = "version: 1
 incidents:
 - {name: double charge, component: payments}
-- {name: no refund, endpoint: POST /refunds}
+- {name: no change of heart, endpoint: POST /checkout}
 ";
 
-const STOCK: &str =
-    "- {name: stock below nothing, endpoint: 'GET /products/{id}', component: shop}\n";
+const UNKNOWN: &str = "- {name: stock below nothing, endpoint: GET /products/17, component: shop}
+- {name: no refund, endpoint: POST /refunds}
+";
 
 #[test]
 fn a_gate_decides_what_a_candidate_may_do() -> Result<()> {
@@ -214,13 +215,15 @@ fn check_incidents(
         output.contains("2 of 2 incidents are explained"),
         "{output}"
     );
-    let more = format!("{INCIDENTS}{STOCK}");
+    let more = format!("{INCIDENTS}{UNKNOWN}");
     let (code, output) = check(&file("more.yaml", &more)?, "json")?;
     ensure!(code == 1, "{code}: {output}");
     let checks: Value = serde_json::from_str(&output).context("JSON")?;
     ensure!(checks[2]["is_explained"] == false, "{checks:#}");
     ensure!(
-        checks[1]["explanations"][0]["by"] == "not_seen",
+        checks[3]["is_explained"] == false
+            && checks[3]["explanations"][0]["by"] == "not_seen"
+            && checks[3]["explanations"][0]["nearest"].is_string(),
         "{checks:#}"
     );
     Ok(())

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::named::{Named, nearest};
 use super::{Component, Form};
-use crate::report::{EndpointScope, Report};
+use crate::report::Report;
 
 /// What broke in production though the twin passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +15,8 @@ pub struct Incident {
     /// When it was, for people.
     #[serde(default)]
     pub when: String,
-    /// The endpoint that broke, as reports name it.
+    /// The endpoint that broke: as reports name it, as a request to it (`POST /orders/17/pay`),
+    /// or as a pattern.
     #[serde(default)]
     pub endpoint: Option<String>,
     /// The component that broke.
@@ -51,10 +53,14 @@ pub enum Explanation {
         /// Why.
         reason: String,
     },
-    /// The endpoint was not in the traffic that was replayed.
+    /// No endpoint of the traffic that was replayed is meant: it was not in it, or its name is
+    /// misspelt. Which of both can't be told, so this alone explains nothing.
     NotSeen {
-        /// The endpoint.
+        /// The endpoint, as the incident has it.
         endpoint: String,
+        /// The endpoint of the traffic whose name is the most like it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nearest: Option<String>,
     },
     /// The endpoint was in the traffic, and never compared.
     NotCompared {
@@ -78,6 +84,8 @@ pub fn check_incidents(
 }
 
 fn check(incident: &Incident, components: &[Component], report: Option<&Report>) -> Check {
+    let named = incident.endpoint.as_deref();
+    let named = named.map(|name| Named::new(name, report));
     let mut check = Check {
         incident: incident.clone(),
         is_explained: false,
@@ -86,7 +94,7 @@ fn check(incident: &Incident, components: &[Component], report: Option<&Report>)
     };
     let involved = components
         .iter()
-        .filter(|component| component.bears_on(incident));
+        .filter(|component| component.bears_on(incident, named.as_ref()));
     for component in involved.clone() {
         if component.form == Form::Full {
             continue;
@@ -110,63 +118,59 @@ fn check(incident: &Incident, components: &[Component], report: Option<&Report>)
             "Name `{name}` in the scope, with what stands for it at the twins."
         ));
     }
-    if let (Some(endpoint), Some(report)) = (&incident.endpoint, report) {
-        cover(&mut check, endpoint, report);
+    if let (Some(named), Some(report)) = (&named, report) {
+        cover(&mut check, named, report);
     }
-    check.is_explained = !check.explanations.is_empty();
+    check.is_explained = check.explanations.iter().any(Explanation::explains);
     if !check.is_explained {
         check
             .advice
-            .extend(unexplained(incident, involved.count(), report));
+            .extend(unexplained(incident, involved.count(), named.as_ref()));
     }
     check
 }
 
 impl Component {
-    fn bears_on(&self, incident: &Incident) -> bool {
+    fn bears_on(&self, incident: &Incident, named: Option<&Named<'_>>) -> bool {
         let is_named = incident.component.as_ref() == Some(&self.name);
-        let is_used = incident.endpoint.as_ref().is_some_and(|endpoint| {
-            let mut patterns = self.endpoints.iter();
-            patterns.any(|pattern| pattern.takes_endpoint(endpoint))
-        });
-        is_named || is_used
+        is_named || named.is_some_and(|named| self.endpoints.iter().any(|one| named.is_of(one)))
     }
 }
 
-/// What the run covered of the endpoint.
-fn cover(check: &mut Check, endpoint: &str, report: &Report) {
-    let rows = report.scope.endpoints.iter();
-    let row: Option<&EndpointScope> = rows.clone().find(|row| row.endpoint == endpoint);
-    match row {
-        None => {
-            check.explanations.push(Explanation::NotSeen {
-                endpoint: endpoint.to_owned(),
-            });
-            check.advice.push(format!(
-                "Capture traffic with `{endpoint}` in it, and have the gate require it: \
-                 `coverage: {{endpoints: [{{endpoint: \"{endpoint}\", compared: 1}}]}}`."
-            ));
-        }
-        Some(row) if row.compared == 0 => {
-            check.explanations.push(Explanation::NotCompared {
-                endpoint: endpoint.to_owned(),
-                seen: row.seen,
-            });
-            check.advice.push(format!(
-                "Have `{endpoint}` replayed: {} exchanges of it were captured, and none compared \
-                 (late {}, unbound {}, not fired {}).",
-                row.seen,
-                row.late,
-                row.unbound,
-                row.skipped.values().sum::<u64>()
-            ));
-        }
-        Some(_) => {}
+/// What the run covered of what the incident names.
+fn cover(check: &mut Check, named: &Named<'_>, report: &Report) {
+    let name = named.text;
+    if named.rows.is_empty() {
+        let nearest = nearest(name, report);
+        check.advice.push(format!(
+            "{}Where `{name}` is right, capture traffic with it, and have the gate require it: \
+             `coverage: {{endpoints: [{{endpoint: \"{name}\", compared: 1}}]}}`.",
+            nearest.as_ref().map_or_else(String::new, |nearest| format!(
+                "Where `{nearest}` is meant, name it so. "
+            ))
+        ));
+        check.explanations.push(Explanation::NotSeen {
+            endpoint: name.to_owned(),
+            nearest,
+        });
+    } else if named.sum(|row| row.compared) == 0 {
+        let seen = named.sum(|row| row.seen);
+        check.explanations.push(Explanation::NotCompared {
+            endpoint: name.to_owned(),
+            seen,
+        });
+        check.advice.push(format!(
+            "Have `{name}` replayed: {seen} exchanges of it were captured, and none compared \
+             (late {}, unbound {}, not fired {}).",
+            named.sum(|row| row.late),
+            named.sum(|row| row.unbound),
+            named.sum(|row| row.skipped.values().sum())
+        ));
     }
 }
 
 /// What to change where nothing explains an incident.
-fn unexplained(incident: &Incident, involved: usize, report: Option<&Report>) -> Vec<String> {
+fn unexplained(incident: &Incident, involved: usize, named: Option<&Named<'_>>) -> Vec<String> {
     let mut advice = Vec::new();
     match (&incident.component, involved) {
         (None, 0) if incident.endpoint.is_none() => advice.push(
@@ -181,27 +185,35 @@ fn unexplained(incident: &Incident, involved: usize, report: Option<&Report>) ->
                 .to_owned(),
         ),
     }
-    let Some(endpoint) = &incident.endpoint else {
+    let Some(named) = named else {
         return advice;
     };
-    let rows = report.map(|report| &report.scope.endpoints);
-    let row = rows.and_then(|rows| rows.iter().find(|row| row.endpoint == *endpoint));
-    advice.push(match row {
-        Some(row) => format!(
-            "`{endpoint}` was compared in {} of {} exchanges, {} of {} errors among them: capture \
+    let name = named.text;
+    if !named.has_report {
+        advice.push(format!(
+            "Give the report of the run that passed (`--report`): it says whether `{name}` was \
+             replayed at all."
+        ));
+    } else if !named.rows.is_empty() {
+        advice.push(format!(
+            "`{name}` was compared in {} of {} exchanges, {} of {} errors among them: capture \
              the requests that broke it, and give what they broke a metric or a budget in the \
              gate.",
-            row.compared, row.seen, row.errors_compared, row.errors_seen
-        ),
-        None => format!(
-            "Give the report of the run that passed (`--report`): it says whether `{endpoint}` was \
-             replayed at all."
-        ),
-    });
+            named.sum(|row| row.compared),
+            named.sum(|row| row.seen),
+            named.sum(|row| row.errors_compared),
+            named.sum(|row| row.errors_seen)
+        ));
+    }
     advice
 }
 
 impl Explanation {
+    /// Whether it alone says why the twin could not have shown the incident.
+    fn explains(&self) -> bool {
+        !matches!(self, Explanation::NotSeen { .. })
+    }
+
     /// In a sentence.
     pub fn statement(&self) -> String {
         match self {
@@ -211,8 +223,13 @@ impl Explanation {
                     form.name()
                 )
             }
-            Explanation::NotSeen { endpoint } => {
-                format!("{endpoint} was not in the traffic that was replayed.")
+            Explanation::NotSeen { endpoint, nearest } => {
+                let nearest = nearest.as_ref();
+                let nearest = nearest.map(|nearest| format!("; the nearest to it is {nearest}"));
+                format!(
+                    "No endpoint of the traffic that was replayed is {endpoint}{}.",
+                    nearest.unwrap_or_default()
+                )
             }
             Explanation::NotCompared { endpoint, seen } => {
                 format!("{endpoint} was captured {seen} times, and never compared.")

@@ -1,6 +1,7 @@
 //! What the twins are made of, and what a run could not have seen.
 
 mod incident;
+mod named;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -65,12 +65,51 @@ fn a_mocked_component_explains_what_it_broke() {
 #[test]
 fn an_endpoint_that_was_not_replayed_explains_it() {
     let report = report();
-    let never = json!({"name": "a", "endpoint": "DELETE /orders/{id}"});
-    let check = checked(never, Some(&report));
-    assert!(check.is_explained && said(&check).contains("not in the traffic"));
-    let unbound = json!({"name": "b", "endpoint": "GET /invoices"});
-    let check = checked(unbound, Some(&report));
-    assert!(check.is_explained && said(&check).contains("captured 20 times, and never compared"));
+    for name in ["GET /invoices", "/invoices", "GET /invoices?year=2026"] {
+        let incident = json!({"name": "b", "endpoint": name});
+        let check = checked(incident, Some(&report));
+        let said = said(&check);
+        assert!(check.is_explained, "{said}");
+        assert!(
+            said.contains("captured 20 times, and never compared"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn an_endpoint_that_nobody_knows_explains_nothing() {
+    let report = report();
+    for (name, nearest) in [
+        ("GET /invocies", "GET /invoices"),
+        ("/order/{id}", "GET /orders/{id}"),
+        ("DELETE /orders/{id}", "GET /orders/{id}"),
+    ] {
+        let check = checked(json!({"name": "a", "endpoint": name}), Some(&report));
+        let said = said(&check);
+        assert!(!check.is_explained, "{said}");
+        let expected = format!("is {name}; the nearest to it is {nearest}.");
+        assert!(said.contains(&expected), "{said}");
+        let advice = check.advice.join(" ");
+        assert!(
+            advice.contains(&format!("Where `{nearest}` is meant")),
+            "{advice}"
+        );
+        assert!(!advice.contains("--report"), "{advice}");
+    }
+}
+
+#[test]
+fn an_incident_may_name_a_request_or_a_pattern() {
+    let report = report();
+    for name in ["GET /orders/99", "/orders/**", "GET /orders/*"] {
+        let check = checked(json!({"name": "c", "endpoint": name}), Some(&report));
+        assert!(!check.is_explained, "{name}: {}", said(&check));
+        let advice = check.advice.join(" ");
+        assert!(advice.contains("compared in 20 of 20"), "{name}: {advice}");
+        // The component that the endpoint uses is known by any of its names.
+        assert!(advice.contains("calls what broke full"), "{name}: {advice}");
+    }
 }
 
 #[test]
