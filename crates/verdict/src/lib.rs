@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod ages;
+mod allowed;
 mod apart;
 mod attribute;
 mod blame;
@@ -57,6 +58,7 @@ mod text;
 mod trend;
 mod worded;
 
+pub use allowed::OptionError;
 pub use business::Metric;
 pub use closeup::{Closeup, Refired, Shown};
 pub use confirm::{Confirmation, ConfirmationOutcome, ConfirmationReport, Draft, Recollection};

@@ -353,6 +353,10 @@ impl Settings {
         let confirm = settings.confirm.check();
         confirm.map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         settings.check_load().with_context(|| source.to_owned())?;
+        settings
+            .verdict
+            .check()
+            .with_context(|| source.to_owned())?;
         Ok(settings)
     }
 

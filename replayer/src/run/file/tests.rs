@@ -94,6 +94,37 @@ fn errors_name_line_and_key_and_what_would_be_right() {
 }
 
 #[test]
+fn rules_of_judgement_are_in_their_ranges() {
+    check_error(
+        "verdict: {fidelity_floor: 95}\n",
+        &["`verdict.fidelity_floor` is 95", "0.95 is 95 %"],
+    );
+    check_error(
+        "verdict: {level: 5}\n",
+        &["`verdict.level` is 5", "below 1"],
+    );
+    check_error(
+        "verdict: {level: 0}\n",
+        &["`verdict.level` is 0", "above 0"],
+    );
+    check_error(
+        "verdict: {latency: {min_shift_ratio: -1}}\n",
+        &["`verdict.latency.min_shift_ratio` is -1", "0 or more"],
+    );
+    check_error(
+        "verdict: {resources: {min_growth: .nan}}\n",
+        &["`verdict.resources.min_growth` is NaN"],
+    );
+    check_error(
+        "verdict: {examples: 0}\n",
+        &["`verdict.examples` is 0", "1 or more"],
+    );
+    let edges =
+        "verdict: {fidelity_floor: 0, min_rate_difference: 1, latency: {min_shift_ms: 0}}\n";
+    parse(&format!("{TARGETS}{edges}")).expect("what is at the edge of a range is within");
+}
+
+#[test]
 fn hooks_and_addresses_are_checked() {
     let with = |target: &str| {
         let text = format!(
