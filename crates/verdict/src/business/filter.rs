@@ -13,21 +13,24 @@ use crate::pattern::Pattern;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// What method and path must be, `{id}` being any one segment.
+    /// What method and path must be, `{id}` being any one segment; or the endpoint's name, of
+    /// an operation of GraphQL for example.
     pub endpoint: Option<Pattern>,
     /// What the status code must be.
     pub status: Option<Statuses>,
 }
 
 impl Filter {
-    /// Whether the request is meant, whatever was answered.
-    pub(super) fn takes_request(&self, observation: &Observation) -> bool {
+    /// Whether the request, of an endpoint that may have no template yet, is meant, whatever was
+    /// answered.
+    pub(super) fn takes_request(&self, observation: &Observation, endpoint: &str) -> bool {
         let Some(pattern) = &self.endpoint else {
             return true;
         };
         let text = |bytes| String::from_utf8_lossy(bytes);
         let request = &observation.request;
         pattern.takes_request(&text(&request.method), path_of(&text(&request.target)))
+            || pattern.takes_endpoint(endpoint)
     }
 
     /// Whether an answer is meant; none has no status.

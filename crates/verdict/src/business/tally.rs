@@ -85,6 +85,7 @@ struct Waiting {
 struct Exchange<'a> {
     asked: Asked<'a>,
     observation: &'a Observation,
+    endpoint: &'a str,
     session: Session,
     witnesses: Three<Witnessed<'a>>,
 }
@@ -110,6 +111,7 @@ impl Business {
         let exchange = Exchange {
             asked: Asked::new(observation),
             observation,
+            endpoint: passing.endpoint,
             session: passing.session,
             witnesses: witnesses(passing),
         };
@@ -156,7 +158,7 @@ impl Exchange<'_> {
     }
 
     fn is_taken(&self, filter: &Filter) -> bool {
-        filter.takes_request(self.observation)
+        filter.takes_request(self.observation, self.endpoint)
     }
 
     /// Those that a figure of the request counts, by number.

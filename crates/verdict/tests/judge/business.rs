@@ -50,6 +50,27 @@ fn shopping(share: f64) -> Vec<Call> {
     })
 }
 
+#[test]
+fn a_figure_may_be_of_an_operation_of_graphql() {
+    let calls = repeated(20, |index, session| {
+        let ask = |query: &str| json!({"query": query});
+        let data = |total: u32| Reply::json(200, &json!({"data": {"total": total}}));
+        let checkout = Call::new(session, "POST", "/graphql", data(10 + index as u32));
+        vec![
+            Call::new(session, "POST", "/graphql", data(1)).asking(&ask("query Cart { total }")),
+            checkout.asking(&ask("mutation Checkout { total }")),
+        ]
+    });
+    let count = |endpoint: &str| {
+        let metric = json!([{"name": "a", "of": {"endpoint": endpoint}, "aggregate": "count"}]);
+        values(figure(&judged(metric, &calls), "a"))[0]
+    };
+    assert_eq!(count("POST /graphql mutation Checkout"), Some(20.0));
+    assert_eq!(count("/graphql query *"), Some(20.0));
+    assert_eq!(count("POST /graphql"), Some(40.0));
+    assert_eq!(count("POST /graphql mutation Refund"), Some(0.0));
+}
+
 fn shop_metrics() -> Value {
     json!([
         {"name": "orders", "of": {"endpoint": "POST /orders", "status": "2xx"}, "aggregate": "count"},
