@@ -14,6 +14,10 @@ use crate::pattern::Pattern;
 pub struct Options {
     /// Below this fidelity (0 to 1) a run says nothing about the candidate.
     pub fidelity_floor: f64,
+    /// Likewise where, at one endpoint of [`Self::min_exchanges`] and more, the baseline answers
+    /// with production's status in a smaller share (0 to 1) than this, unless the gate has a
+    /// floor for that endpoint.
+    pub same_status_floor: f64,
     /// With fewer exchanges answered by both twins a run says nothing.
     pub min_exchanges: u64,
     /// Level of significance of each family of tests, after correction for
@@ -103,6 +107,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             fidelity_floor: 0.9,
+            same_status_floor: 0.5,
             min_exchanges: 10,
             level: 0.01,
             min_rate_difference: 0.05,

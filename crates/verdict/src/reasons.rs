@@ -1,16 +1,17 @@
 //! The verdict and its reasons.
 
-use crate::gate::{GateRule, Level, RuleOutcome};
+use crate::compare::STATUS;
+use crate::gate::{FidelityRules, GateRule, Level, RuleOutcome};
 use crate::report::{ApartCause, Finding, Report, RunLedger, Verdict};
 
 /// What the run says, and why, each finding before all else; `further` are reasons of the run itself for
-/// saying nothing, `repeated` counts observations that came twice; a `floor_of_gate` is
-/// among the gate's own rules.
+/// saying nothing, `repeated` counts observations that came twice; `floors` are among the
+/// gate's own rules.
 pub(crate) fn weigh(
     report: &Report,
     further: Vec<String>,
     repeated: u64,
-    floor_of_gate: bool,
+    floors: &FidelityRules,
 ) -> (Verdict, Vec<String>) {
     let mut doubts = further;
     let options = &report.options;
@@ -24,7 +25,7 @@ pub(crate) fn weigh(
             options.min_exchanges
         ));
     }
-    if report.fidelity < options.fidelity_floor && !floor_of_gate {
+    if report.fidelity < options.fidelity_floor && floors.floor.is_none() {
         let detail = &report.fidelity_detail;
         doubts.push(format!(
             "The baseline answers as production did in {} of {} exchanges ({}), below the floor \
@@ -35,6 +36,7 @@ pub(crate) fn weigh(
             percent(options.fidelity_floor)
         ));
     }
+    doubts.extend(unlike_production(report, floors));
     doubts.extend(open_ledgers(report));
     if repeated > 0 {
         doubts.push(format!(
@@ -74,6 +76,35 @@ pub(crate) fn weigh(
     ));
     reasons.extend(apart(report));
     (Verdict::Pass, reasons)
+}
+
+/// Endpoints at which the baseline has another status than production: that both twins answer
+/// alike there, with an error for example since their state lacks something, says nothing.
+fn unlike_production(report: &Report, floors: &FidelityRules) -> Vec<String> {
+    let options = &report.options;
+    let is_ruled = |endpoint: &str| {
+        let mut rules = floors.endpoints.iter();
+        rules.any(|rule| rule.endpoint.takes_endpoint(endpoint))
+    };
+    let rows = report.fidelity_detail.endpoints.iter();
+    rows.filter(|row| row.exchanges >= options.min_exchanges && !is_ruled(&row.endpoint))
+        .filter_map(|row| {
+            let mut places = row.differs_at.iter();
+            let other = places.find(|place| place.location == STATUS)?.count;
+            let same = row.exchanges.saturating_sub(other);
+            let share = same as f64 / row.exchanges as f64;
+            (share < options.same_status_floor).then(|| {
+                format!(
+                    "At {} the baseline has production's status in {same} of {} exchanges, below \
+                     the floor of {}: what it says of the candidate there says nothing of \
+                     production.",
+                    row.endpoint,
+                    row.exchanges,
+                    percent(options.same_status_floor)
+                )
+            })
+        })
+        .collect()
 }
 
 /// What was watched over the whole of a run that may end any time.

@@ -228,8 +228,8 @@ impl Draft {
             finding.related = Vec::new();
         }
         self.report.gate = hold(&self.gate, &mut self.report);
-        let floor_of_gate = self.gate.fidelity.floor.is_some();
-        let (verdict, reasons) = weigh(&self.report, self.doubts, self.repeated, floor_of_gate);
+        let floors = &self.gate.fidelity;
+        let (verdict, reasons) = weigh(&self.report, self.doubts, self.repeated, floors);
         self.report.verdict = verdict;
         self.report.reasons = reasons;
         self.report.reasons.extend(apart(&self.report));

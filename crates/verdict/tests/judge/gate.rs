@@ -382,3 +382,44 @@ fn fidelity_has_floors() {
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(reasons[0].contains("12 of 20 exchanges"), "{reasons:?}");
 }
+
+#[test]
+fn twins_that_agree_on_an_error_that_production_has_not_say_nothing() {
+    let calls = |missing: usize| {
+        repeated(20, |index, session| {
+            let paid = Reply::json(201, &json!({"v": "x"}));
+            let unknown = Reply::json(404, &json!({"error": "no such cart"}));
+            let twins = if index < missing { &unknown } else { &paid };
+            let found = Reply::json(200, &json!({"v": "x"}));
+            let mut calls = vec![
+                Call::new(session, "POST", "/checkout", paid.clone())
+                    .baseline(twins.clone())
+                    .candidate(twins.clone()),
+            ];
+            calls.extend((0..20).map(|_| Call::new(session, "GET", "/a", found.clone())));
+            calls
+        })
+    };
+    let report = judged(Gate::default(), &calls(11));
+    assert_eq!(
+        report.verdict,
+        Verdict::Inconclusive,
+        "{:?}",
+        report.reasons
+    );
+    let reason = &report.reasons[0];
+    assert!(
+        reason.starts_with("At POST /checkout the baseline has production's status in 9 of 20"),
+        "{reason}"
+    );
+    assert_eq!(judged(Gate::default(), &calls(10)).verdict, Verdict::Pass);
+    // Who knows of it says so in the gate.
+    let gate = Gate {
+        fidelity: read::<FidelityRules>(json!({
+            "endpoints": [{"endpoint": "POST /checkout", "floor": 0.1}]
+        })),
+        ..Gate::default()
+    };
+    let report = judged(gate, &calls(11));
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+}
