@@ -272,6 +272,7 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
             writeln!(out, "\n{}", escaped(reason))?;
         }
     }
+    write_markdown_apart(report, out)?;
     let detail = &report.fidelity_detail;
     let runs = &report.ledgers.runs;
     writeln!(out, "\n| | |\n|---|---|")?;
@@ -306,6 +307,27 @@ fn write_markdown(report: &Report, out: &mut String) -> std::fmt::Result {
     }
 }
 
+/// What differs and is no finding: since it did not show again, or was kept apart.
+fn write_markdown_apart(report: &Report, out: &mut String) -> std::fmt::Result {
+    if !report.not_reproduced.is_empty() || !report.apart.is_empty() {
+        writeln!(out, "\n### No findings\n")?;
+    }
+    for finding in report.not_reproduced.iter().take(MOST_FINDINGS) {
+        let (id, kind, summary) = (&finding.id, finding.kind, escaped(&finding.summary));
+        writeln!(out, "- {id} {kind}: {summary}, and did not show again")?;
+    }
+    for apart in report.apart.iter().take(MOST_FINDINGS) {
+        let (endpoint, location) = (escaped(&apart.endpoint), escaped(&apart.location));
+        let (id, cause, count) = (&apart.id, apart.cause.name(), times(apart.count));
+        writeln!(out, "- {id} {cause}: {endpoint} at {location}, {count}")?;
+    }
+    let more = |count: usize| count.saturating_sub(MOST_FINDINGS);
+    match more(report.not_reproduced.len()) + more(report.apart.len()) {
+        0 => Ok(()),
+        more => writeln!(out, "- and {more} more"),
+    }
+}
+
 fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\n### {} {}\n", finding.id, escaped(&finding.endpoint))?;
     writeln!(
@@ -337,6 +359,9 @@ fn write_markdown_finding(finding: &Finding, out: &mut String) -> std::fmt::Resu
                 writeln!(out, "    {}", plain(line).trim_end())?;
             }
             writeln!(out)?;
+        }
+        if let Some(commands) = &example.reproduce {
+            writeln!(out, "See it again:\n\n    {}\n", plain(&commands.replay))?;
         }
     }
     for consequence in &finding.consequences {

@@ -42,6 +42,10 @@ pub(super) fn section(report: &Report) -> Markup {
                 @if let Some(second) = &runs.second_baseline {
                     (run("Second baseline, requests", second))
                 }
+                @if let Some(confirmation) = &report.confirmation {
+                    (run("Fired again at the candidate", &confirmation.ledgers.candidate))
+                    (run("Fired again at the baseline", &confirmation.ledgers.baseline))
+                }
                 @if !report.loss.is_empty() {
                     article {
                         h3 { "Known loss" }

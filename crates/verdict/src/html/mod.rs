@@ -6,6 +6,7 @@ mod business;
 mod chart;
 #[cfg(test)]
 mod contrast;
+mod errors;
 mod finding;
 mod gate;
 mod ledger;
@@ -17,7 +18,7 @@ mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as page};
 
-use crate::outline::{further, level_note};
+use crate::outline::{fired_again, further, level_note};
 use crate::reasons::percent;
 use crate::report::{Report, Verdict};
 use number::count;
@@ -57,6 +58,7 @@ pub fn html(report: &Report) -> String {
                     (gate::section(report))
                     (business::section(report))
                     (apart::section(report))
+                    (errors::section(report))
                     (tables::latency(report))
                     (resources::section(report))
                     (tables::fidelity(report))
@@ -124,6 +126,7 @@ fn top(report: &Report) -> Markup {
                     @if gate::is_shown(report) { a href="#gate" { "Gate" } }
                     @if business::is_shown(report) { a href="#business" { "Business figures" } }
                     @if apart::is_shown(report) { a href="#apart" { "Apart" } }
+                    a href="#errors" { "Errors" }
                     a href="#latency" { "Latency" }
                     @if resources::is_shown(report) { a href="#resources" { "Resources" } }
                     a href="#fidelity" { "Fidelity" }
@@ -152,6 +155,9 @@ fn reasons(report: &Report) -> Markup {
                     }
                 }
                 @for reason in further(report) { li { (reason) } }
+            }
+            @if let Some(confirmation) = &report.confirmation {
+                p.small { strong { "Fired again. " } (fired_again(confirmation)) }
             }
         }
     }

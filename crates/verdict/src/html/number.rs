@@ -37,6 +37,15 @@ pub(super) fn duration_us(us: f64) -> String {
     }
 }
 
+/// A chance, with the digits that matter.
+pub(super) fn chance(chance: f64) -> String {
+    match chance {
+        small if small < 0.001 => "< 0.001".to_owned(),
+        small if small < 0.1 => format!("{small:.3}"),
+        _ => format!("{chance:.2}"),
+    }
+}
+
 /// 1 of something, or more of them.
 pub(super) fn plural(number: u64, noun: &str) -> String {
     match number {
@@ -65,5 +74,6 @@ mod tests {
         assert_eq!(ms(4.321), "4.32");
         assert_eq!(ms(43.21), "43.2");
         assert_eq!(ms(432.1), "432");
+        assert_eq!([0.5, 0.02, 1e-9].map(chance), ["0.50", "0.020", "< 0.001"]);
     }
 }

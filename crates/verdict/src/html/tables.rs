@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use maud::{Markup, html as page};
 
 use super::chart::{self, Scale};
-use super::number::{count, duration_us, ms};
+use super::number::{chance, count, duration_us, ms};
 use super::scope;
 use crate::facts::Quantiles;
 use crate::reasons::percent;
-use crate::report::{EndpointFidelity, Lateness, Report};
+use crate::report::{EndpointFidelity, EndpointLatency, Lateness, Report};
 
 /// Places named in one cell.
 const MOST_PLACES: usize = 4;
@@ -34,7 +34,7 @@ pub(super) fn latency(report: &Report) -> Markup {
                 "In milliseconds, from the moment a request is ready to the last byte of its answer. "
                 span class="key b" {} "Above: baseline, "
                 span class="key c" {} "below: candidate, each from p50 (bar) over p90 (dot) to p99, on a logarithmic axis. "
-                "Effect is Cliff’s delta: 0 where neither is slower, 1 where the candidate always is."
+                "Effect is Cliff’s delta: 0 where neither is slower, 1 where the candidate always is. "
             }
             @if report.latency.is_empty() { p { "Nothing was compared." } } @else {
                 div.scroll tabindex="0" role="region" aria-label="Latency by endpoint" {
@@ -90,14 +90,88 @@ pub(super) fn latency(report: &Report) -> Markup {
                     }
                 }
             }
+            (beyond_the_median(&report.latency))
+        }
+    }
+}
+
+/// What the median of the whole run may not show: slow answers, load, and time.
+fn beyond_the_median(rows: &[EndpointLatency]) -> Markup {
+    let tells = |row: &&EndpointLatency| {
+        row.tail.is_some() || row.by_load.is_some() || row.drift_ms_per_hour.is_some()
+    };
+    let telling: Vec<&EndpointLatency> = rows.iter().filter(tells).collect();
+    if telling.is_empty() {
+        return page! {};
+    }
+    page! {
+        h3 { "Rare, under load, and in time" }
+        p.small {
+            "Slow answers are those above a threshold of both twins’ together, and p the chance of as many more at the candidate. "
+            "Busy is the shift in seconds with many requests of the endpoint, beside that in quiet ones. "
+            "Drift is how candidate minus baseline changes in an hour."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Slow answers, load and drift by endpoint" {
+            table {
+                caption.unseen { "Slow answers, load and drift by endpoint" }
+                thead {
+                    tr {
+                        th scope="col" { "Endpoint" }
+                        th.n scope="col" { "Slow base → cand" }
+                        th.n scope="col" { "Busy (quiet)" }
+                        th.n scope="col" { "Drift an hour" }
+                    }
+                }
+                tbody { @for row in telling { (rare_busy_and_late(row)) } }
+            }
+        }
+    }
+}
+
+fn rare_busy_and_late(row: &EndpointLatency) -> Markup {
+    page! {
+        tr {
+            th scope="row" { code { (row.endpoint) } }
+            td.n {
+                @match row.tail {
+                    Some(tail) => {
+                        (count(tail.baseline)) " → " (count(tail.candidate)) " "
+                        span.soft { "above " (ms(tail.above_ms)) ", p " (chance(tail.p_value)) }
+                    }
+                    None => { span.soft { "too few" } }
+                }
+            }
+            td.n {
+                @match row.by_load {
+                    Some(load) => {
+                        (signed(load.busy_shift_ms)) " "
+                        span.soft { "(" (signed(load.quiet_shift_ms)) ")" }
+                    }
+                    None => { span.soft { "all alike" } }
+                }
+            }
+            td.n {
+                @match row.drift_ms_per_hour {
+                    Some(drift) => {
+                        (signed(drift.slope)) " "
+                        span.soft { "(" (signed(drift.low)) " to " (signed(drift.high)) ")" }
+                    }
+                    None => { span.soft { "too short" } }
+                }
+            }
         }
     }
 }
 
 fn signed(shift_ms: f64) -> String {
-    let size = ms(shift_ms.abs());
+    signed_by(shift_ms, ms)
+}
+
+/// With its sign, unless it is spelled as nothing.
+pub(super) fn signed_by(number: f64, spelled: impl Fn(f64) -> String) -> String {
+    let size = spelled(number.abs());
     let is_nothing = size.chars().all(|char| matches!(char, '0' | '.'));
-    let sign = match shift_ms {
+    let sign = match number {
         _ if is_nothing => "",
         negative if negative < 0.0 => "−",
         _ => "+",

@@ -386,6 +386,7 @@ fn the_text_is_short() {
 
         fidelity     100 % (36 of 36 exchanges)
         compared     36 exchanges; sessions: 12; endpoints: 3
+        errors       of 36 requests 0 (0 %) failed at the baseline, 0 (0 %) at the candidate
         covered      100 % of exchanges (36 of 36), 100 % of sessions (12 of 12)
         candidate    36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
         baseline     36 planned = 36 answered + 0 errored + 0 refused + 0 skipped
@@ -403,6 +404,7 @@ fn the_text_of_a_pass_is_shorter() {
 
         fidelity     100 % (12 of 12 exchanges)
         compared     12 exchanges; sessions: 12; endpoints: 1
+        errors       of 12 requests 0 (0 %) failed at the baseline, 0 (0 %) at the candidate
         covered      100 % of exchanges (12 of 12), 100 % of sessions (12 of 12)
         candidate    12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
         baseline     12 planned = 12 answered + 0 errored + 0 refused + 0 skipped
@@ -475,6 +477,7 @@ fn markdown_is_a_table_and_details() {
         |---|---|
         | fidelity | 100 % (36 of 36 exchanges) |
         | compared | 36 exchanges of 12 sessions |
+        | errors | of 36 requests 0 \(0 %\) failed at the baseline, 0 \(0 %\) at the candidate |
         | covered | 100 % of exchanges \(36 of 36\), 100 % of sessions \(12 of 12\) |
         | candidate | 36 planned = 36 answered + 0 errored + 0 refused + 0 skipped |
         | baseline | 36 planned = 36 answered + 0 errored + 0 refused + 0 skipped |

@@ -1,5 +1,9 @@
 //! What reports of several forms say alike: gate, business figures and scope in rows of two columns.
 
+mod measures;
+
+pub(crate) use measures::fired_again;
+
 use crate::business::{Figure, Measured, amount, number};
 use crate::gate::{Level, Share};
 use crate::reasons::percent;
@@ -13,8 +17,11 @@ pub(crate) fn further(report: &Report) -> impl Iterator<Item = &String> {
     report.reasons.iter().skip(report.findings.len())
 }
 
+/// What a row is about, and what there is to say.
+pub(crate) type Row = (&'static str, String);
+
 /// What each row is about, and what there is to say.
-pub(crate) fn rows(report: &Report) -> Vec<(&'static str, String)> {
+pub(crate) fn rows(report: &Report) -> Vec<Row> {
     let mut rows = Vec::new();
     for rule in &report.gate {
         let outcome = rule.outcome.name();
@@ -26,6 +33,7 @@ pub(crate) fn rows(report: &Report) -> Vec<(&'static str, String)> {
     for figure in &report.business {
         rows.push(("business", business(figure)));
     }
+    rows.extend(measures::rows(report));
     rows.push(("covered", covered(report)));
     if let Some(second) = &report.second_baseline {
         rows.push((
