@@ -21,6 +21,7 @@ impl Options {
         let examples = self.examples as f64;
         [
             is_share("fidelity_floor", self.fidelity_floor),
+            is_share("same_status_floor", self.same_status_floor),
             is(
                 "level",
                 self.level,

@@ -100,6 +100,10 @@ fn rules_of_judgement_are_in_their_ranges() {
         &["`verdict.fidelity_floor` is 95", "0.95 is 95 %"],
     );
     check_error(
+        "verdict: {same_status_floor: 50}\n",
+        &["`verdict.same_status_floor` is 50"],
+    );
+    check_error(
         "verdict: {level: 5}\n",
         &["`verdict.level` is 5", "below 1"],
     );
