@@ -11,6 +11,8 @@ use crate::trend::{Course as Found, course};
 
 /// Points of a curve in a report.
 const CURVE_POINTS: usize = 60;
+/// Looks on either side of one, of which the least is what is held.
+const MOMENT: usize = 2;
 const SECONDS_OF_HOUR: f64 = 3600.0;
 
 /// What both used at a time.
@@ -101,6 +103,23 @@ fn by_load(samples: &[ResourceSample]) -> Vec<f64> {
         .collect()
 }
 
+/// What either twin holds for longer than a moment: the least at each look and at so many on
+/// either side.
+/// A buffer that is there and gone does not grow, and hides what does.
+fn held(points: &[Point], moment: usize) -> Vec<[f64; 2]> {
+    let least = |place: usize, of: fn(&Point) -> f64| {
+        let from = place.saturating_sub(moment);
+        let near = &points[from..points.len().min(place + moment + 1)];
+        near.iter().map(of).fold(f64::INFINITY, f64::min)
+    };
+    (0..points.len())
+        .map(|place| {
+            let candidate = least(place, |point| point.candidate);
+            [candidate, least(place, |point| point.baseline)]
+        })
+        .collect()
+}
+
 fn report(
     resource: Resource,
     points: &[Point],
@@ -112,9 +131,16 @@ fn report(
     let baseline = used(points.iter().map(|point| point.baseline), baseline_limit);
     let ends = points.first().zip(points.last());
     let seconds = ends.map_or(0.0, |(first, last)| last.at - first.at);
+    let moment = match resource {
+        // Not held, but spent.
+        Resource::CpuPerRequest => 0,
+        _ => MOMENT,
+    };
+    let held = held(points, moment);
     let difference: Vec<(f64, f64)> = points
         .iter()
-        .map(|point| (point.by_load, point.candidate - point.baseline))
+        .zip(held)
+        .map(|(point, [candidate, baseline])| (point.by_load, candidate - baseline))
         .collect();
     let (course, trend) = match course(&difference, level) {
         None => (Course::TooShort, None),
