@@ -26,6 +26,8 @@ struct Seen {
     frames: BTreeMap<u64, v1::Frame>,
     arrivals: Vec<u64>,
     hellos: Vec<v1::Hello>,
+    /// Boots that said that they were over.
+    finishes: u64,
     /// Whether frames become durable as they come.
     stores: bool,
 }
@@ -139,6 +141,9 @@ impl Ingest for Daemon {
                         });
                         ship_response::Message::Marks(daemon.marks())
                     }
+                    Some(ship_request::Message::Finish(_)) => {
+                        return daemon.seen(|seen| seen.finishes += 1);
+                    }
                     Some(ship_request::Message::Heartbeat(_)) | None => {
                         ship_response::Message::Marks(daemon.marks())
                     }
@@ -184,6 +189,7 @@ fn everything_arrives_and_the_ledger_closes() {
     let server = EchoServer::start(&cgroup, "127.0.0.1:0");
     let exchanged = exchange(server.address, BYTES);
     assert!(agent.terminate().0, "the agent ends well");
+    assert_eq!(daemon.seen(|seen| seen.finishes), 1, "it says so");
 
     assert_eq!(sha256(&daemon.stream(false)), exchanged.sent_sha256);
     assert_eq!(sha256(&daemon.stream(true)), exchanged.received_sha256);
