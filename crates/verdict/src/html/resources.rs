@@ -84,16 +84,16 @@ fn resource(row: &ResourceReport) -> Markup {
 fn course(row: &ResourceReport) -> Markup {
     page! {
         @if row.shift.is_some_and(|shift| shift.is_higher) { strong.open { "higher" } ", " }
+        @let words = row.course.words();
         @match row.course {
             Course::Grows => {
-                strong.open { "grows" }
+                strong.open { (words) }
                 @if let Some(hours) = row.hours_to_limit {
                     ", limit in " (format!("{hours:.1}")) " h"
                 }
             }
-            Course::LevelsOff => { "levels off" }
-            Course::Level => { "level" }
-            Course::TooShort => { span.soft { "too short to tell" } }
+            Course::LevelsOff | Course::Level => { (words) }
+            Course::TooShort => { span.soft { (words) } }
         }
     }
 }

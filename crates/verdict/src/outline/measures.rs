@@ -5,7 +5,7 @@ use crate::confirm::ConfirmationReport;
 use crate::errors::EndpointErrors;
 use crate::reasons::percent;
 use crate::report::{EndpointLatency, Report};
-use crate::resource::{Course, ResourceReport};
+use crate::resource::ResourceReport;
 
 /// Endpoints that have a row each.
 const MOST_ROWS: usize = 3;
@@ -62,17 +62,12 @@ fn latency(row: &EndpointLatency, shift_ms: f64) -> String {
 
 fn used(row: &ResourceReport) -> String {
     let amount = |value: f64| row.resource.amount(value);
-    let course = match row.course {
-        Course::Grows => "grows",
-        Course::LevelsOff => "levels off",
-        Course::Level => "level",
-        Course::TooShort => "too short to tell",
-    };
     format!(
-        "{}: {} at the baseline, {} at the candidate (medians); candidate less baseline: {course}",
+        "{}: {} at the baseline, {} at the candidate (medians); candidate less baseline: {}",
         row.resource.words(),
         amount(row.baseline.median),
-        amount(row.candidate.median)
+        amount(row.candidate.median),
+        row.course.words()
     )
 }
 

@@ -213,3 +213,15 @@ pub enum Course {
     /// It grows.
     Grows,
 }
+
+impl Course {
+    /// What it does, for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Course::TooShort => "too short to tell",
+            Course::Level => "level",
+            Course::LevelsOff => "levels off",
+            Course::Grows => "grows",
+        }
+    }
+}

@@ -51,7 +51,10 @@ impl Probes {
         let mut seen = Sight::default();
         for probe in &mut self.0 {
             match probe.look() {
-                Ok(look) => add(&mut seen.look, look),
+                Ok(look) => {
+                    add(&mut seen.look.used, look.used);
+                    seen.look.cpu_seconds = seen.look.cpu_seconds.or(look.cpu_seconds);
+                }
                 Err(why) => seen.unseen = Some(why),
             }
         }
@@ -60,18 +63,11 @@ impl Probes {
 
     /// What it must stay below, as far as it is known.
     pub fn limits(&mut self) -> Use {
-        let mut limits = Look::default();
+        let mut limits = Use::new();
         for probe in &mut self.0 {
-            let used = probe.limits();
-            add(
-                &mut limits,
-                Look {
-                    used,
-                    cpu_seconds: None,
-                },
-            );
+            add(&mut limits, probe.limits());
         }
-        limits.used
+        limits
     }
 }
 
@@ -82,9 +78,8 @@ impl From<Probe> for Probes {
 }
 
 /// Adds what was not known.
-fn add(known: &mut Look, more: Look) {
-    for (resource, value) in more.used {
-        known.used.entry(resource).or_insert(value);
+fn add(known: &mut Use, more: Use) {
+    for (resource, value) in more {
+        known.entry(resource).or_insert(value);
     }
-    known.cpu_seconds = known.cpu_seconds.or(more.cpu_seconds);
 }
