@@ -73,6 +73,18 @@ pub struct Transaction {
     pub step: TransactionStep,
 }
 
+impl TransactionStep {
+    /// Its name in documents: `begin`, `inside`, `commit`, `rollback`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TransactionStep::Begin => "begin",
+            TransactionStep::Inside => "inside",
+            TransactionStep::Commit => "commit",
+            TransactionStep::Rollback => "rollback",
+        }
+    }
+}
+
 /// What a command does to its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,11 +114,24 @@ pub struct ReplyHead {
     /// Names of the columns of the (last) result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// How the values of rows are written, where a description among the reply does not tell:
+    /// rows of a statement of PostgreSQL that was prepared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<ColumnForm>,
     /// Rows, or elements of an aggregate, that were sent.
     pub rows: u64,
     /// Rows that the command changed, where the answer tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affected: Option<u64>,
+}
+
+/// How the values of a column are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnForm {
+    /// The object id of PostgreSQL's type; 0 where it is not known.
+    pub type_id: u32,
+    /// In the type's binary form, not as text.
+    pub is_binary: bool,
 }
 
 /// Kinds of replies.

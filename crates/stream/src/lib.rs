@@ -72,6 +72,7 @@ pub mod capture_file;
 pub mod command;
 pub mod content;
 mod detect;
+pub mod document;
 pub mod event;
 mod flags;
 mod flow;

@@ -5,6 +5,7 @@ mod common;
 mod conformance;
 mod content;
 mod corpus;
+mod documents;
 mod duplicates;
 mod grpc;
 mod grpc_captures;

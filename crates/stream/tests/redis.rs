@@ -1,10 +1,11 @@
 //! Commands and replies of Redis.
 
-use crate::common::{Talk, render, run};
+use crate::common::{Talk, Tap, made, render, render_documents, run};
 use expect_test::{Expect, expect};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use twintap_stream::{Direction, EventKind, Limits};
+use twintap_stream::document::DocumentLimits;
+use twintap_stream::{Direction, EventKind, Limits, Timestamp};
 use twintap_tests::corpus::{Corpus, replay};
 
 const CLIENT: Direction = Direction::Client;
@@ -858,3 +859,102 @@ const REPLIES: &[&str] = &[
     "|1\r\n+a\r\n+b\r\n:1\r\n",
     "+RESET\r\n",
 ];
+
+/// What is stored of each command and its reply.
+#[track_caller]
+fn documents(turns: &[(&str, &str)], expect: Expect) {
+    let ask = |talk: Talk, (words, answer): &(&str, &str)| talk.ask(command(words)).answer(answer);
+    let talk = turns.iter().fold(Talk::new().handshake(), ask);
+    let mut tap = Tap::new(Limits::default());
+    for segment in talk.close().segments() {
+        tap.segment(segment);
+    }
+    tap.finish(Timestamp(1 << 50));
+    let made = made(&tap.events, DocumentLimits::default());
+    expect.assert_eq(&render_documents(&made));
+}
+
+#[test]
+fn documents_of_each_kind() {
+    documents(
+        &[
+            ("SET key value", "+OK\r\n"),
+            ("get key", "$5\r\nvalue\r\n"),
+            ("GET raw", "$2\r\n\u{7f}\0\r\n"),
+            ("GET none", "$-1\r\n"),
+            ("INCR n", ":42\r\n"),
+            ("LPUSH key 1", "-WRONGTYPE Operation against a key\r\n"),
+            ("SET key 1", "-OOM command not allowed\r\n"),
+            ("LRANGE l 0 -1", "*3\r\n$1\r\na\r\n$-1\r\n*1\r\n:1\r\n"),
+            ("A.B", "#t\r\n"),
+            ("A.C", ",1.5\r\n"),
+            ("A.D", ",inf\r\n"),
+            ("A.E", "(3492890328409238509324850943850943825024385\r\n"),
+            ("A.F", "=15\r\ntxt:Some string\r\n"),
+            ("A.G", "~2\r\n:1\r\n:2\r\n"),
+            ("A.H", "%2\r\n+a\r\n*1\r\n:1\r\n+b\r\n_\r\n"),
+            ("A.I", "%1\r\n:1\r\n+a\r\n"),
+            (
+                "A.J",
+                "|1\r\n+ttl\r\n:3600\r\n*1\r\n|1\r\n+a\r\n+b\r\n:1\r\n",
+            ),
+            ("A.K", "$?\r\n;4\r\nHell\r\n;1\r\no\r\n;0\r\n"),
+            ("A.L", "*?\r\n:1\r\n%?\r\n+a\r\n:1\r\n.\r\n:3\r\n.\r\n"),
+            ("MULTI", "+OK\r\n"),
+            ("INCR key", "+QUEUED\r\n"),
+            ("EXEC", "*1\r\n-ERR value is not an integer\r\n"),
+            (
+                "SUBSCRIBE a b",
+                "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n",
+            ),
+        ],
+        expect![[r#"
+            SET {"arguments":["key","value"]}
+              200 {"reply":"OK"}
+            GET {"arguments":["key"]}
+              200 {"reply":"value"}
+            GET {"arguments":["raw"]}
+              200 {"reply":"\u0000"}
+            GET {"arguments":["none"]}
+              200 {"reply":null}
+            INCR {"arguments":["n"]}
+              200 {"reply":42}
+            LPUSH {"arguments":["key","1"]}
+              400 {"error":{"code":"WRONGTYPE","message":"WRONGTYPE Operation against a key"}}
+            SET {"arguments":["key","1"]}
+              500 {"error":{"code":"OOM","message":"OOM command not allowed"}}
+            LRANGE {"arguments":["l","0","-1"]}
+              200 {"reply":["a",null,[1]]}
+            A.B {}
+              200 {"reply":true}
+            A.C {}
+              200 {"reply":1.5}
+            A.D {}
+              200 {"reply":"inf"}
+            A.E {}
+              200 {"reply":"3492890328409238509324850943850943825024385"}
+            A.F {}
+              200 {"reply":"Some string"}
+            A.G {}
+              200 {"reply":[1,2]}
+            A.H {}
+              200 {"reply":{"a":[1],"b":null}}
+            A.I {}
+              200 {"reply":[[1,"a"]]}
+            A.J {}
+              200 {"reply":[1]}
+            A.K {}
+              200 {"reply":"Hello"}
+            A.L {}
+              200 {"reply":[1,{"a":1},3]}
+            MULTI {"transaction":{"index":0,"step":"begin"}}
+              200 {"reply":"OK"}
+            INCR {"arguments":["key"],"transaction":{"index":0,"step":"inside"}}
+              200 {"reply":"QUEUED"}
+            EXEC {"transaction":{"index":0,"step":"commit"}}
+              200 {"reply":[{"error":"ERR value is not an integer"}]}
+            SUBSCRIBE {"arguments":["a","b"]}
+              200 {"reply":[["subscribe","a",1],["subscribe","b",2]]}
+        "#]],
+    );
+}

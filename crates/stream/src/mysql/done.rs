@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::cursor::Cursor;
 use super::login::Capabilities;
+use super::values::Type;
 
 /// Bits of the server's status that tell what follows.
 pub(super) mod status {
@@ -15,6 +16,8 @@ pub(super) mod status {
 /// What `OK` tells.
 pub(super) struct Done {
     pub affected: u64,
+    /// 0 where no row was given a number.
+    pub last_insert_id: u64,
     pub status: Option<u16>,
     pub text: Bytes,
 }
@@ -24,7 +27,7 @@ impl Done {
         let mut cursor = Cursor(head);
         cursor.byte()?;
         let affected = cursor.length()?;
-        let _last_insert_id = cursor.length()?;
+        let last_insert_id = cursor.length()?;
         let status = cursor.short();
         if capabilities.is_none_or(|known| known.has(Capabilities::PROTOCOL_41)) {
             let _warnings = cursor.short()?;
@@ -32,6 +35,7 @@ impl Done {
         let text = Done::text(cursor, status.unwrap_or(0));
         Some(Done {
             affected,
+            last_insert_id,
             status,
             text: Bytes::copy_from_slice(text),
         })
@@ -63,3 +67,38 @@ pub(super) fn column_name(head: &[u8]) -> Option<String> {
     }
     Some(String::from_utf8_lossy(cursor.text()?).into_owned())
 }
+
+/// A column's definition.
+pub(super) struct Definition {
+    pub name: String,
+    pub kind: Type,
+}
+
+impl Definition {
+    pub fn read(head: &[u8]) -> Option<Definition> {
+        let name = column_name(head)?;
+        let mut cursor = Cursor(head);
+        // Catalog, schema, table and name, both as the statement and as the schema calls them
+        for _ in 0..6 {
+            cursor.text()?;
+        }
+        // What MariaDB says of the type beside it
+        if cursor.0.len() != FIXED_BYTES {
+            cursor.text()?;
+        }
+        // Their length, the character set, the column's length
+        cursor.take(7)?;
+        let code = cursor.byte()?;
+        let flags = cursor.short()?;
+        Some(Definition {
+            name,
+            kind: Type::of_column(code, flags & UNSIGNED != 0),
+        })
+    }
+}
+
+/// What a definition has after its strings.
+const FIXED_BYTES: usize = 13;
+
+/// The bit of a column's flags for numbers without sign.
+const UNSIGNED: u16 = 1 << 5;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod cursor;
+mod document;
 mod done;
 mod drive;
 mod exchange;
@@ -29,6 +30,8 @@ use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
+
+pub(crate) use self::document::{read_reply, state_and_message};
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     opening: Some(Opening {

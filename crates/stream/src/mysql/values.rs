@@ -91,7 +91,13 @@ fn read_types(cursor: &mut Cursor<'_>, count: usize, has_names: bool) -> Option<
 }
 
 impl Type {
-    fn read(self, cursor: &mut Cursor<'_>) -> Option<Argument> {
+    /// The type of a result's column.
+    pub fn of_column(code: u8, is_unsigned: bool) -> Type {
+        Type { code, is_unsigned }
+    }
+
+    /// Reads a value in binary form.
+    pub fn read(self, cursor: &mut Cursor<'_>) -> Option<Argument> {
         let argument = match self.code {
             // TINY, SHORT, YEAR, LONG, INT24, LONGLONG
             1 => self.integer(cursor, 1)?,

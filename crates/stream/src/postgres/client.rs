@@ -309,6 +309,7 @@ impl Postgres {
                 let statement = self.prepared.statement(&read::name(bound.statement));
                 portal.statement = statement.cloned();
                 portal.parameters = Arc::new(bound.parameters);
+                portal.formats = bound.formats;
             }
             None => portal.is_cut = true,
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Place;
 use super::statement::{Portal, Statement};
-use crate::command::{CommandExchange, CommandHead, ReplyHead, ReplyKind, Transaction};
+use super::{Place, read};
+use crate::command::{ColumnForm, CommandExchange, CommandHead, ReplyHead, ReplyKind, Transaction};
 use crate::flags::Flags;
 use crate::id::ExchangeId;
 use crate::message::{Framing, Message, MessageState, Protocol};
@@ -66,6 +66,8 @@ pub(super) struct Open {
     in_rows: bool,
     /// Rows before those that are being copied out.
     rows_before_copy: Option<u64>,
+    /// How its rows are written, where it was bound.
+    forms: Vec<ColumnForm>,
 }
 
 impl Open {
@@ -89,6 +91,7 @@ impl Open {
             has_rows: false,
             in_rows: false,
             rows_before_copy: None,
+            forms: Vec::new(),
         }
     }
 
@@ -279,6 +282,10 @@ impl Open {
             }
         }
         if let Some(portal) = portal {
+            let columns = statement
+                .as_ref()
+                .and_then(|statement| statement.columns.get());
+            self.forms = portal.forms(columns.map_or(&[], |columns| columns));
             head.arguments = portal.arguments();
             if portal.is_cut {
                 self.request.flags.push("arguments_cut".to_owned());
@@ -304,8 +311,9 @@ impl Open {
             if reply.columns.is_empty()
                 && let Some(columns) = columns
             {
-                reply.columns.clone_from(columns);
+                reply.columns = read::names(columns);
             }
+            reply.forms = std::mem::take(&mut self.forms);
             if reply.kind == ReplyKind::Done {
                 reply.kind = ReplyKind::Rows;
             }

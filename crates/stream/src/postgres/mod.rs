@@ -13,6 +13,7 @@
 //! What the server says without being asked is an exchange without a request.
 
 mod client;
+mod document;
 mod exchange;
 mod loss;
 mod probe;
@@ -22,6 +23,7 @@ mod server;
 mod side;
 mod statement;
 mod transaction;
+mod values;
 
 use bytes::Bytes;
 
@@ -38,6 +40,8 @@ use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
+
+pub(crate) use self::document::read_reply;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     opening: Some(Opening {

@@ -1,6 +1,10 @@
 //! Reading what is inside messages. Nothing here trusts a length or a count.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use crate::command::ColumnForm;
 
 /// Takes fields off the front of a message's content.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +96,8 @@ pub(super) struct Bind<'a> {
     pub portal: &'a [u8],
     pub statement: &'a [u8],
     pub parameters: Vec<Parameter>,
+    /// The forms in which values are to be sent, true for binary.
+    pub formats: Arc<[bool]>,
 }
 
 pub(super) fn bind(content: &[u8]) -> Option<Bind<'_>> {
@@ -127,26 +133,51 @@ pub(super) fn bind(content: &[u8]) -> Option<Bind<'_>> {
             value,
         });
     }
+    // What a Bind that ends here leaves out is text.
+    let count = fields.count().unwrap_or(0);
+    let wanted = fields.take(count.saturating_mul(2)).unwrap_or_default();
+    let formats = wanted.chunks_exact(2).map(|format| format == [0, 1]);
     Some(Bind {
         portal,
         statement,
         parameters,
+        formats: formats.collect(),
     })
 }
 
-/// The names in a RowDescription message.
-pub(super) fn columns(content: &[u8]) -> Option<Vec<String>> {
+/// A column of a RowDescription message.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub name: String,
+    pub form: ColumnForm,
+}
+
+/// The columns in a RowDescription message.
+pub(super) fn columns(content: &[u8]) -> Option<Vec<Column>> {
     let mut fields = Fields(content);
     let count = fields.count()?;
     if count > fields.0.len() / 19 {
         return None;
     }
-    let mut names = Vec::with_capacity(count);
+    let mut columns = Vec::with_capacity(count);
     for _ in 0..count {
-        names.push(name(fields.text()?));
-        fields.take(18)?;
+        let name = name(fields.text()?);
+        // The column's table and its number there
+        fields.take(6)?;
+        let type_id = fields.int32()? as u32;
+        // The type's length and modifier
+        fields.take(6)?;
+        let form = ColumnForm {
+            type_id,
+            is_binary: fields.int16()? == 1,
+        };
+        columns.push(Column { name, form });
     }
-    Some(names)
+    Some(columns)
+}
+
+pub(super) fn names(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name.clone()).collect()
 }
 
 /// What an ErrorResponse or a NoticeResponse says.

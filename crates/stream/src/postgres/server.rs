@@ -146,7 +146,7 @@ impl Postgres {
         }
         if let Some(open) = self.open(target) {
             open.see_rows(0);
-            open.reply().columns = columns;
+            open.reply().columns = read::names(&columns);
             if content.is_none() {
                 open.answer_flag("columns_cut");
             }

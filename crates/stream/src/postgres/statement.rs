@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::read::Parameter;
-use crate::command::Argument;
+use super::read::{Column, Parameter};
+use super::values;
+use crate::command::{Argument, ColumnForm};
 
 /// What an entry costs beside its bytes.
 const ENTRY_BYTES: u64 = 128;
@@ -22,7 +23,7 @@ pub(super) struct Statement {
     /// Types as the server described them.
     pub described: OnceLock<Box<[u32]>>,
     /// Columns as the server described them.
-    pub columns: OnceLock<Vec<String>>,
+    pub columns: OnceLock<Vec<Column>>,
 }
 
 impl Statement {
@@ -43,6 +44,8 @@ pub(super) struct Portal {
     /// Absent when unknown.
     pub statement: Option<Arc<Statement>>,
     pub parameters: Arc<Vec<Parameter>>,
+    /// The forms in which values are to be sent: one for each, one for all, or none for text.
+    pub formats: Arc<[bool]>,
     /// Parameters were left out.
     pub is_cut: bool,
 }
@@ -53,7 +56,20 @@ impl Portal {
         let bytes: usize = values
             .map(|parameter| 48 + parameter.value.as_ref().map_or(0, Bytes::len))
             .sum();
-        bytes as u64
+        (bytes + self.formats.len()) as u64
+    }
+
+    /// How the values of these columns are written.
+    pub fn forms(&self, columns: &[Column]) -> Vec<ColumnForm> {
+        let count = columns.len().max(self.formats.len());
+        let forms = (0..count).map(|index| ColumnForm {
+            type_id: columns.get(index).map_or(0, |column| column.form.type_id),
+            is_binary: match self.formats[..] {
+                [all] => all,
+                _ => self.formats.get(index).is_some_and(|is_binary| *is_binary),
+            },
+        });
+        forms.collect()
     }
 
     /// The parameters, numbers among them made readable where their type is known.
@@ -67,48 +83,9 @@ impl Portal {
             .map(|(index, parameter)| match &parameter.value {
                 None => Argument::Null,
                 Some(value) if !parameter.is_binary => Argument::Text(value.clone()),
-                Some(value) => binary(of_type(index), value),
+                Some(value) => values::argument(of_type(index), value),
             })
             .collect()
-    }
-}
-
-/// A value in binary form, by the object id of its type (`pg_type.dat`).
-fn binary(of_type: u32, value: &Bytes) -> Argument {
-    let number = match (of_type, &value[..]) {
-        (20, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| i64::from_be_bytes(bytes).to_string()),
-        (21, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| i16::from_be_bytes(bytes).to_string()),
-        (23, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| i32::from_be_bytes(bytes).to_string()),
-        (26, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| u32::from_be_bytes(bytes).to_string()),
-        (700, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| f32::from_be_bytes(bytes).to_string()),
-        (701, bytes) => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| f64::from_be_bytes(bytes).to_string()),
-        // char, name, text, json, xml, unknown, bpchar, varchar: their binary form is text.
-        (18 | 19 | 25 | 114 | 142 | 705 | 1042 | 1043, _) => {
-            return Argument::Text(value.clone());
-        }
-        _ => None,
-    };
-    match number {
-        Some(number) => Argument::Number(number),
-        None => Argument::Binary(value.clone()),
     }
 }
 
@@ -231,14 +208,16 @@ impl Prepared {
 /// What a server says of a statement.
 pub(super) enum Description {
     Types(Box<[u32]>),
-    Columns(Vec<String>),
+    Columns(Vec<Column>),
 }
 
 impl Description {
     fn cost(&self) -> u64 {
         let bytes = match self {
             Description::Types(types) => types.len() * 4,
-            Description::Columns(columns) => columns.iter().map(|name| 24 + name.len()).sum(),
+            Description::Columns(columns) => {
+                columns.iter().map(|column| 32 + column.name.len()).sum()
+            }
         };
         bytes as u64
     }

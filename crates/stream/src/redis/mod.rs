@@ -5,6 +5,7 @@
 //! is a command like others: a transaction begins with MULTI.
 
 mod client;
+mod document;
 mod inline;
 mod names;
 mod open;
@@ -26,6 +27,8 @@ use crate::segment::Direction;
 use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
+
+pub(crate) use self::document::read_reply;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     opening: Some(Opening {

@@ -1,5 +1,6 @@
 //! Conversations made of segments.
 
+mod documents;
 mod render;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use twintap_stream::{
     Direction, Endpoints, Event, FlowId, Limits, Segment, Source, Streams, TcpFlags, Timestamp,
 };
 
+pub use self::documents::{made, render_documents};
 pub use self::render::render;
 
 pub const MS: u64 = 1_000_000;

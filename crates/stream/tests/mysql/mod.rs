@@ -2,6 +2,7 @@
 
 mod build;
 mod corpus;
+mod documents;
 mod framed;
 mod hostile;
 mod laws;

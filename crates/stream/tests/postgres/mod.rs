@@ -2,6 +2,7 @@
 
 mod conversations;
 mod corpus;
+mod documents;
 mod hostile;
 mod laws;
 mod losses;
