@@ -17,6 +17,7 @@ mod connection;
 pub mod control;
 mod course;
 mod ear;
+pub mod echo;
 mod engine;
 mod feed;
 mod flows;

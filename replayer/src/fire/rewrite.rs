@@ -37,11 +37,8 @@ pub struct Rewrite {
 impl Rewrite {
     /// The edits for `head` when it goes to `twin`.
     pub fn edits(&self, head: &RequestHead, twin: &Target) -> Vec<Edit> {
-        let host = self.host.text(&twin.authority);
-        let origin = match &self.origin {
-            Place::Target => Some(twin.origin()),
-            place => place.text(&twin.authority).map(str::to_owned),
-        };
+        let host = self.host_at(twin);
+        let origin = self.origin_at(twin);
         let mut edits = Vec::new();
         if let (Some(host), Some((start, len))) = (host, authority_span(&head.target)) {
             edits.push(edit(Part::Target, start, len, host));
@@ -68,6 +65,19 @@ impl Rewrite {
             }
         }
         edits
+    }
+
+    /// What `twin` is told to be its authority, where that is not the recorded one.
+    pub(crate) fn host_at<'a>(&'a self, twin: &'a Target) -> Option<&'a str> {
+        self.host.text(&twin.authority)
+    }
+
+    /// What `twin` is told that requests come from, where that is not as recorded.
+    pub(crate) fn origin_at(&self, twin: &Target) -> Option<String> {
+        match &self.origin {
+            Place::Target => Some(twin.origin()),
+            place => place.text(&twin.authority).map(str::to_owned),
+        }
     }
 
     /// Changes an answer's head before it is compared, and moves its leaves along.
@@ -115,7 +125,7 @@ fn edit(part: Part, start: usize, len: usize, value: &str) -> Edit {
 }
 
 /// Start and length of the authority in an absolute URL (RFC 3986, section 3.2).
-fn authority_span(url: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn authority_span(url: &[u8]) -> Option<(usize, usize)> {
     let scheme = url.windows(3).position(|window| window == b"://")?;
     if !url[..scheme].iter().all(u8::is_ascii_alphanumeric) {
         return None;

@@ -8,21 +8,22 @@ use bytes::Bytes;
 use twintap_archive::{StoredBody, StoredExchange};
 use twintap_plan::Window;
 use twintap_scrub::{
-    BodyFate, ExchangeScrubber, Leaf, LinkTag, MessageNote, Part, Scrubber, SocketMessage,
-    Timeline, render_messages, split_messages,
+    BodyFate, Leaf, LinkTag, MessageNote, Part, Scrubber, SocketMessage, Timeline, render_messages,
+    split_messages,
 };
 use twintap_stream::message::{Framing, Message, MessageState};
-use twintap_stream::{Direction, Exchange, RequestHead, ResponseHead};
+use twintap_stream::{Exchange, RequestHead, ResponseHead};
 use twintap_verdict::{Answer, Body, Judge, Observation, Outcome, Twin};
 
 use super::given::values_at;
-use super::joined::{Joined, Pending, Settled};
-use super::records::Records;
+use super::joined::{AsDigest, HeldAnswer, Joined, Pending, Settled};
+use super::records::{Record, Records};
 use super::sent;
 use super::vouch::{stored_bytes, stored_part};
-use crate::fire::capture::{BodyDigest, DigestMaker, Held, RawBody};
+use crate::fire::capture::RawBody;
+use crate::fire::echo::Echo;
+use crate::fire::options::Options;
 use crate::fire::response::RawAnswer;
-use crate::fire::rewrite::Rewrite;
 use crate::fire::{RawOutcome, RawResult, Witness};
 
 /// The most of a request's body that goes along as evidence.
@@ -35,8 +36,18 @@ pub struct Comparison<'a, R, C> {
     records: R,
     case: C,
     pending: HashMap<u32, Pending>,
-    unreadable: u64,
+    lacks: Lacks,
     tick: &'a mut dyn FnMut(),
+}
+
+/// What a comparison lacked, in requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Exchanges of the plan that could not be read again.
+    pub unreadable: u64,
+    /// Answers of which a twin's body was too large to hold or came while memory was short:
+    /// they are compared by length and digest.
+    pub held: u64,
 }
 
 /// Where observations go, and what a plan that grows asks for beside them.
@@ -86,14 +97,11 @@ pub struct RawAnswerKept {
 pub struct Inputs<'a> {
     /// With the archive's policy and key.
     pub scrubber: &'a Scrubber,
-    /// What is changed in answers.
-    pub rewrite: &'a Rewrite,
-    /// The largest body that is compared in full.
-    pub max_body_bytes: usize,
+    /// Where the twins are, what is changed for them, and the largest body that is compared
+    /// in full.
+    pub options: &'a Options,
     /// What goes out within this of T0 is not judged, in nanoseconds of run time.
     pub warm_up_ns: u64,
-    /// How many twins there is an outcome of for each request.
-    pub twins: usize,
 }
 
 impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
@@ -109,14 +117,14 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             records,
             case,
             pending: HashMap::new(),
-            unreadable: 0,
+            lacks: Lacks::default(),
             tick,
         }
     }
 
-    /// Exchanges of the plan that could not be read again.
-    pub fn unreadable(&self) -> u64 {
-        self.unreadable
+    /// What could not be compared in full.
+    pub fn lacks(&self) -> Lacks {
+        self.lacks
     }
 
     /// The case, which has seen everything.
@@ -124,11 +132,15 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         self.case
     }
 
-    fn outcome(&self, raw: RawOutcome, request: Option<&RequestHead>) -> Settled {
+    fn outcome(&self, raw: RawOutcome, record: &Record) -> Settled {
         let mut held = None;
         let outcome = match raw.result {
             RawResult::Answered(answer) => {
-                let (answer, of_answer) = self.answer(*answer, request);
+                let target = self.inputs.options.target(raw.twin, record.service);
+                let unknown = empty_head();
+                let request = record.request().unwrap_or(&unknown);
+                let echo = Echo::of(&self.inputs.options.rewrite, request, target);
+                let (answer, of_answer) = self.answer(*answer, request, &echo);
                 held = Some(of_answer);
                 let timing = raw.timing.unwrap_or_default();
                 Outcome::Answered { answer, timing }
@@ -141,43 +153,64 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             RawResult::Refused(limit) => Outcome::Refused(limit),
             RawResult::Skipped(reason) => Outcome::Skipped(reason.to_owned()),
         };
-        Settled { outcome, held }
+        (outcome, held)
     }
 
     /// A twin's answer, scrubbed as production's was.
-    fn answer(&self, raw: RawAnswer, request: Option<&RequestHead>) -> (Answer, Held) {
-        let unknown = empty_head();
-        let request = request.unwrap_or(&unknown);
+    fn answer(&self, raw: RawAnswer, request: &RequestHead, echo: &Echo) -> (Answer, HeldAnswer) {
         let mut head = raw.head;
         let trailers = raw.trailers.len();
         head.fields.extend(raw.trailers);
-        self.inputs.rewrite.mend_answer(&mut head, &mut []);
-        if let (Framing::Socket, RawBody::Whole(body)) = (raw.framing, &raw.body) {
-            let messages = split_messages(body, &raw.timeline);
-            return (self.conversation(request, &head, &messages), raw.held);
-        }
-        let (body, digest) = match raw.body {
+        self.inputs.options.rewrite.mend_answer(&mut head, &mut []);
+        echo.mend_head(&mut head);
+        let held = |as_digest| HeldAnswer {
+            _held: raw.held,
+            as_digest,
+        };
+        let (body, not_held) = match raw.body {
             RawBody::Whole(body) => (body, None),
             RawBody::Digest { bytes, tag } => (Bytes::new(), Some(Body::Digest { bytes, tag })),
         };
+        if raw.framing == Framing::Socket && not_held.is_none() {
+            let mut messages = split_messages(&body, &raw.timeline);
+            for message in &mut messages {
+                echo.mend_message(&mut message.payload);
+            }
+            let answer = self.conversation(request, &head, &messages);
+            return (answer, held(AsDigest::NotAtAll));
+        }
         let bytes = body.len() as u64;
+        let mended = echo.mend_body(&mut head, &body);
+        // A digest is of what was sent.
+        let tag = mended.is_some().then(|| self.tag(&body));
+        let (body, undone) = mended.map_or((body, None), |(body, codings)| (body, Some(codings)));
         let (head, scrubbed, note) = self.inputs.scrubber.scrub_response(request, &head, body);
-        let body = digest.unwrap_or_else(|| match scrubbed {
+        let tag = tag.unwrap_or(note.body_tag);
+        let is_held = not_held.is_none();
+        let body = not_held.unwrap_or_else(|| match scrubbed {
             Some(body) => Body::Whole(body),
             None if note.body == BodyFate::Empty => Body::Whole(stored_bytes(&Bytes::new())),
-            None => Body::Digest {
-                bytes,
-                tag: note.body_tag,
-            },
+            None => Body::Digest { bytes, tag },
         });
         let answer = Answer {
             head,
             trailers,
             body,
-            undone: note.undone,
+            undone: undone.or(note.undone),
             leaves: note.leaves,
         };
-        (answer, raw.held)
+        let as_digest = match is_held {
+            true => AsDigest::Would(Body::Digest { bytes, tag }),
+            false => AsDigest::Is,
+        };
+        (answer, held(as_digest))
+    }
+
+    /// The tag of a body as it was sent.
+    fn tag(&self, body: &[u8]) -> Option<LinkTag> {
+        let mut digest = self.inputs.options.digest.as_ref()?();
+        digest.push(body);
+        digest.finish()
     }
 
     /// What a twin said over a WebSocket, scrubbed as production's was.
@@ -199,18 +232,20 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         }
     }
 
-    fn conclude(&mut self, position: u32, joined: Joined) {
+    fn conclude(&mut self, position: u32, mut joined: Joined) {
         // What is held counts until the case has seen it.
+        let are_digests = joined.are_digests();
+        if are_digests {
+            self.lacks.held += 1;
+            joined.make_digests();
+        }
         let Joined {
             record,
-            candidate,
-            baseline,
+            candidate: (candidate, _candidate_held),
+            baseline: (baseline, _baseline_held),
             second_baseline,
         } = joined;
-        let [(candidate, _candidate_held), (baseline, _baseline_held)] =
-            [candidate, baseline].map(|settled| (settled.outcome, settled.held));
-        let second = second_baseline.map(|settled| (settled.outcome, settled.held));
-        let (second_baseline, _second_held) = second.unzip();
+        let (second_baseline, _second_held) = second_baseline.unzip();
         let was_fired = is_fired(&candidate) || is_fired(&baseline);
         let went_out_ns = [&candidate, &baseline].into_iter().filter_map(released_ns);
         let is_warm_up = went_out_ns.min().unwrap_or(record.due_ns) < self.inputs.warm_up_ns;
@@ -251,7 +286,7 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
             production_status: exchange.and_then(answered_status),
             production: stored
                 .filter(|_| was_fired)
-                .and_then(|stored| self.production(position, stored)),
+                .and_then(|stored| self.production(position, stored, are_digests)),
             copy: record.copy,
             is_warm_up,
             sent,
@@ -268,7 +303,12 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
     }
 
     /// What production answered, where it was seen whole.
-    fn production(&self, position: u32, stored: &StoredExchange) -> Option<Answer> {
+    fn production(
+        &self,
+        position: u32,
+        stored: &StoredExchange,
+        as_digest: bool,
+    ) -> Option<Answer> {
         let response = &stored.exchange().response;
         let head = response.head.as_ref()?;
         if response.state != MessageState::Complete {
@@ -278,16 +318,21 @@ impl<'a, R: Records, C: Case> Comparison<'a, R, C> {
         let mut head = head.clone();
         head.fields.extend_from_slice(&response.trailers);
         let mut leaves = note.leaves.clone();
-        self.inputs.rewrite.mend_answer(&mut head, &mut leaves);
-        let limit = self.inputs.max_body_bytes as u64;
-        let body = self.body(
-            position,
-            &stored.response_body,
-            note,
-            response,
-            limit,
-            &mut leaves,
-        );
+        self.inputs
+            .options
+            .rewrite
+            .mend_answer(&mut head, &mut leaves);
+        let body = match as_digest {
+            true => digest(response, note.body_tag),
+            false => self.body(
+                position,
+                &stored.response_body,
+                note,
+                response,
+                self.inputs.options.max_body_bytes as u64,
+                &mut leaves,
+            ),
+        };
         Some(Answer {
             head: stored_part(&head),
             trailers: response.trailers.len(),
@@ -372,16 +417,12 @@ impl<R: Records, C: Case> Witness for Comparison<'_, R, C> {
             Entry::Occupied(pending) => pending.remove(),
             Entry::Vacant(_) => {
                 let record = self.records.take(position);
-                self.unreadable += u64::from(record.stored.is_none());
+                self.lacks.unreadable += u64::from(record.stored.is_none());
                 Pending::new(record)
             }
         };
-        let stored = pending.record.stored.clone();
-        let request = stored
-            .as_ref()
-            .and_then(|stored| stored.exchange().request.head.as_ref());
-        let settled = self.outcome(raw, request);
-        if pending.len() + 1 < self.inputs.twins {
+        let settled = self.outcome(raw, &pending.record);
+        if pending.len() + 1 < self.inputs.options.twins().count() {
             pending.add(twin, settled);
             self.pending.insert(position, pending);
         } else if let Some(joined) = pending.join(twin, settled) {
@@ -450,56 +491,5 @@ fn empty_head() -> RequestHead {
         fields: Vec::new(),
         line_spelling: None,
         end: Bytes::new(),
-    }
-}
-
-/// Makes digests with the scrubber's key, equal to those of archived bodies.
-pub fn digests(scrubber: &Scrubber) -> DigestMaker {
-    let scrubber = scrubber.clone();
-    Arc::new(move || {
-        Box::new(ScrubbersDigest {
-            exchange: scrubber.exchange(),
-        })
-    })
-}
-
-/// A body of no known type: nothing is kept of it but its digest.
-struct ScrubbersDigest {
-    exchange: ExchangeScrubber,
-}
-
-impl BodyDigest for ScrubbersDigest {
-    fn push(&mut self, piece: &[u8]) {
-        // What an allowing policy passes on is not kept here.
-        let _ = self
-            .exchange
-            .body(Direction::Server, Bytes::copy_from_slice(piece));
-    }
-
-    fn finish(self: Box<Self>) -> Option<LinkTag> {
-        let mut exchange = no_exchange();
-        exchange.response.state = MessageState::Complete;
-        self.exchange.finish(exchange).record.response.body_tag
-    }
-}
-
-fn no_exchange() -> Exchange {
-    let nowhere = ([0, 0, 0, 0], 0).into();
-    Exchange {
-        id: twintap_stream::ExchangeId {
-            node: Arc::from(""),
-            boot: 0,
-            flow: Default::default(),
-            offset: 0,
-            from_response: false,
-        },
-        protocol: twintap_stream::message::Protocol::Http1,
-        endpoints: twintap_stream::Endpoints::normalised(nowhere, nowhere),
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: Message::default(),
-        response: Message::default(),
-        interim: Vec::new(),
     }
 }

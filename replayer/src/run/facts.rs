@@ -10,6 +10,7 @@ use twintap_verdict::{
     CaptureSource, Correlation, PlanSummary as PlanFacts, Quantiles, RunFacts, Target,
 };
 
+use super::compare::Lacks;
 use super::file::{RunFile, TargetSettings};
 use crate::fire::{FireSummary, Spread, TwinSummary};
 
@@ -31,7 +32,7 @@ pub fn of_run(
     file: &RunFile,
     origin: Origin<'_>,
     fired: &FireSummary,
-    unreadable: u64,
+    lacks: Lacks,
     (started, ended): (Timestamp, Timestamp),
 ) -> RunFacts {
     let plan = origin.plan;
@@ -50,17 +51,20 @@ pub fn of_run(
         ended: Some(ended),
         policy: Some(origin.scrubber.policy_hash().0.clone()),
         twin_state_scrubbed: file.settings.state.scrubbed,
-        inconclusive: doubts(file, fired, unreadable),
+        inconclusive: doubts(file, fired, lacks.unreadable),
         reproduce: vec![file.reproduce.clone()],
         ..RunFacts::default()
     };
     if let Some(checkpoint) = origin.checkpoint {
         add_captures(&mut facts, checkpoint);
     }
-    if unreadable > 0 {
-        facts
-            .loss
-            .insert("archive_exchanges_unreadable".to_owned(), unreadable);
+    for (name, count) in [
+        ("archive_exchanges_unreadable", lacks.unreadable),
+        ("answers_not_held", lacks.held),
+    ] {
+        if count > 0 {
+            facts.loss.insert(name.to_owned(), count);
+        }
     }
     if let Some(second) = &fired.second_baseline {
         let name = "second_baseline_fired_unbound".to_owned();

@@ -1,7 +1,8 @@
 //! What the twins did with one request, joined.
 
 use smallvec::SmallVec;
-use twintap_verdict::{Outcome, Twin};
+use twintap_scrub::Part;
+use twintap_verdict::{Body, Outcome, Twin};
 
 use super::records::Record;
 use crate::fire::capture::Held;
@@ -14,12 +15,25 @@ pub struct Pending {
     outcomes: SmallVec<[(Twin, Settled); 1]>,
 }
 
-/// What one twin did.
-pub struct Settled {
-    /// What came of it.
-    pub outcome: Outcome,
-    /// Counts its answer as held.
-    pub held: Option<Held>,
+/// What one twin did: what came of it, and the answer's hold on memory.
+pub type Settled = (Outcome, Option<HeldAnswer>);
+
+/// An answer that counts as held until this is dropped.
+pub struct HeldAnswer {
+    /// The count.
+    pub _held: Held,
+    /// What is known of its body as a digest.
+    pub as_digest: AsDigest,
+}
+
+/// A body as a digest.
+pub enum AsDigest {
+    /// It is one, for it could not be held.
+    Is,
+    /// It would be this one.
+    Would(Body),
+    /// It has none.
+    NotAtAll,
 }
 
 /// A request that all twins have an outcome for.
@@ -71,5 +85,36 @@ impl Pending {
             baseline: baseline?,
             second_baseline,
         })
+    }
+}
+
+impl Joined {
+    /// True where a twin's body could not be held.
+    pub fn are_digests(&self) -> bool {
+        let is_digest = |(_, held): &Settled| {
+            let held = held.as_ref();
+            held.is_some_and(|held| matches!(held.as_digest, AsDigest::Is))
+        };
+        self.twins().any(is_digest)
+    }
+
+    /// Makes a digest of each twin's body, so that they compare where one could not be held.
+    pub fn make_digests(&mut self) {
+        let twins = [&mut self.candidate, &mut self.baseline].into_iter();
+        for (outcome, held) in twins.chain(&mut self.second_baseline) {
+            if let (Outcome::Answered { answer, .. }, Some(held)) = (outcome, held)
+                && let AsDigest::Would(digest) =
+                    std::mem::replace(&mut held.as_digest, AsDigest::Is)
+            {
+                answer.body = digest;
+                answer.leaves.retain(|leaf| leaf.part != Part::Body);
+            }
+        }
+    }
+
+    fn twins(&self) -> impl Iterator<Item = &Settled> {
+        [&self.candidate, &self.baseline]
+            .into_iter()
+            .chain(&self.second_baseline)
     }
 }

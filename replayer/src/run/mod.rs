@@ -4,6 +4,7 @@ mod ask;
 pub mod bindings;
 mod compare;
 mod confirm;
+mod digests;
 mod dry;
 mod facts;
 pub mod file;
@@ -197,7 +198,7 @@ pub fn execute_watched(
         loss: &prepared.loss,
         plan: &plan,
     };
-    let mut facts = facts::of_run(file, origin, &fired.summary, fired.unreadable, fired.span);
+    let mut facts = facts::of_run(file, origin, &fired.summary, fired.lacks, fired.span);
     facts.resources = seen;
     let mut draft = fired.case.judge.draft(facts);
     let again = Again {
@@ -289,7 +290,7 @@ fn options(file: &RunFile, addresses: Addresses, scrubber: &Scrubber) -> Options
         max_body_bytes: limits.body_bytes,
         capture_bytes: limits.held_answer_bytes,
         read_ahead_bytes: limits.read_ahead_bytes,
-        digest: Some(compare::digests(scrubber)),
+        digest: Some(digests::digests(scrubber)),
         extract: Some(given::extract(scrubber)),
         ..Options::new(candidate, baseline)
     }

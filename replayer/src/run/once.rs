@@ -3,7 +3,7 @@
 use anyhow::Result;
 use twintap_plan::Plan;
 
-use super::compare::{self, Case, Comparison};
+use super::compare::{self, Case, Comparison, Lacks};
 use super::file::RunFile;
 use super::now;
 use super::prepare::Prepared;
@@ -35,8 +35,8 @@ pub struct Fired<C> {
     pub summary: FireSummary,
     /// The case, which has seen everything.
     pub case: C,
-    /// Exchanges of the plan that could not be read again.
-    pub unreadable: u64,
+    /// What could not be compared in full.
+    pub lacks: Lacks,
     /// When it began and ended.
     pub span: (Timestamp, Timestamp),
 }
@@ -75,10 +75,8 @@ impl Shot<'_> {
         let mut comparison = Comparison::new(
             compare::Inputs {
                 scrubber: &prepared.scrubber,
-                rewrite: &options.rewrite,
-                max_body_bytes: limits.body_bytes,
+                options,
                 warm_up_ns,
-                twins: options.twins().count(),
             },
             PlanRecords::new(plan, &prepared.reader, shelf()),
             case,
@@ -87,7 +85,7 @@ impl Shot<'_> {
         let summary = fire(plan, &mut source, &mut comparison, options, control)?;
         Ok(Fired {
             summary,
-            unreadable: comparison.unreadable(),
+            lacks: comparison.lacks(),
             case: comparison.into_case(),
             span: (started, now()),
         })

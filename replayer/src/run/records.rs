@@ -6,7 +6,7 @@ use bytes::Bytes;
 use twintap_archive::{Reader, StoredBody, StoredExchange};
 use twintap_plan::{Plan, PlannedRequest, Produced, Window};
 use twintap_scrub::LinkTag;
-use twintap_stream::ExchangeId;
+use twintap_stream::{ExchangeId, RequestHead};
 use twintap_verdict::Raced;
 
 use super::shelf::Shelf;
@@ -19,6 +19,8 @@ pub struct Record {
     pub session: Arc<str>,
     /// Which copy of the recorded session it is.
     pub copy: u32,
+    /// Which service of a twin it goes to, as the plan names it.
+    pub service: u16,
     /// When it is due, in nanoseconds from T0.
     pub due_ns: u64,
     /// Paths and recorded tags of what later requests use of the answer.
@@ -31,6 +33,14 @@ pub struct Record {
     pub races: Vec<Raced>,
     /// The exchange, where it can be read.
     pub stored: Option<Arc<StoredExchange>>,
+}
+
+impl Record {
+    /// The head of the recorded request, where it can be read.
+    pub fn request(&self) -> Option<&RequestHead> {
+        let stored = self.stored.as_ref()?;
+        stored.exchange().request.head.as_ref()
+    }
 }
 
 /// The recorded sides of a plan's requests.
@@ -92,6 +102,7 @@ impl Records for PlanRecords<'_> {
             id: planned.exchange.clone(),
             session: Arc::clone(&self.names[planned.session as usize]),
             copy: planned.copy,
+            service: planned.service,
             due_ns: planned.due_ns,
             produced: produced(&planned.produces),
             depends_on: dependencies(planned).collect(),

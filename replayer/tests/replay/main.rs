@@ -17,6 +17,7 @@ mod hostile;
 mod load;
 mod open;
 mod paced;
+mod places;
 mod plan;
 mod recording;
 mod resources;

@@ -99,10 +99,8 @@ pub fn execute(
     let mut comparison = Comparison::new(
         compare::Inputs {
             scrubber: &scrubber,
-            rewrite: &options.rewrite,
-            max_body_bytes: limits.body_bytes,
+            options: &options,
             warm_up_ns: 0,
-            twins: options.twins().count(),
         },
         StockRecords::new(stock),
         periods,
@@ -130,7 +128,7 @@ pub fn execute(
     })?;
     let ended = now();
 
-    let unreadable = comparison.unreadable();
+    let lacks = comparison.lacks();
     let last = comparison.into_case().into_last();
     let seen = sampler.finish();
     tell(Phase::Concluding);
@@ -143,7 +141,7 @@ pub fn execute(
         loss: &fed.loss,
         plan: &fed.summary,
     };
-    let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let mut facts = facts::of_run(file, origin, &fired, lacks, (last.began(), ended));
     facts.resources = seen;
     let mut report = last.conclude(facts);
     reproduce::add(&mut report, file, &reader, None, &options);

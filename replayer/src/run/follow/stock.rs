@@ -166,6 +166,7 @@ impl Records for StockRecords {
             id: planned.exchange.clone(),
             session: Arc::clone(&window.sessions[planned.session as usize]),
             copy: planned.copy,
+            service: planned.service,
             due_ns: planned.due_ns,
             produced: produced(&planned.produces),
             depends_on: dependencies(planned).collect(),

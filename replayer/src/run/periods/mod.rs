@@ -16,7 +16,7 @@ use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
 use twintap_verdict::{Judge, Observation, Report, Rules, RunFacts, SequentialReport, Twin, Watch};
 
-use super::compare::{Case, RawAnswerKept};
+use super::compare::{Case, Lacks, RawAnswerKept};
 use super::confirm::Desk;
 use super::file::RunFile;
 use super::resources::Sampler;
@@ -126,7 +126,13 @@ impl<'a> Periods<'a> {
             loss: &BTreeMap::new(),
             plan: &PlanSummary::default(),
         };
-        let mut facts = facts::of_run(self.file, origin, &FireSummary::default(), 0, span);
+        let mut facts = facts::of_run(
+            self.file,
+            origin,
+            &FireSummary::default(),
+            Lacks::default(),
+            span,
+        );
         // What creeps up is seen over the whole run, not in a period of it.
         facts.resources = self.sampler.so_far();
         let draft = judge.draft(RunFacts {

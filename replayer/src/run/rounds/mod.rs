@@ -96,10 +96,8 @@ pub fn execute(
     let mut comparison = Comparison::new(
         compare::Inputs {
             scrubber: &prepared.scrubber,
-            rewrite: &options.rewrite,
-            max_body_bytes: limits.body_bytes,
+            options: &options,
             warm_up_ns: u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX),
-            twins: options.twins().count(),
         },
         RoundRecords::new(&prepared, &rounds, shelf(), compared.clone()),
         periods,
@@ -122,7 +120,7 @@ pub fn execute(
     })?;
     let ended = now();
 
-    let unreadable = comparison.unreadable();
+    let lacks = comparison.lacks();
     let last = comparison.into_case().into_last();
     let seen = sampler.finish();
     tell(Phase::Concluding);
@@ -132,7 +130,7 @@ pub fn execute(
         loss: &prepared.loss,
         plan: &summary,
     };
-    let mut facts = facts::of_run(file, origin, &fired, unreadable, (last.began(), ended));
+    let mut facts = facts::of_run(file, origin, &fired, lacks, (last.began(), ended));
     facts.resources = seen;
     let mut report = last.conclude(facts);
     reproduce::add(&mut report, file, &prepared.reader, Some(plan), &options);

@@ -67,6 +67,7 @@ impl Records for RoundRecords<'_> {
             id: planned.exchange.clone(),
             session: Arc::from(self.rounds.session_name(place.round, planned.session)),
             copy: self.rounds.copy(place.round, planned.copy) as u32,
+            service: planned.service,
             due_ns: planned.due_ns,
             produced: produced(&planned.produces),
             depends_on: depends_on.collect(),
