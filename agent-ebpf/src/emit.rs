@@ -9,16 +9,18 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use twintap_abi::{
-    Cause, CloseRecord, Config, FlowState, MAX_RECORD_PAYLOAD, RecordHeader, RecordKind,
-    StreamState, tcp_flags,
+    Cause, CloseRecord, Config, FlowState, MAX_RECORD_PAYLOAD, Order, RecordHeader, RecordKind,
+    Role, StreamState, client_share, tcp_flags,
 };
 
 use crate::{
     admit::streams_mut,
-    maps::{self, LATE_CLOSES, STOPPED},
+    maps::{self, LATE_CLOSES, ORDERS},
     packet::Segment,
     programs::Outcome,
 };
+
+const HEADERS_ONLY: u8 = Order::HeadersOnly as u8;
 
 const HEADER_BYTES: usize = size_of::<RecordHeader>();
 
@@ -46,20 +48,82 @@ pub fn segment(
     segment.cgroup_id = flow.cgroup_id;
     segment.role = flow.role;
 
-    // SAFETY: the value is only tested for presence.
-    if config.stopped_flows != 0 && unsafe { STOPPED.get(segment.flow) }.is_some() {
-        maps::count_dropped(Cause::Stopped, segment.payload_bytes);
-        maps::add(
-            &raw mut flow.dropped_bytes,
-            u64::from(segment.payload_bytes),
-        );
-        return Outcome::Stopped;
+    if config.shed_shares | config.ordered_flows != 0 {
+        let payload_bytes = segment.payload_bytes;
+        let left = twintap_withhold(segment);
+        if left != wanted::ALL {
+            maps::add(&raw mut flow.dropped_bytes, u64::from(payload_bytes));
+        }
+        if left == wanted::NOTHING {
+            return Outcome::Unwanted;
+        }
     }
     let dropped = twintap_write(ctx.skb.skb, segment);
     if dropped != 0 {
         maps::add(&raw mut flow.dropped_bytes, u64::from(dropped));
     }
     Outcome::Recorded
+}
+
+/// Drops and counts the payload where the CPU budget or an order says so; tells what is wanted of
+/// the segment.
+///
+/// Not inlined and with C's calling convention, so that what it needs of the stack, of which there
+/// are 512 bytes over all calls, is not there while payload is written.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn twintap_withhold(segment: *mut Segment) -> u32 {
+    let Some(config) = maps::config() else {
+        return wanted::ALL;
+    };
+    // SAFETY: the caller passes its own segment; the verifier wants the test for null.
+    let Some(segment) = (unsafe { segment.as_mut() }) else {
+        return wanted::ALL;
+    };
+    let (cause, left) = if is_shed(config, segment) {
+        (Cause::CpuBudget, wanted::NOTHING)
+    } else {
+        match order(config, segment) {
+            0 => return wanted::ALL,
+            HEADERS_ONLY => (Cause::HeadersOnly, wanted::HEADERS),
+            _ => (Cause::Stopped, wanted::NOTHING),
+        }
+    };
+    maps::count_dropped(cause, segment.payload_bytes);
+    segment.withheld_bytes = segment.payload_bytes;
+    segment.payload_bytes = 0;
+    left
+}
+
+/// What [`twintap_withhold`] answers.
+mod wanted {
+    pub const ALL: u32 = 0;
+    pub const HEADERS: u32 = 1;
+    pub const NOTHING: u32 = 2;
+}
+
+/// Whether the segment's client is among those that the CPU budget has no room for.
+#[inline(always)]
+fn is_shed(config: &Config, segment: &Segment) -> bool {
+    if config.shed_shares == 0 {
+        return false;
+    }
+    let client = if segment.role == Role::Server as u8 {
+        &segment.key.remote_address
+    } else {
+        &segment.key.local_address
+    };
+    client_share(client) < config.shed_shares
+}
+
+/// The order for the segment's flow; 0 for none.
+#[inline(always)]
+fn order(config: &Config, segment: &Segment) -> u8 {
+    if config.ordered_flows == 0 {
+        return 0;
+    }
+    // SAFETY: the value is copied at once.
+    unsafe { ORDERS.get(segment.flow) }.copied().unwrap_or(0)
 }
 
 /// The offset of the segment, and what the stream remembers of it.
@@ -184,7 +248,7 @@ fn header(split: &Split<'_>, payload: u32) -> RecordHeader {
         kind: RecordKind::Segment as u8,
         role: segment.role,
         direction: segment.direction,
-        reserved: 0,
+        withheld_bytes: segment.withheld_bytes,
     }
 }
 

@@ -17,6 +17,9 @@ const RING_BYTES: u32 = 4096;
 static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
 #[map]
 static LEDGER: PerCpuArray<Ledger> = PerCpuArray::with_max_entries(1, 0);
+/// When user space last said that it is there, nanoseconds of the monotonic clock.
+#[map]
+static HEARTBEAT: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 static FLOW_IDS: Array<u64> = Array::with_max_entries(1, 0);
 /// Flows that carried payload or were established.
@@ -28,9 +31,9 @@ pub static HANDSHAKES: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_ent
 /// Roles of sockets that lived before the programs, from user space.
 #[map]
 pub static ROLES: LruHashMap<FlowKey, u8> = LruHashMap::with_max_entries(65_536, 0);
-/// Ids of flows that an order stopped.
+/// Orders for flows ([`twintap_abi::Order`]), by their ids.
 #[map]
-pub static STOPPED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(65_536, 0);
+pub static ORDERS: LruHashMap<u64, u8> = LruHashMap::with_max_entries(65_536, 0);
 /// Server ports that are captured, when [`twintap_abi::FILTER_PORTS`] is set.
 #[map]
 pub static PORTS: HashMap<u16, u8> = HashMap::with_max_entries(1024, 0);
@@ -68,6 +71,18 @@ static RING_7: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[inline(always)]
 pub fn config() -> Option<&'static Config> {
     CONFIG.get(0)
+}
+
+/// Whether user space is there: what nobody would drain is not worth a copy, and a program whose
+/// link outlived its agent captures nothing.
+#[inline(always)]
+pub fn is_attended(config: &Config) -> bool {
+    let Some(beat_ns) = HEARTBEAT.get(0) else {
+        return false;
+    };
+    // SAFETY: a helper without arguments.
+    let now_ns = unsafe { aya_ebpf::helpers::bpf_ktime_get_coarse_ns() };
+    now_ns.saturating_sub(*beat_ns) < config.heartbeat_limit_ns
 }
 
 /// The ring of the CPU that runs the program.

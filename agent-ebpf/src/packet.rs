@@ -39,9 +39,10 @@ pub struct Segment {
     pub flags: u8,
     pub direction: u8,
     pub role: u8,
-    /// Always zero, as is the next: what other functions are handed has no uninitialised bytes.
+    /// Always zero: what other functions are handed has no uninitialised bytes.
     pub reserved: u8,
-    pub reserved_word: u32,
+    /// Payload bytes that an order keeps back.
+    pub withheld_bytes: u32,
 }
 
 #[repr(C)]
@@ -223,7 +224,7 @@ impl Segment {
             direction: direction as u8,
             role: zero as u8,
             reserved: zero as u8,
-            reserved_word: zero as u32,
+            withheld_bytes: zero as u32,
         });
         Ok(())
     }

@@ -39,10 +39,12 @@ pub fn twintap_sockets(ctx: SockOpsContext) -> u32 {
 pub enum Outcome {
     /// Its bytes are in a ring, or counted as dropped.
     Recorded,
-    /// An order stopped its flow; counted as dropped.
-    Stopped,
+    /// An order stopped its flow, or its client is shed; counted as dropped.
+    Unwanted,
     /// Nothing is captured at all.
     Idle,
+    /// User space gives no sign of life.
+    Inert,
     /// Not TCP.
     NotTcp,
     /// A TCP segment without payload that neither opens nor ends a stream.
@@ -66,13 +68,14 @@ pub enum Outcome {
 fn decide(outcome: &Outcome) -> i32 {
     match outcome {
         Outcome::Recorded
-        | Outcome::Stopped
+        | Outcome::Unwanted
         | Outcome::Idle
         | Outcome::NotTcp
         | Outcome::Empty
         | Outcome::NotNamed
         | Outcome::NoFlow
         | Outcome::TableFull => PASS,
+        Outcome::Inert => counted(|ledger| &raw mut ledger.inert_packets),
         Outcome::Malformed => counted(|ledger| &raw mut ledger.malformed),
         Outcome::Fragment => counted(|ledger| &raw mut ledger.fragments),
         Outcome::RoleUnknown => counted(|ledger| &raw mut ledger.roles_unknown),
@@ -90,8 +93,11 @@ fn handle(ctx: &SkBuffContext, direction: Direction) -> Outcome {
     let Some(config) = maps::config() else {
         return Outcome::Idle;
     };
-    if config.roles == 0 {
+    if config.roles == 0 || config.paused != 0 {
         return Outcome::Idle;
+    }
+    if !maps::is_attended(config) {
+        return Outcome::Inert;
     }
     // Not set to zero first: that would be a loop over its bytes.
     let mut segment = MaybeUninit::uninit();

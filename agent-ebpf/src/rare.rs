@@ -13,11 +13,15 @@ const FLOW_TABLE: u32 = Cause::FlowTable as u32;
 /// Beside the causes: the end of a flow found room nowhere.
 const CLOSE_LOST: u32 = Cause::COUNT as u32;
 
-/// A record was dropped, for the `times`th time on this CPU. Where an order wanted that, it is
-/// nothing to tell.
+/// A record was dropped, for the `times`th time on this CPU. Where an order or
+/// the budget wanted that, it is nothing to tell.
 #[inline(always)]
 pub fn dropped(cause: Cause, times: u64) {
-    if is_due(times) && cause as u32 != Cause::Stopped as u32 {
+    let is_wanted = matches!(
+        cause,
+        Cause::Stopped | Cause::HeadersOnly | Cause::CpuBudget
+    );
+    if is_due(times) && !is_wanted {
         twintap_log(cause as u32, times);
     }
 }

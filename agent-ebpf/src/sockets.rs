@@ -16,7 +16,7 @@ use twintap_abi::{
 
 use crate::{
     emit,
-    maps::{self, FLOWS, HANDSHAKES, ROLES, STOPPED},
+    maps::{self, FLOWS, HANDSHAKES, ORDERS, ROLES},
     packet::mapped,
 };
 
@@ -67,10 +67,15 @@ pub fn handle(ctx: &SockOpsContext) {
     let Some(config) = maps::config() else {
         return;
     };
-    if config.roles == 0 {
+    if config.roles == 0 || !maps::is_attended(config) {
         return;
     }
-    match ctx.op() {
+    let op = ctx.op();
+    // In a pause too flows end, and their ids with them.
+    if config.paused != 0 && op != BPF_SOCK_OPS_STATE_CB {
+        return;
+    }
+    match op {
         BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => established(ctx, config, Role::Server),
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(ctx, config, Role::Client),
         BPF_SOCK_OPS_STATE_CB if ctx.arg(1) == BPF_TCP_CLOSE => closed(ctx, config),
@@ -162,7 +167,7 @@ fn closed(ctx: &SockOpsContext, config: &Config) {
                 kind: RecordKind::Close as u8,
                 role: flow.role,
                 direction: 0,
-                reserved: 0,
+                withheld_bytes: 0,
             },
             ingress_final_offset: final_offset(&flow.ingress, received),
             egress_final_offset: final_offset(&flow.egress, sent),
@@ -171,8 +176,8 @@ fn closed(ctx: &SockOpsContext, config: &Config) {
             reserved: 0,
         };
         emit::close(config, &record);
-        if config.stopped_flows != 0 {
-            let _ = STOPPED.remove(flow.id);
+        if config.ordered_flows != 0 {
+            let _ = ORDERS.remove(flow.id);
         }
     }
     let _ = FLOWS.remove(key);

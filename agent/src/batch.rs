@@ -156,6 +156,7 @@ fn segment(flow: u32, header: &RecordHeader, payload: Bytes) -> v1::Record {
         payload,
         kind: v1::RecordKind::Segment.into(),
         end: None,
+        withheld_bytes: header.withheld_bytes,
     }
 }
 

@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use crate::{
     batch::{Batcher, RECORD_MEMORY_BYTES, RawBatch},
     budget::{Admission, Flows, Memory},
     ledger::{Counts, boottime_ns},
     outbox::Outbox,
-    probes::LateCloses,
+    probes::{Heartbeat, LateCloses},
     rings::{Captured, Rings},
 };
 
@@ -31,6 +33,11 @@ const IDLE_AFTER_NS: u64 = 1_000_000_000;
 const RECORDS_PER_CLOCK: usize = 64;
 /// How often late close records are looked for.
 const LATE_CLOSES_EVERY_NS: u64 = 100_000_000;
+/// How often the kernel programs are told that somebody drains their rings.
+const HEARTBEAT_EVERY_NS: u64 = 500_000_000;
+/// After so much time without that they capture nothing: far longer than a busy machine lets the
+/// thread wait, and short for a copy that nobody wants.
+pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the parts of the pipeline share.
 #[derive(Debug)]
@@ -49,6 +56,10 @@ pub struct Shared {
     pub counts: Counts,
     /// Tells the shipper that there is a frame.
     pub sealed: tokio::sync::Notify,
+    /// Whether the daemon wants nothing captured.
+    pub pause_wanted: watch::Sender<bool>,
+    /// Tells the shipper that this was done.
+    pub pause_done: tokio::sync::Notify,
 }
 
 impl Shared {
@@ -62,6 +73,8 @@ impl Shared {
             batch_limit_bytes: AtomicUsize::new(batch_limit_bytes),
             counts: Counts::default(),
             sealed: tokio::sync::Notify::new(),
+            pause_wanted: watch::Sender::new(false),
+            pause_done: tokio::sync::Notify::new(),
         }
     }
 
@@ -103,11 +116,13 @@ impl Shared {
 pub struct Drain {
     rings: Rings,
     late_closes: LateCloses,
+    heartbeat: Heartbeat,
     shared: Arc<Shared>,
     batches: mpsc::Sender<RawBatch>,
     batcher: Batcher,
     flows: Flows,
     last_record_ns: u64,
+    last_heartbeat_ns: Option<u64>,
     last_late_closes_ns: u64,
 }
 
@@ -116,6 +131,7 @@ impl Drain {
     pub fn new(
         rings: Rings,
         late_closes: LateCloses,
+        heartbeat: Heartbeat,
         shared: Arc<Shared>,
         batches: mpsc::Sender<RawBatch>,
     ) -> Self {
@@ -123,11 +139,13 @@ impl Drain {
         Self {
             rings,
             late_closes,
+            heartbeat,
             shared,
             batches,
             batcher: Batcher::new(limit, MAX_BATCH_AGE_NS),
             flows: Flows::default(),
             last_record_ns: 0,
+            last_heartbeat_ns: None,
             last_late_closes_ns: 0,
         }
     }
@@ -154,12 +172,14 @@ impl Drain {
         let limit = self.shared.batch_limit_bytes.load(Relaxed);
         self.batcher.set_limit(limit);
         let mut now_ns = boottime_ns();
+        self.beat(now_ns);
         let mut taken: usize = 0;
         while let Some(record) = self.rings.next_record() {
             self.take(now_ns, record);
             taken += 1;
             if taken.is_multiple_of(RECORDS_PER_CLOCK) {
                 now_ns = boottime_ns();
+                self.beat(now_ns);
                 if self.batcher.is_due(now_ns) {
                     self.hand_on();
                 }
@@ -179,6 +199,16 @@ impl Drain {
         counts.unreadable.store(self.rings.unreadable(), Relaxed);
         counts.flows.store(self.flows.len() as u64, Relaxed);
         now_ns
+    }
+
+    fn beat(&mut self, now_ns: u64) {
+        let is_due = |last| now_ns.saturating_sub(last) >= HEARTBEAT_EVERY_NS;
+        if self.last_heartbeat_ns.is_none_or(is_due) {
+            self.last_heartbeat_ns = Some(now_ns);
+            if let Err(error) = self.heartbeat.beat() {
+                tracing::error!(%error, "the kernel programs could not be told to go on");
+            }
+        }
     }
 
     fn take(&mut self, now_ns: u64, record: Captured) {

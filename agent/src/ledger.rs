@@ -48,6 +48,8 @@ pub struct Counts {
     pub connections: AtomicU64,
     /// 1 while connected to the daemon.
     pub connected: AtomicU64,
+    /// 1 while nothing is captured because the daemon said so.
+    pub paused: AtomicU64,
 }
 
 impl Counts {
@@ -99,6 +101,11 @@ fn drop_of(cause: &str, bytes: u64, records: u64) -> v1::Drop {
 /// Nanoseconds of the boot-time clock.
 pub fn boottime_ns() -> u64 {
     nanoseconds(ClockId::Boottime) as u64
+}
+
+/// Nanoseconds of the monotonic clock, which stands still while the machine sleeps.
+pub fn monotonic_ns() -> u64 {
+    nanoseconds(ClockId::Monotonic) as u64
 }
 
 /// One reading of both clocks.

@@ -173,6 +173,11 @@ impl Collector for Metrics {
                 kernel.roles_unknown,
             ),
             (
+                "inert_packets",
+                "Packets that passed while this agent gave no sign of life",
+                kernel.inert_packets,
+            ),
+            (
                 "connections",
                 "Connections made to the daemon",
                 counts.connections.load(Relaxed),
@@ -219,6 +224,11 @@ impl Collector for Metrics {
                 "live_flows",
                 "Flows that are followed",
                 counts.flows.load(Relaxed),
+            ),
+            (
+                "paused",
+                "1 while nothing is captured because the daemon said so",
+                counts.paused.load(Relaxed),
             ),
             (
                 "connected",

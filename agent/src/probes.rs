@@ -1,6 +1,6 @@
 //! The kernel programs: loading, attaching, and the maps that the agent shares with them.
 
-use std::{fs::File, io, net::IpAddr};
+use std::{fs::File, io, net::IpAddr, time::Duration};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
@@ -16,8 +16,10 @@ use log::Log;
 use thiserror::Error;
 use twintap_abi::{
     CloseRecord, Config, Endpoint, FILTER_CGROUPS, FILTER_PORTS, FILTER_PREFIXES, FlowKey, Ledger,
-    MAX_RINGS, Role,
+    MAX_RINGS, Order, Role,
 };
+
+use crate::ledger::monotonic_ns;
 
 /// The kernel programs as they were built; empty when this build carries none.
 pub static OBJECT: &[u8] =
@@ -70,6 +72,17 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// How many flows the kernel follows at a time.
     pub max_flows: u32,
+    /// The programs capture nothing when [`Heartbeat::beat`] was not called for so long.
+    pub heartbeat_limit: Duration,
+}
+
+/// Why nothing is captured for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseReason {
+    /// The daemon said so.
+    Ordered = 1,
+    /// The CPU budget is used up.
+    CpuBudget = 2,
 }
 
 /// What is captured. Everything in it can change while the programs run.
@@ -137,7 +150,7 @@ impl Probes {
         for name in &RING_NAMES[..settings.rings] {
             loader.map_max_entries(name, settings.ring_bytes);
         }
-        for name in ["FLOWS", "ROLES", "STOPPED"] {
+        for name in ["FLOWS", "ROLES", "ORDERS"] {
             loader.map_max_entries(name, settings.max_flows);
         }
         let mut ebpf = loader.load(object)?;
@@ -159,6 +172,8 @@ impl Probes {
             current: Config {
                 ring_mask: (settings.rings - 1) as u32,
                 wake_bytes: (settings.ring_bytes / 8).max(4096),
+                heartbeat_limit_ns: u64::try_from(settings.heartbeat_limit.as_nanos())
+                    .unwrap_or(u64::MAX),
                 ..Config::default()
             },
             skb_links: Vec::new(),
@@ -263,16 +278,16 @@ impl Probes {
         Ok(())
     }
 
-    /// Stops the capture of a flow, or resumes it.
+    /// Gives an order for a flow, in place of one before; `None` captures all of it again.
     ///
     /// # Errors
     ///
     /// When the map cannot be written.
-    pub fn order(&mut self, flow: u64, stop: bool) -> Result<(), ProbeError> {
-        const NAME: &str = "STOPPED";
+    pub fn order(&mut self, flow: u64, order: Option<Order>) -> Result<(), ProbeError> {
+        const NAME: &str = "ORDERS";
         let mut map: HashMap<_, u64, u8> = map_mut(&mut self.ebpf, NAME)?;
-        if stop {
-            map.insert(flow, 1, 0)
+        if let Some(order) = order {
+            map.insert(flow, order as u8, 0)
                 .map_err(|source| ProbeError::Map { name: NAME, source })?;
         } else {
             match map.remove(&flow) {
@@ -283,9 +298,46 @@ impl Probes {
                 Err(source) => return Err(ProbeError::Map { name: NAME, source }),
             }
         }
-        let stopped = map.keys().count();
-        self.current.stopped_flows = u32::try_from(stopped).unwrap_or(u32::MAX);
+        let ordered = u32::from(map.keys().next().is_some());
+        if self.current.ordered_flows == ordered {
+            return Ok(());
+        }
+        self.current.ordered_flows = ordered;
         self.write_config()
+    }
+
+    /// Captures nothing while there is a reason; ends of flows are told all the same. Flows that
+    /// live through a pause go on with a gap.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn set_paused(&mut self, reason: PauseReason, paused: bool) -> Result<(), ProbeError> {
+        if paused {
+            self.current.paused |= reason as u32;
+        } else {
+            self.current.paused &= !(reason as u32);
+        }
+        self.write_config()
+    }
+
+    /// Sheds the clients of so many of [`twintap_abi::ALL_SHARES`] shares, each as a whole.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn set_shed_shares(&mut self, shares: u32) -> Result<(), ProbeError> {
+        self.current.shed_shares = shares;
+        self.write_config()
+    }
+
+    /// Takes the sign of life, without which the programs capture nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it was taken before.
+    pub fn take_heartbeat(&mut self) -> Result<Heartbeat, ProbeError> {
+        Ok(Heartbeat(take(&mut self.ebpf, Heartbeat::NAME)?))
     }
 
     /// Takes the rings; they are drained by one reader.
@@ -393,6 +445,27 @@ impl KernelLedger {
             total.add(value);
         }
         Ok(total)
+    }
+}
+
+/// Tells the programs that somebody drains what they capture.
+pub struct Heartbeat(Array<MapData, u64>);
+
+impl Heartbeat {
+    const NAME: &str = "HEARTBEAT";
+
+    /// Says so for the time until [`Settings::heartbeat_limit`] is over.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn beat(&mut self) -> Result<(), ProbeError> {
+        self.0
+            .set(0, monotonic_ns(), 0)
+            .map_err(|source| ProbeError::Map {
+                name: Self::NAME,
+                source,
+            })
     }
 }
 

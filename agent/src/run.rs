@@ -23,9 +23,9 @@ use twintap_proto::v1;
 use crate::{
     cgroup::{self, Cgroup},
     config::{Config, Options, RoleChoice},
-    drain::{Drain, Shared},
+    drain::{Drain, HEARTBEAT_LIMIT, Shared},
     kernel_log, metrics, preflight,
-    probes::{Filters, OBJECT, Probes, Settings},
+    probes::{Filters, OBJECT, PauseReason, Probes, Settings},
     rings::Rings,
     roles,
     seal::Seal,
@@ -85,16 +85,19 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
             rings: config.rings,
             ring_bytes: config.ring_bytes,
             max_flows: config.max_flows,
+            heartbeat_limit: HEARTBEAT_LIMIT,
         },
     )?;
     let kernel = Arc::new(probes.take_ledger()?);
     let shared = Arc::new(Shared::new(config.memory_budget_bytes, BATCH_BYTES));
     let rings = Rings::new(probes.take_rings()?);
     let late_closes = probes.take_late_closes()?;
+    let mut heartbeat = probes.take_heartbeat()?;
+    heartbeat.beat()?;
 
     let (batches, batches_out) = blocking::channel();
     let stop_drain = Arc::new(AtomicBool::new(false));
-    let drain = Drain::new(rings, late_closes, Arc::clone(&shared), batches);
+    let drain = Drain::new(rings, late_closes, heartbeat, Arc::clone(&shared), batches);
     let drain_stops = Arc::clone(&stop_drain);
     let drain = thread::Builder::new()
         .name("drain".to_owned())
@@ -140,7 +143,16 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
     // For whoever started the agent: from here on nothing goes by unseen.
     println!("capturing");
 
-    until_end(&mut probes, &mut orders_out, &source, &cgroups, &mount).await?;
+    until_end(
+        &mut probes,
+        &mut orders_out,
+        &shared,
+        &source,
+        &cgroups,
+        &mount,
+    )
+    .await?;
+    drop(orders_out);
 
     tracing::info!("draining");
     let deadline = Instant::now() + config.drain;
@@ -184,6 +196,7 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
 async fn until_end(
     probes: &mut Probes,
     orders: &mut mpsc::Receiver<FlowOrder>,
+    shared: &Shared,
     source: &Source,
     cgroups: &[Cgroup],
     mount: &std::path::Path,
@@ -191,6 +204,9 @@ async fn until_end(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut pause_wanted = shared.pause_wanted.subscribe();
+    // The daemon's first word may have come already.
+    pause_wanted.mark_changed();
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
@@ -206,16 +222,34 @@ async fn until_end(
                     }
                 }
             }
+            // Whoever sends lives as long as `shared` does.
+            Ok(()) = pause_wanted.changed() => {
+                let paused = *pause_wanted.borrow_and_update();
+                pause(probes, shared, paused)?;
+            }
             order = orders.recv() => {
                 let Some(order) = order else {
                     bail!("the shipping task ended by a panic");
                 };
-                if let Err(error) = probes.order(order.flow, order.stop) {
+                if let Err(error) = probes.order(order.flow, order.order) {
                     tracing::error!(%error, "an order could not be carried out");
                 }
             }
         }
     }
+}
+
+/// Does what the daemon said of capturing, and has the shipper tell it so.
+fn pause(probes: &mut Probes, shared: &Shared, paused: bool) -> anyhow::Result<()> {
+    probes.set_paused(PauseReason::Ordered, paused)?;
+    let before = shared.counts.paused.swap(u64::from(paused), Relaxed) == 1;
+    match (before, paused) {
+        (false, true) => tracing::warn!("paused by the daemon: nothing is captured"),
+        (true, false) => tracing::info!("the daemon lets the capture go on"),
+        _ => {}
+    }
+    shared.pause_done.notify_one();
+    Ok(())
 }
 
 fn filters(config: &Config, cgroups: &[Cgroup], mount: &std::path::Path) -> Filters {

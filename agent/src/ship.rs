@@ -14,8 +14,9 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use twintap_abi::Order;
 use twintap_proto::v1::{
-    self, flow_order::Order, ingest_client::IngestClient, ship_request, ship_response,
+    self, flow_order, ingest_client::IngestClient, ship_request, ship_response,
 };
 
 use crate::{config::Daemon, drain::Shared, ledger::clock_reading, probes::KernelLedger};
@@ -38,8 +39,8 @@ const FRAME_HEAD_BYTES: usize = 2048;
 pub struct FlowOrder {
     /// The flow's id.
     pub flow: u64,
-    /// Stop its capture, or resume it.
-    pub stop: bool,
+    /// What to do with it; `None` captures all of it again.
+    pub order: Option<Order>,
 }
 
 /// The shipping task's state.
@@ -121,7 +122,7 @@ impl Ship {
                     let Some(response) = response.context("the connection broke")? else {
                         bail!("the daemon ended the connection");
                     };
-                    self.handle(response);
+                    self.handle(response).await;
                 }
                 () = self.all_sent(finish) => break,
                 permit = self.permit_for_frame(&requests) => {
@@ -130,6 +131,10 @@ impl Ship {
                         permit.send(request(ship_request::Message::Frame(frame)));
                         heartbeat.reset();
                     }
+                }
+                () = self.shared.pause_done.notified() => {
+                    let said = request(ship_request::Message::Heartbeat(self.heartbeat()));
+                    requests.send(said).await.context("the connection broke")?;
                 }
                 _ = heartbeat.tick() => {
                     // A connection that is busy needs no sign of life.
@@ -150,7 +155,7 @@ impl Ship {
             .context("the connection broke")?;
         drop(requests);
         while let Some(response) = incoming.message().await.context("the connection broke")? {
-            self.handle(response);
+            self.handle(response).await;
         }
         Ok(())
     }
@@ -180,6 +185,7 @@ impl Ship {
         counts.connected.store(1, Relaxed);
         let marks = welcome.marks.unwrap_or_default();
         self.shared.with_outbox(|outbox| outbox.resume(&marks));
+        self.shared.pause_wanted.send_replace(welcome.paused);
         if welcome.max_frame_bytes > 0 {
             let limit = welcome.max_frame_bytes as usize;
             let too_large = self
@@ -202,22 +208,25 @@ impl Ship {
         tracing::info!("connected to the daemon");
     }
 
-    fn handle(&self, response: v1::ShipResponse) {
+    async fn handle(&self, response: v1::ShipResponse) {
         match response.message {
             Some(ship_response::Message::Marks(marks)) => {
                 self.shared.with_outbox(|outbox| outbox.apply(&marks));
             }
             Some(ship_response::Message::Order(order)) => {
-                let stop = match order.order() {
-                    Order::Stop => true,
-                    Order::Resume => false,
-                    // Orders that this agent does not know are ignored.
-                    Order::HeadersOnly | Order::Unspecified => return,
-                };
                 let flow = order.flow;
-                if self.orders.try_send(FlowOrder { flow, stop }).is_err() {
-                    tracing::debug!(flow, "an order came while too many were waiting");
-                }
+                let order = match order.order() {
+                    flow_order::Order::Stop => Some(Order::Stop),
+                    flow_order::Order::HeadersOnly => Some(Order::HeadersOnly),
+                    flow_order::Order::Resume => None,
+                    // Orders that this agent does not know are ignored.
+                    flow_order::Order::Unspecified => return,
+                };
+                // Nobody takes them when the agent ends, and then they have no meaning.
+                let _ = self.orders.send(FlowOrder { flow, order }).await;
+            }
+            Some(ship_response::Message::Pause(pause)) => {
+                self.shared.pause_wanted.send_replace(pause.paused);
             }
             Some(ship_response::Message::Welcome(_)) | None => {}
         }
@@ -231,6 +240,7 @@ impl Ship {
         v1::Heartbeat {
             clock: Some(clock_reading()),
             ledger: ledger.ok(),
+            paused: self.shared.counts.paused.load(Relaxed) == 1,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::support::{self, Capture, Direction, EchoServer, Stream, exchange, skips};
-use twintap_abi::{MID_STREAM_OFFSET, Role};
+use twintap_abi::{ALL_SHARES, Cause, MID_STREAM_OFFSET, Order, Role, client_share};
 use twintap_agent::{probes::Filters, rings::Captured};
 
 const BODY_BYTES: usize = 32 << 20;
@@ -259,10 +259,10 @@ fn an_order_stops_one_flow_and_resumes_it() {
         .expect("the first exchange was captured")
         .header()
         .flow;
-    capture.order(id, true);
+    capture.order(id, Some(Order::Stop));
     client.exchange(2_000);
     other.exchange(300);
-    capture.order(id, false);
+    capture.order(id, None);
     client.exchange(4_000);
     client.finish();
     other.finish();
@@ -276,6 +276,148 @@ fn an_order_stops_one_flow_and_resumes_it() {
     let ledger = capture.ledger();
     assert_eq!(ledger.dropped_bytes(), 4_000);
     assert_eq!(ledger.seen.bytes, ledger.submitted.bytes + 4_000);
+}
+
+#[test]
+fn headers_only_tells_lengths_and_no_byte_of_payload() {
+    if skips() {
+        return;
+    }
+    let mut capture = Capture::start(RING_BYTES, &servers_only());
+    let server = EchoServer::start(&capture.cgroup, "127.0.0.1:0");
+    let mut client = support::Client::connect(server.address);
+    client.exchange(1_000);
+    let before = capture.records();
+    let id = before.last().expect("an exchange").header().flow;
+    capture.order(id, Some(Order::HeadersOnly));
+    client.exchange(300_000);
+    let withheld = capture.records();
+    let total = |records: &[Captured], direction| -> u64 {
+        let headers = records.iter().map(Captured::header);
+        let ours = headers.filter(|header| header.direction == direction as u8);
+        ours.map(|header| u64::from(header.withheld_bytes)).sum()
+    };
+    for record in &withheld {
+        assert!(matches!(record, Captured::Segment(_, payload) if payload.is_empty()));
+    }
+    for direction in [Direction::Ingress, Direction::Egress] {
+        assert!(total(&withheld, direction) >= 300_000, "{direction:?}");
+        assert_eq!(total(&before, direction), 0, "{direction:?}");
+    }
+    let ledger = capture.ledger();
+    let kept_back = ledger.dropped[Cause::HeadersOnly as usize];
+    let told = total(&withheld, Direction::Ingress) + total(&withheld, Direction::Egress);
+    assert_eq!(kept_back.bytes, told);
+    assert_eq!(ledger.dropped_bytes(), told, "by no other cause");
+    assert_eq!(ledger.seen.bytes, ledger.submitted.bytes + told);
+    capture.order(id, None);
+    client.exchange(70);
+    client.finish();
+    let flow = &capture.flows()[&id];
+    assert_eq!(flow.stream(Direction::Ingress).first_offset(), 301_000);
+    assert_eq!(flow.stream(Direction::Ingress).bytes(), 70);
+    assert_eq!(flow.close.expect("it ended").dropped_bytes, told);
+}
+
+#[test]
+fn a_pause_captures_nothing_but_ends() {
+    if skips() {
+        return;
+    }
+    let mut capture = Capture::start(RING_BYTES, &servers_only());
+    let server = EchoServer::start(&capture.cgroup, "127.0.0.1:0");
+    let mut ends = support::Client::connect(server.address);
+    let mut stays = support::Client::connect(server.address);
+    ends.exchange(1_000);
+    stays.exchange(1_000);
+    let seen = capture.ledger().seen.bytes;
+    assert_eq!(capture.flows().len(), 2);
+    capture.pause(true);
+    ends.exchange(5_000);
+    ends.finish();
+    stays.exchange(3_000);
+    exchange(server.address, 500);
+    let records = capture.records();
+    assert!(matches!(records[..], [Captured::Close(_)]), "{records:?}");
+    assert_eq!(capture.ledger().seen.bytes, seen);
+    capture.pause(false);
+    stays.exchange(20);
+    stays.finish();
+    let flows = capture.flows();
+    assert_eq!(flows.len(), 1);
+    let flow = flows.values().next().expect("there is one");
+    assert_eq!(flow.stream(Direction::Ingress).first_offset(), 4_000);
+    assert_eq!(flow.stream(Direction::Ingress).bytes(), 20);
+}
+
+#[test]
+fn clients_are_shed_as_a_whole_and_counted() {
+    if skips() {
+        return;
+    }
+    const BYTES: usize = 10_000;
+    let mut capture = Capture::start(RING_BYTES, &servers_only());
+    let server = EchoServer::start(&capture.cgroup, "127.0.0.1:0");
+    let mut loopback = [0; 16];
+    loopback[10..].copy_from_slice(&[0xFF, 0xFF, 127, 0, 0, 1]);
+    let share = client_share(&loopback);
+    // Up to its own share the client is captured, from there on it is not.
+    capture.shed_shares(share);
+    exchange(server.address, BYTES);
+    assert_eq!(capture.ledger().dropped_bytes(), 0);
+    for shares in [share + 1, ALL_SHARES] {
+        let before = capture.ledger();
+        capture.shed_shares(shares);
+        capture.records();
+        exchange(server.address, BYTES);
+        let flows = capture.flows();
+        let flow = flows.values().next().expect("its end is told");
+        assert_eq!(flow.captured_bytes(), 0);
+        let ledger = capture.ledger();
+        let shed = ledger.dropped[Cause::CpuBudget as usize].bytes
+            - before.dropped[Cause::CpuBudget as usize].bytes;
+        assert_eq!(shed, ledger.seen.bytes - before.seen.bytes);
+        assert_eq!(flow.close.expect("it ended").dropped_bytes, shed);
+        assert!(shed >= 2 * BYTES as u64);
+    }
+    assert_eq!(capture.ledger().submitted.bytes, 2 * BYTES as u64);
+}
+
+#[test]
+fn without_a_sign_of_life_the_programs_are_inert() {
+    if skips() {
+        return;
+    }
+    let limit = Duration::from_millis(1);
+    let mut capture = Capture::with_heartbeat_limit(RING_BYTES, &servers_only(), limit);
+    capture.attach();
+    let server = EchoServer::start(&capture.cgroup, "127.0.0.1:0");
+    std::thread::sleep(Duration::from_millis(50));
+    exchange(server.address, 1_000);
+    assert_eq!(capture.records().len(), 0);
+    let ledger = capture.ledger();
+    assert_eq!((ledger.seen.bytes, ledger.flows), (0, 0));
+    assert!(ledger.inert_packets > 0, "what passed is counted");
+}
+
+#[test]
+fn a_heartbeat_brings_the_programs_back() {
+    if skips() {
+        return;
+    }
+    let limit = Duration::from_secs(5);
+    let mut capture = Capture::with_heartbeat_limit(RING_BYTES, &servers_only(), limit);
+    capture.attach();
+    let server = EchoServer::start(&capture.cgroup, "127.0.0.1:0");
+    std::thread::sleep(limit + Duration::from_millis(100));
+    exchange(server.address, 1_000);
+    assert_eq!(capture.records().len(), 0);
+    capture.beat();
+    exchange(server.address, 2_000);
+    let flows = capture.flows();
+    assert_eq!(flows.len(), 1);
+    let flow = flows.values().next().expect("there is one");
+    assert_eq!(flow.stream(Direction::Ingress).bytes(), 2_000);
 }
 
 #[test]

@@ -30,6 +30,10 @@ struct Seen {
     finishes: u64,
     /// Whether frames become durable as they come.
     stores: bool,
+    /// Whether agents are to capture nothing.
+    pauses: bool,
+    /// What the last heartbeat said of that.
+    paused: bool,
 }
 
 /// A daemon that keeps what it is sent.
@@ -132,6 +136,7 @@ impl Ingest for Daemon {
                         ship_response::Message::Welcome(v1::Welcome {
                             max_frame_bytes: 4 << 20,
                             marks: Some(daemon.marks()),
+                            paused: daemon.seen(|seen| seen.pauses),
                         })
                     }
                     Some(ship_request::Message::Frame(frame)) => {
@@ -144,9 +149,17 @@ impl Ingest for Daemon {
                     Some(ship_request::Message::Finish(_)) => {
                         return daemon.seen(|seen| seen.finishes += 1);
                     }
-                    Some(ship_request::Message::Heartbeat(_)) | None => {
-                        ship_response::Message::Marks(daemon.marks())
+                    Some(ship_request::Message::Heartbeat(heartbeat)) => {
+                        let (pauses, paused) = daemon.seen(|seen| {
+                            seen.paused = heartbeat.paused;
+                            (seen.pauses, seen.paused)
+                        });
+                        match pauses == paused {
+                            true => ship_response::Message::Marks(daemon.marks()),
+                            false => ship_response::Message::Pause(v1::Pause { paused: pauses }),
+                        }
                     }
+                    None => ship_response::Message::Marks(daemon.marks()),
                 };
                 let message = Some(answer);
                 if answers
@@ -327,6 +340,37 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
         ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
         dropped(&ledger)
     );
+}
+
+#[test]
+fn the_daemon_pauses_the_capture_and_lets_it_go_on() {
+    if skips() {
+        return;
+    }
+    let runtime = Runtime::new().expect("threads are left");
+    let daemon = Daemon::default();
+    daemon.seen(|seen| (seen.stores, seen.pauses) = (true, true));
+    let (address, _serving) = daemon.serve(&runtime, anywhere());
+    let cgroup = support::new_cgroup();
+    let agent = AgentProcess::start(&cgroup, address, &[]);
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    let says = |paused| {
+        until(Duration::from_secs(30), || {
+            daemon.seen(|seen| seen.paused == paused)
+        })
+    };
+    says(true);
+    exchange(server.address, 1_000);
+    daemon.seen(|seen| seen.pauses = false);
+    says(false);
+    exchange(server.address, 2_000);
+    daemon.seen(|seen| seen.pauses = true);
+    says(true);
+    exchange(server.address, 4_000);
+    let (ended, log) = agent.terminate();
+    assert!(ended, "the agent ends well");
+    assert_eq!(daemon.stream(false).len(), 2_000, "{log}");
+    assert_eq!(log.matches("paused by the daemon").count(), 2, "{log}");
 }
 
 #[test]

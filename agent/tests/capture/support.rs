@@ -17,10 +17,10 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 pub use twintap_abi::Direction;
-use twintap_abi::{CloseRecord, Ledger, MID_STREAM_OFFSET, RecordHeader, tcp_flags};
+use twintap_abi::{CloseRecord, Ledger, MID_STREAM_OFFSET, Order, RecordHeader, tcp_flags};
 use twintap_agent::{
     cgroup,
-    probes::{Filters, KernelLedger, LateCloses, OBJECT, Probes, Settings},
+    probes::{Filters, Heartbeat, KernelLedger, LateCloses, OBJECT, PauseReason, Probes, Settings},
     rings::{Captured, Rings},
     roles,
 };
@@ -59,6 +59,7 @@ pub struct Capture {
     rings: Rings,
     late_closes: LateCloses,
     ledger: KernelLedger,
+    heartbeat: Heartbeat,
     drained: Vec<Captured>,
     pub cgroup: Cgroup,
 }
@@ -71,17 +72,26 @@ impl Capture {
     }
 
     pub fn start_detached(ring_bytes: u32, filters: &Filters) -> Self {
+        Self::with_heartbeat_limit(ring_bytes, filters, Duration::from_secs(3600))
+    }
+
+    /// Programs that have had one heartbeat.
+    pub fn with_heartbeat_limit(ring_bytes: u32, filters: &Filters, limit: Duration) -> Self {
         let settings = Settings {
             rings: 2,
             ring_bytes,
             max_flows: 1024,
+            heartbeat_limit: limit,
         };
         let mut probes = Probes::load(OBJECT, &settings).expect("the programs load");
         probes.set_filters(filters).expect("the filters fit");
+        let mut heartbeat = probes.take_heartbeat().expect("the map");
+        heartbeat.beat().expect("the map takes it");
         Self {
             rings: Rings::new(probes.take_rings().expect("the rings")),
             late_closes: probes.take_late_closes().expect("the table"),
             ledger: probes.take_ledger().expect("the ledger"),
+            heartbeat,
             probes,
             drained: Vec::new(),
             cgroup: new_cgroup(),
@@ -103,8 +113,21 @@ impl Capture {
         self.probes.set_filters(filters).expect("the filters fit");
     }
 
-    pub fn order(&mut self, flow: u64, stop: bool) {
-        self.probes.order(flow, stop).expect("the table has room");
+    pub fn order(&mut self, flow: u64, order: Option<Order>) {
+        self.probes.order(flow, order).expect("the table has room");
+    }
+
+    pub fn pause(&mut self, paused: bool) {
+        let reason = PauseReason::Ordered;
+        self.probes.set_paused(reason, paused).expect("the map");
+    }
+
+    pub fn shed_shares(&mut self, shares: u32) {
+        self.probes.set_shed_shares(shares).expect("the map");
+    }
+
+    pub fn beat(&mut self) {
+        self.heartbeat.beat().expect("the map takes it");
     }
 
     pub fn cgroup_id(&self) -> u64 {

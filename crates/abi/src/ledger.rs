@@ -12,11 +12,15 @@ pub enum Cause {
     Stopped = 2,
     /// The flow table took no entry.
     FlowTable = 3,
+    /// An order keeps the payload of this flow back: lengths and times alone are recorded.
+    HeadersOnly = 4,
+    /// The client is among those that are shed to keep within the CPU budget.
+    CpuBudget = 5,
 }
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 6;
 
     /// Every cause, in the order of [`Ledger::dropped`].
     pub const ALL: [Self; Self::COUNT] = [
@@ -24,6 +28,8 @@ impl Cause {
         Self::CopyFailed,
         Self::Stopped,
         Self::FlowTable,
+        Self::HeadersOnly,
+        Self::CpuBudget,
     ];
 
     /// The name under which the cause is reported.
@@ -33,6 +39,8 @@ impl Cause {
             Self::CopyFailed => "copy_failed",
             Self::Stopped => "stopped",
             Self::FlowTable => "flow_table",
+            Self::HeadersOnly => "headers_only",
+            Self::CpuBudget => "cpu_budget",
         }
     }
 }
@@ -69,6 +77,8 @@ pub struct Ledger {
     pub fragments: u64,
     /// Flows whose role nothing could tell.
     pub roles_unknown: u64,
+    /// Packets, of whatever flow, that passed while user space gave no sign of life.
+    pub inert_packets: u64,
 }
 
 impl Ledger {
@@ -85,6 +95,7 @@ impl Ledger {
         self.malformed += other.malformed;
         self.fragments += other.fragments;
         self.roles_unknown += other.roles_unknown;
+        self.inert_packets += other.inert_packets;
     }
 
     /// Payload bytes dropped, over all causes.

@@ -13,7 +13,10 @@ mod record;
 #[cfg(feature = "user")]
 mod user;
 
-pub use config::{Config, Endpoint, FILTER_CGROUPS, FILTER_PORTS, FILTER_PREFIXES, Roles};
+pub use config::{
+    ALL_SHARES, Config, Endpoint, FILTER_CGROUPS, FILTER_PORTS, FILTER_PREFIXES, Order, Roles,
+    client_share,
+};
 pub use flow::{Direction, FlowKey, FlowState, MID_STREAM_OFFSET, Role, StreamState};
 pub use ledger::{Cause, Count, Ledger};
 pub use record::{CloseRecord, RecordHeader, RecordKind};

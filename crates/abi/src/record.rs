@@ -48,8 +48,8 @@ pub struct RecordHeader {
     pub role: u8,
     /// A [`crate::Direction`].
     pub direction: u8,
-    /// Always zero.
-    pub reserved: u32,
+    /// Payload bytes of the segment that an order kept back; then no payload follows.
+    pub withheld_bytes: u32,
 }
 
 /// The record that closes a flow.
@@ -74,5 +74,5 @@ const _: () = assert!(size_of::<RecordHeader>() == 96);
 const _: () = assert!(size_of::<CloseRecord>() == 128);
 const _: () = assert!(size_of::<crate::FlowKey>() == 48);
 const _: () = assert!(size_of::<crate::FlowState>() == 80);
-const _: () = assert!(size_of::<crate::Config>() == 32);
+const _: () = assert!(size_of::<crate::Config>() == 48);
 const _: () = assert!(size_of::<crate::Endpoint>() == 20);

@@ -21,7 +21,7 @@ pub mod ship_request {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ShipResponse {
-    #[prost(oneof = "ship_response::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "ship_response::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<ship_response::Message>,
 }
 /// Nested message and enum types in `ShipResponse`.
@@ -35,6 +35,8 @@ pub mod ship_response {
         /// An order for one flow; agents that do not know an order ignore it.
         #[prost(message, tag = "3")]
         Order(super::FlowOrder),
+        #[prost(message, tag = "4")]
+        Pause(super::Pause),
     }
 }
 /// Hello names the agent. The first message of a stream.
@@ -63,6 +65,15 @@ pub struct Welcome {
     /// Marks for this boot that the daemon already holds.
     #[prost(message, optional, tag = "2")]
     pub marks: ::core::option::Option<Marks>,
+    /// Whether the agent is to capture nothing until a Pause says otherwise.
+    #[prost(bool, tag = "3")]
+    pub paused: bool,
+}
+/// Pause tells the agent to capture nothing at all, or to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pause {
+    #[prost(bool, tag = "1")]
+    pub paused: bool,
 }
 /// Frame is one batch of records. It is idempotent by (node, boot, sequence).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -85,13 +96,16 @@ pub struct Frame {
     #[prost(message, optional, tag = "6")]
     pub ledger: ::core::option::Option<KernelLedger>,
 }
-/// Heartbeat carries the ledger while nothing is captured.
+/// Heartbeat carries the ledger while nothing is captured, and follows a Pause.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Heartbeat {
     #[prost(message, optional, tag = "1")]
     pub clock: ::core::option::Option<ClockReading>,
     #[prost(message, optional, tag = "2")]
     pub ledger: ::core::option::Option<KernelLedger>,
+    /// Whether nothing is captured because the daemon said so.
+    #[prost(bool, tag = "3")]
+    pub paused: bool,
 }
 /// Finish says that the boot is over and nothing more will come: what is
 /// unfinished becomes incomplete. A stream that ends without it is broken, and
@@ -185,8 +199,11 @@ pub mod flow_order {
     #[repr(i32)]
     pub enum Order {
         Unspecified = 0,
+        /// Nothing of it but its end.
         Stop = 1,
+        /// Lengths and times of its segments, without payload.
         HeadersOnly = 2,
+        /// All of it again.
         Resume = 3,
     }
     impl Order {
@@ -277,6 +294,10 @@ pub struct Record {
     /// last payload byte, so that loss at the tail shows; and what was dropped.
     #[prost(message, optional, tag = "10")]
     pub end: ::core::option::Option<FlowEnd>,
+    /// Payload bytes that the segment had and that an order kept back
+    /// (ORDER_HEADERS_ONLY); the payload is empty then.
+    #[prost(uint32, tag = "11")]
+    pub withheld_bytes: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FlowEnd {
@@ -831,6 +852,43 @@ pub struct Session {
     #[prost(bool, tag = "5")]
     pub began_before_capture: bool,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAgentsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentsRequest {
+    /// One node; empty for all, those to come included.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAgentsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub agents: ::prost::alloc::vec::Vec<Agent>,
+}
+/// Agent is one boot of one node, since the daemon started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Agent {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub boot: u64,
+    #[prost(bool, tag = "3")]
+    pub connected: bool,
+    /// Whether the daemon wants it to capture nothing.
+    #[prost(bool, tag = "4")]
+    pub pause_wanted: bool,
+    /// Whether it has said, when it last spoke, that it captures nothing.
+    #[prost(bool, tag = "5")]
+    pub paused: bool,
+    /// Live flows.
+    #[prost(uint64, tag = "6")]
+    pub flows: u64,
+    /// Orders given to it for single flows, since the daemon started.
+    #[prost(uint64, tag = "7")]
+    pub stop_orders: u64,
+    #[prost(uint64, tag = "8")]
+    pub headers_only_orders: u64,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RunState {
@@ -1232,6 +1290,81 @@ pub mod control_client {
                 .insert(GrpcMethod::new("twintap.v1.Control", "ListSessions"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Lists the agents that have connected since the daemon started.
+        pub async fn list_agents(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twintap.v1.Control/ListAgents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twintap.v1.Control", "ListAgents"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes agents capture nothing until ResumeAgents: those connected within a
+        /// second, the others when they connect, after a restart of the daemon too.
+        pub async fn pause_agents(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twintap.v1.Control/PauseAgents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twintap.v1.Control", "PauseAgents"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn resume_agents(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twintap.v1.Control/ResumeAgents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twintap.v1.Control", "ResumeAgents"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1319,6 +1452,30 @@ pub mod control_server {
             request: tonic::Request<super::ListSessionsRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::ListSessionsStream>,
+            tonic::Status,
+        >;
+        /// Lists the agents that have connected since the daemon started.
+        async fn list_agents(
+            &self,
+            request: tonic::Request<super::ListAgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
+            tonic::Status,
+        >;
+        /// Makes agents capture nothing until ResumeAgents: those connected within a
+        /// second, the others when they connect, after a restart of the daemon too.
+        async fn pause_agents(
+            &self,
+            request: tonic::Request<super::AgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
+            tonic::Status,
+        >;
+        async fn resume_agents(
+            &self,
+            request: tonic::Request<super::AgentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAgentsResponse>,
             tonic::Status,
         >;
     }
@@ -1921,6 +2078,137 @@ pub mod control_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twintap.v1.Control/ListAgents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAgentsSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::ListAgentsRequest>
+                    for ListAgentsSvc<T> {
+                        type Response = super::ListAgentsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAgentsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::list_agents(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAgentsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twintap.v1.Control/PauseAgents" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseAgentsSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::AgentsRequest>
+                    for PauseAgentsSvc<T> {
+                        type Response = super::ListAgentsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AgentsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::pause_agents(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseAgentsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twintap.v1.Control/ResumeAgents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeAgentsSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::AgentsRequest>
+                    for ResumeAgentsSvc<T> {
+                        type Response = super::ListAgentsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AgentsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::resume_agents(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeAgentsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
