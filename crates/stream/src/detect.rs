@@ -26,7 +26,20 @@ pub(crate) struct Reader {
     has_gap: bool,
     opaque_bytes: u64,
     is_unreadable: bool,
+    unclaimed: Unclaimed,
     first_index: u32,
+}
+
+/// What is known of a flow that nobody claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Unclaimed {
+    /// A protocol may claim it yet.
+    #[default]
+    Open,
+    /// Nobody will, and that was not told yet.
+    Found { is_tls: bool },
+    /// It was.
+    Told,
 }
 
 /// One direction of an unclaimed flow.
@@ -77,6 +90,7 @@ impl Reader {
             has_gap: false,
             opaque_bytes: 0,
             is_unreadable: false,
+            unclaimed: Unclaimed::Open,
             first_index,
         }
     }
@@ -180,6 +194,15 @@ impl Parser for Reader {
 }
 
 impl Reader {
+    /// Once, when nobody will ever claim the flow: whether it looks like TLS.
+    pub fn take_unclaimed(&mut self) -> Option<bool> {
+        let Unclaimed::Found { is_tls } = self.unclaimed else {
+            return None;
+        };
+        self.unclaimed = Unclaimed::Told;
+        Some(is_tls)
+    }
+
     fn side(&mut self, direction: Direction) -> &mut Undecided {
         let sides = self.sides.get_or_insert_default();
         &mut sides[direction as usize]
@@ -270,10 +293,50 @@ impl Reader {
     }
 
     fn pass(&mut self, direction: Direction, piece: Piece, sink: &mut Sink<'_>) {
+        let is_first = self.opaque_bytes == 0;
         self.opaque_bytes += piece.bytes.len() as u64;
+        if self.unclaimed == Unclaimed::Open {
+            let is_tls = is_first && is_tls_record(&piece.bytes, !self.mid_stream);
+            let is_past_preface = self.opaque_bytes > PREFACE_BYTES && !self.mid_stream;
+            if is_tls || is_past_preface || self.is_unreadable {
+                self.unclaimed = Unclaimed::Found { is_tls };
+            }
+        }
         let side = self.side(direction);
         side.consumed = piece.end();
         side.is_opaque = true;
         sink.opaque(direction, piece);
+    }
+}
+
+/// Whether the bytes begin like a record of TLS 1.0 to 1.3 (RFC 8446, section 5.1): its type, its
+/// version, and a length that it may have. A connection begins with a handshake.
+fn is_tls_record(bytes: &[u8], begins: bool) -> bool {
+    const HANDSHAKE: u8 = 22;
+    const LARGEST: u16 = (1 << 14) + 2048;
+    let [kind, 3, 0..=4, upper, lower, ..] = *bytes else {
+        return false;
+    };
+    let is_kind = match begins {
+        true => kind == HANDSHAKE,
+        false => (20..=23).contains(&kind),
+    };
+    let length = u16::from_be_bytes([upper, lower]);
+    is_kind && (1..=LARGEST).contains(&length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_tls_record;
+
+    #[test]
+    fn tls_is_told_by_a_record_s_head() {
+        let hello = [22, 3, 1, 2, 0, 1];
+        let data = [23, 3, 3, 0x40, 0x18, 9];
+        assert!(is_tls_record(&hello, true) && is_tls_record(&hello, false));
+        assert!(is_tls_record(&data, false) && !is_tls_record(&data, true));
+        assert!(!is_tls_record(&[23, 3, 3, 0x50, 0, 9], false), "too long");
+        assert!(!is_tls_record(&[22, 3, 1], true), "no length");
+        assert!(!is_tls_record(b"\x16\x02\x01\x00\x10", true));
     }
 }

@@ -120,6 +120,11 @@ pub enum EventKind {
         /// When they were seen.
         time: Timestamp,
     },
+    /// Nobody claims the flow, and nothing that follows can change that. Once a flow, if ever.
+    Unclaimed {
+        /// True when it looks like TLS (RFC 8446, section 5.1).
+        is_tls: bool,
+    },
     /// The flow is over; nothing follows for it.
     FlowClosed {
         /// Why.

@@ -241,6 +241,7 @@ fn our_streams(events: &[Event]) -> Vec<Stream> {
             }
             EventKind::Gap { .. }
             | EventKind::FlowClosed { .. }
+            | EventKind::Unclaimed { .. }
             | EventKind::Command(_)
             | EventKind::SocketData { .. } => {}
         }

@@ -123,6 +123,14 @@ pub enum Event {
         /// What it was told.
         order: Order,
     },
+    /// Somebody told a daemon which agents may capture.
+    AgentsSteered {
+        /// One node; absent for all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
+        /// `pause` or `resume`.
+        order: Order,
+    },
     /// Stored data was shown.
     Revealed {
         /// The archive.
@@ -148,7 +156,7 @@ pub enum Event {
 }
 
 /// The words for what was done, in the order of [`Event`].
-pub const ACTIONS: [&str; 15] = [
+pub const ACTIONS: [&str; 16] = [
     "log_begun",
     "bytes_sealed",
     "cut_sealed",
@@ -161,12 +169,13 @@ pub const ACTIONS: [&str; 15] = [
     "run_started",
     "run_ended",
     "run_steered",
+    "agents_steered",
     "revealed",
     "daemon_started",
     "daemon_stopped",
 ];
 
-/// What a run was told.
+/// What a run was told, or agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {

@@ -5,6 +5,7 @@
 mod before;
 mod conversation;
 mod opaque;
+mod orders;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +15,10 @@ use anyhow::{Context, Result};
 use before::StoredBefore;
 use conversation::{CUT_BY_RESTART, Conversations};
 use opaque::{OpaqueChunk, OpaqueFlows};
+pub use orders::OrderRules;
+use orders::Orders;
 use twintap_archive::{Archive, BodyWriter, FlowMark};
+use twintap_proto::v1::flow_order::Order;
 use twintap_scrub::{ExchangeScrubber, Scrubber};
 use twintap_stream::event::Watermark;
 use twintap_stream::{
@@ -43,6 +47,7 @@ pub struct Capture {
     /// Flows that are not closed.
     flows: HashMap<FlowId, KnownFlow>,
     stored_before: StoredBefore,
+    orders: Orders,
     closed: Vec<FlowMark>,
 }
 
@@ -119,8 +124,21 @@ impl Capture {
             seen: None,
             flows: HashMap::new(),
             stored_before: StoredBefore::default(),
+            orders: Orders::default(),
             closed: Vec::new(),
         }
+    }
+
+    /// With rules by which flows get orders: see [`Capture::take_orders`].
+    #[must_use]
+    pub fn with_orders(mut self, rules: OrderRules) -> Capture {
+        self.orders = Orders::new(rules);
+        self
+    }
+
+    /// Orders for whoever captures the flows, that came of what was seen since the last call.
+    pub fn take_orders(&mut self) -> Vec<(FlowId, Order)> {
+        self.orders.take()
     }
 
     /// Goes on with a flow of an earlier life, from its committed mark.
@@ -245,6 +263,7 @@ impl Capture {
     fn handle_event(&mut self, event: Event, archive: &mut Archive) -> Result<()> {
         match event.kind {
             EventKind::RequestHead { exchange, head, .. } => {
+                self.orders.request(&exchange, &head);
                 if let Some(building) = self.building(exchange, archive)? {
                     building.scrub.request_head(&head);
                 }
@@ -298,7 +317,9 @@ impl Capture {
                 };
                 self.flows.insert(event.flow, known);
             }
+            EventKind::Unclaimed { .. } => self.orders.unclaimed(event.flow),
             EventKind::FlowClosed { watermark, reason } => {
+                self.orders.close(event.flow);
                 if let Some((exchange, building)) = self.conversations.close(event.flow, reason) {
                     self.put(exchange, building, archive)?;
                 }
@@ -339,8 +360,11 @@ impl Capture {
         Ok(())
     }
 
-    /// What the exchange is put together in; none where it was stored before.
+    /// What the exchange is put together in; none where it was stored before, or is never to be.
     fn building(&mut self, id: ExchangeId, archive: &mut Archive) -> Result<Option<&mut Building>> {
+        if self.orders.is_protected(&id) {
+            return Ok(None);
+        }
         match self.building.entry(id) {
             Entry::Occupied(known) => Ok(Some(known.into_mut())),
             Entry::Vacant(vacant) => {
@@ -377,6 +401,11 @@ impl Capture {
     fn store(&mut self, exchange: Exchange, archive: &mut Archive) -> Result<()> {
         if let Some(known) = self.flows.get_mut(&exchange.id.flow) {
             known.next_index = exchange.index_in_flow + 1;
+        }
+        if self.orders.end_protected(&exchange.id) {
+            self.reach(&exchange.id);
+            self.base.discard_exchange("protected");
+            return Ok(());
         }
         self.building(exchange.id.clone(), archive)?;
         let Some(building) = self.building.remove(&exchange.id) else {

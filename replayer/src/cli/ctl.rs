@@ -16,13 +16,14 @@ use twintap_proto::v1::{
     TwinProgress,
 };
 
-use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS};
+use super::{EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS, agents};
 use crate::run::values::Span;
 use crate::serve::state_word;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     twintap ctl captures\n  \
+    twintap ctl agents pause\n  \
     twintap ctl create run.yaml\n  \
     twintap ctl start r-1 && twintap ctl watch r-1\n  \
     twintap ctl speed r-1 10\n  \
@@ -49,7 +50,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Text,
     Jsonl,
 }
@@ -111,6 +112,8 @@ enum Action {
     Captures,
     /// List the sessions of the daemon's archive.
     Sessions,
+    /// List the agents, or make them capture nothing (`pause`) and again (`resume`).
+    Agents(agents::Args),
 }
 
 pub fn run(args: Args) -> Result<u8> {
@@ -170,6 +173,7 @@ pub fn run(args: Args) -> Result<u8> {
                     print_capture(format, &capture)?;
                 }
             }
+            Action::Agents(args) => agents::run(&mut client, format, args).await?,
             Action::Sessions => {
                 let mut sessions = answer(client.list_sessions(ListSessionsRequest {}).await)?;
                 while let Some(session) = sessions.message().await.map_err(refusal)? {
@@ -220,7 +224,7 @@ async fn connect(args: &Args) -> Result<Channel> {
     })
 }
 
-fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
+pub(super) fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T> {
     response.map(tonic::Response::into_inner).map_err(refusal)
 }
 
@@ -240,7 +244,7 @@ fn refusal(status: tonic::Status) -> anyhow::Error {
     )
 }
 
-fn print(format: Format, value: &Value, text: &str) -> Result<()> {
+pub(super) fn print(format: Format, value: &Value, text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Jsonl => writeln!(out, "{value}")?,

@@ -1,5 +1,6 @@
 //! The command line. One module a command; what they do lives elsewhere.
 
+mod agents;
 mod audit;
 mod certs;
 mod ctl;

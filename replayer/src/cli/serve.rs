@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use twintap_archive::Options;
+use twintap_proto::v1::flow_order::Order;
 use twintap_scrub::Scrubber;
 use twintap_stream::Limits;
+use twintap_verdict::EndpointPattern;
 
 use super::audit::AuditArgs;
 use crate::audit::{Event, path};
+use crate::capture::OrderRules;
 use crate::keys;
 use crate::serve::{Config, Tls, serve};
 
@@ -64,8 +68,37 @@ pub struct Args {
     /// Memory for reassembly over all flows of an agent, in bytes (suffixes K, M, G).
     #[arg(long, default_value = "256M", value_parser = parse_bytes)]
     stream_memory: u64,
+    /// An endpoint whose exchanges are never stored, such as 'POST /login' or '/cards/{id}'; a
+    /// flow that asks for it is captured without payload from there on. Repeatable.
+    #[arg(long, value_name = "ENDPOINT", value_parser = parse_endpoint)]
+    protect: Vec<EndpointPattern>,
+    /// What agents do with flows of TLS and of protocols that nobody can read
+    /// [default: stop; capture where the policy keeps opaque flows].
+    #[arg(long, value_enum)]
+    unclaimed: Option<Unclaimed>,
     #[command(flatten)]
     audit: AuditArgs,
+}
+
+/// What agents do with flows that nobody claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unclaimed {
+    /// Copy them as any other.
+    Capture,
+    /// Send lengths and times alone.
+    HeadersOnly,
+    /// Send their end alone.
+    Stop,
+}
+
+impl Unclaimed {
+    fn order(self) -> Option<Order> {
+        match self {
+            Unclaimed::Capture => None,
+            Unclaimed::HeadersOnly => Some(Order::HeadersOnly),
+            Unclaimed::Stop => Some(Order::Stop),
+        }
+    }
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -80,6 +113,16 @@ pub fn run(args: Args) -> Result<()> {
     let started = Event::DaemonStarted {
         archive: archive.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let orders = OrderRules {
+        protected: args.protect,
+        unclaimed: args
+            .unclaimed
+            .unwrap_or(match policy.keep_opaque() {
+                true => Unclaimed::Capture,
+                false => Unclaimed::Stop,
+            })
+            .order(),
     };
     let scrubber = Scrubber::new(policy, &key);
     let tls = match (args.tls_cert, args.tls_key, args.tls_client_ca) {
@@ -111,6 +154,7 @@ pub fn run(args: Args) -> Result<()> {
             ..Limits::default()
         },
         commit_every: args.commit_every,
+        orders,
         trail: trail.clone(),
     };
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
@@ -137,6 +181,10 @@ pub fn run(args: Args) -> Result<()> {
         error: outcome.as_ref().err().map(|error| format!("{error:#}")),
     }]);
     outcome.and(stopped)
+}
+
+fn parse_endpoint(text: &str) -> Result<EndpointPattern> {
+    Ok(EndpointPattern::try_from(text.to_owned())?)
 }
 
 /// Bytes with an optional suffix K, M, G or T (powers of 1024).

@@ -89,7 +89,10 @@ pub fn segment(
     } else {
         (Direction::Client, endpoints)
     };
-    let wire_bytes = u32::try_from(record.payload.len()).unwrap_or(u32::MAX);
+    // What an order kept back is known to be missing, as what a capture file cuts off is.
+    let wire_bytes = u32::try_from(record.payload.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(record.withheld_bytes);
     Segment {
         time,
         endpoints,

@@ -6,7 +6,7 @@
 //! streams end, and the archive is opened anew from its last commit until it
 //! works: the agents still hold every frame that was not durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,14 +18,16 @@ use twintap_archive::{
     Archive, Capture as CaptureState, CaptureSource, Checkpoint, KernelLedger, Options,
 };
 use twintap_proto::v1::{
-    Batch, ClockReading, Hello, KernelLedger as WireLedger, Marks, RecordKind,
+    Batch, ClockReading, FlowOrder, Hello, KernelLedger as WireLedger, Marks, Pause, RecordKind,
+    flow_order::Order, ship_response::Message as Outbound,
 };
 use twintap_scrub::Scrubber;
 use twintap_stream::{FlowId, Limits, Timestamp};
 
 use super::frames;
+use super::pauses::Pauses;
 use super::ranges::RangeSet;
-use crate::capture::{Capture, ledger_to_resume};
+use crate::capture::{Capture, OrderRules, ledger_to_resume};
 use crate::checkpoint::{self, FlowMarks};
 
 /// Commands that may wait before a sender has to.
@@ -46,6 +48,10 @@ pub struct KeeperOptions {
     pub limits: Limits,
     /// The longest time between commits while something is new.
     pub commit_every: Duration,
+    /// Which flows agents need not copy any longer.
+    pub orders: OrderRules,
+    /// Where it is written which agents are to capture nothing.
+    pub pauses: PathBuf,
 }
 
 /// What the keeper is asked to do.
@@ -54,10 +60,10 @@ pub enum Command {
     Connect {
         /// Its words.
         hello: Hello,
-        /// Where its marks go; dropped when the archive fails.
-        marks: mpsc::Sender<Marks>,
-        /// The marks as they stand.
-        reply: oneshot::Sender<Result<Marks>>,
+        /// Where its marks and orders go; dropped when the archive fails.
+        marks: mpsc::Sender<Outbound>,
+        /// The marks as they stand, and whether the agent is to capture nothing.
+        reply: oneshot::Sender<Result<(Marks, bool)>>,
     },
     /// A frame arrived.
     Frame {
@@ -84,6 +90,8 @@ pub enum Command {
         clock: Option<ClockReading>,
         /// The agent's ledger.
         ledger: Option<WireLedger>,
+        /// Whether it captures nothing, because it was told so.
+        paused: bool,
     },
     /// The boot is over.
     Finish {
@@ -99,7 +107,16 @@ pub enum Command {
         /// The agent's boot.
         boot: u64,
         /// Where this stream's marks went: a later stream of the boot goes on.
-        marks: mpsc::WeakSender<Marks>,
+        marks: mpsc::WeakSender<Outbound>,
+    },
+    /// Somebody wants agents to capture nothing, or to go on.
+    Pause {
+        /// One node; all, with those to come, without.
+        node: Option<String>,
+        /// Nothing, or on.
+        paused: bool,
+        /// Why it was not done.
+        reply: oneshot::Sender<Result<()>>,
     },
     /// Somebody wants to know.
     Overview(oneshot::Sender<Overview>),
@@ -131,6 +148,21 @@ pub struct CaptureOverview {
     pub connected: bool,
     /// Live flows.
     pub flows: u64,
+    /// Its agent; none of captures whose boots are over or have not come back.
+    pub agent: Option<AgentOverview>,
+}
+
+/// The state of an agent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AgentOverview {
+    /// Whether it is to capture nothing.
+    pub pause_wanted: bool,
+    /// Whether it captures nothing, as it said last.
+    pub paused: bool,
+    /// Flows that it was ordered to stop.
+    pub stop_orders: u64,
+    /// Flows of which it was ordered to send lengths and times alone.
+    pub headers_only_orders: u64,
 }
 
 /// The sending side.
@@ -146,11 +178,30 @@ impl KeeperHandle {
     }
 
     /// Introduces an agent and returns its marks.
-    pub async fn connect(&self, hello: Hello, marks: mpsc::Sender<Marks>) -> Result<Marks> {
+    pub async fn connect(
+        &self,
+        hello: Hello,
+        marks: mpsc::Sender<Outbound>,
+    ) -> Result<(Marks, bool)> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Connect {
             hello,
             marks,
+            reply,
+        };
+        self.send(command).await;
+        answer.await.map_err(|_| anyhow!("the daemon is ending"))?
+    }
+
+    /// Makes the agent of `node`, or all of them, capture nothing, or go on.
+    ///
+    /// # Errors
+    /// When no such agent is known, or it can't be kept over a restart.
+    pub async fn pause(&self, node: Option<String>, paused: bool) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Pause {
+            node,
+            paused,
             reply,
         };
         self.send(command).await;
@@ -178,6 +229,7 @@ pub struct Keeper {
     options: KeeperOptions,
     scrubber: Scrubber,
     commands: mpsc::Receiver<Command>,
+    pauses: Pauses,
     open: Option<Open>,
     failure: Option<(String, Instant)>,
     commits: u64,
@@ -209,19 +261,24 @@ struct Live {
     clock_offset_ns: Option<i128>,
     /// The agent's Unix time when it last spoke; none before it did, in this life.
     now: Option<Timestamp>,
-    marks: Option<mpsc::Sender<Marks>>,
+    marks: Option<mpsc::Sender<Outbound>>,
+    /// What the agent is to be told beside marks, in order.
+    unsent: VecDeque<Outbound>,
+    agent: AgentOverview,
     finished: bool,
 }
 
 impl Keeper {
     /// Opens the archive and starts the keeper's thread.
     pub fn start(options: KeeperOptions, scrubber: Scrubber) -> Result<KeeperHandle> {
+        let pauses = Pauses::load(options.pauses.clone())?;
         let open = Open::new(&options)?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let keeper = Keeper {
             options,
             scrubber,
             commands,
+            pauses,
             open: Some(open),
             failure: None,
             commits: 0,
@@ -292,9 +349,11 @@ impl Keeper {
                 boot,
                 clock,
                 ledger,
+                paused,
             } => {
                 let Some(open) = &mut self.open else { return };
                 if let Some(live) = open.captures.get_mut(&(node, boot)) {
+                    live.agent.paused = paused;
                     live.read_clock(clock);
                     if let Some(ledger) = ledger {
                         live.kernel = checkpoint::kernel_ledger(ledger);
@@ -315,12 +374,21 @@ impl Keeper {
                 let Some(live) = open.captures.get_mut(&(node, boot)) else {
                     return;
                 };
-                let is_current = |current: &mpsc::Sender<Marks>| {
+                let is_current = |current: &mpsc::Sender<Outbound>| {
                     marks
                         .upgrade()
                         .is_some_and(|ended| ended.same_channel(current))
                 };
                 live.marks.take_if(|current| is_current(current));
+            }
+            Command::Pause {
+                node,
+                paused,
+                reply,
+            } => {
+                let answer = self.pause(node.as_deref(), paused);
+                // Whoever asked may have gone.
+                let _ = reply.send(answer);
             }
             Command::Overview(reply) => {
                 // Whoever asked may have gone.
@@ -330,16 +398,39 @@ impl Keeper {
         }
     }
 
-    fn connect(&mut self, hello: Hello, marks: mpsc::Sender<Marks>) -> Result<Marks> {
+    fn connect(&mut self, hello: Hello, marks: mpsc::Sender<Outbound>) -> Result<(Marks, bool)> {
         let Some(open) = &mut self.open else {
             let (why, _) = self.failure.as_ref().context("the archive is closed")?;
             return Err(anyhow!("the archive takes no data: {why}"));
         };
         open.dirty = true;
-        let live = open.live(&hello, &self.options.limits, &self.scrubber);
+        let live = open.live(&hello, &self.options, &self.scrubber);
         live.captured_endpoints = hello.captured_endpoints;
         live.marks = Some(marks);
-        Ok(live.marks_now())
+        live.agent.pause_wanted = self.pauses.has(&hello.node);
+        // The welcome says what holds now.
+        live.unsent
+            .retain(|message| !matches!(message, Outbound::Pause(_)));
+        Ok((live.marks_now(), live.agent.pause_wanted))
+    }
+
+    /// Writes the pause down and tells the agents.
+    fn pause(&mut self, node: Option<&str>, paused: bool) -> Result<()> {
+        let open = self.open.as_mut();
+        if let (Some(node), Some(open)) = (node, &open)
+            && !open.knows(node)
+        {
+            return Err(anyhow!("no agent of a node {node:?} has ever connected"));
+        }
+        let outcome = self.pauses.set(node, paused);
+        for ((node, _), live) in open.into_iter().flat_map(|open| &mut open.captures) {
+            let wanted = self.pauses.has(node);
+            if live.agent.pause_wanted != wanted {
+                live.agent.pause_wanted = wanted;
+                live.tell(Outbound::Pause(Pause { paused: wanted }));
+            }
+        }
+        outcome
     }
 
     fn tick(&mut self) {
@@ -421,6 +512,7 @@ impl Keeper {
                 state: state.clone(),
                 connected: false,
                 flows: 0,
+                agent: None,
             });
             let live = open
                 .captures
@@ -429,6 +521,7 @@ impl Keeper {
                     state: live.state(node, *boot),
                     connected: live.marks.is_some(),
                     flows: live.capture.flow_marks().count() as u64,
+                    agent: Some(live.agent),
                 });
             dormant.chain(live)
         });
@@ -465,7 +558,7 @@ impl Open {
     }
 
     /// The capture of this boot: as it is, resumed from an earlier life, or new.
-    fn live(&mut self, hello: &Hello, limits: &Limits, scrubber: &Scrubber) -> &mut Live {
+    fn live(&mut self, hello: &Hello, options: &KeeperOptions, scrubber: &Scrubber) -> &mut Live {
         let dormant = &mut self.dormant;
         self.captures
             .entry((hello.node.clone(), hello.boot))
@@ -475,8 +568,14 @@ impl Open {
                     .iter()
                     .position(|state| *state.node == *node && state.boot == hello.boot)
                     .map(|position| dormant.swap_remove(position));
-                Live::new(node, hello.boot, known, limits.clone(), scrubber.clone())
+                Live::new(node, hello.boot, known, options, scrubber.clone())
             })
+    }
+
+    /// Whether an agent of the node has ever connected.
+    fn knows(&self, node: &str) -> bool {
+        self.captures.keys().any(|(known, _)| known == node)
+            || self.dormant.iter().any(|state| *state.node == *node)
     }
 
     fn frame(
@@ -502,7 +601,9 @@ impl Open {
             return Ok(());
         };
         live.read_clock(clock);
-        live.take(batch, sequence, &mut self.archive)
+        live.take(batch, sequence, &mut self.archive)?;
+        live.give_orders();
+        Ok(())
     }
 
     fn finish(&mut self, key: (String, u64)) -> Result<()> {
@@ -542,9 +643,10 @@ impl Open {
         self.dirty = false;
         for live in self.captures.values_mut() {
             live.capture.rest();
+            live.flush();
             if let Some(marks) = &live.marks {
                 // A full channel means that newer marks will follow.
-                let _ = marks.try_send(live.marks_now());
+                let _ = marks.try_send(Outbound::Marks(live.marks_now()));
             }
         }
         // A boot that is over needs no memory; dropping it closes its agent's stream.
@@ -561,12 +663,13 @@ impl Live {
         node: Arc<str>,
         boot: u64,
         known: Option<CaptureState>,
-        limits: Limits,
+        options: &KeeperOptions,
         scrubber: Scrubber,
     ) -> Live {
         let known = known.unwrap_or_default();
         let base = ledger_to_resume(known.store.clone());
-        let mut capture = Capture::new(node, boot, limits, scrubber, base);
+        let mut capture = Capture::new(node, boot, options.limits.clone(), scrubber, base)
+            .with_orders(options.orders.clone());
         for mark in &known.flows {
             capture.resume_flow(mark);
         }
@@ -583,7 +686,42 @@ impl Live {
             clock_offset_ns: None,
             now: None,
             marks: None,
+            unsent: VecDeque::new(),
+            agent: AgentOverview::default(),
             finished: false,
+        }
+    }
+
+    /// Has the agent told what came of the rules for flows.
+    fn give_orders(&mut self) {
+        for (flow, order) in self.capture.take_orders() {
+            match order {
+                Order::Stop => self.agent.stop_orders += 1,
+                Order::HeadersOnly => self.agent.headers_only_orders += 1,
+                Order::Resume | Order::Unspecified => {}
+            }
+            self.tell(Outbound::Order(FlowOrder {
+                flow: flow.0,
+                order: order.into(),
+            }));
+        }
+    }
+
+    fn tell(&mut self, message: Outbound) {
+        self.unsent.push_back(message);
+        self.flush();
+    }
+
+    /// Sends what the connection has room for; what has no room goes with the next marks.
+    fn flush(&mut self) {
+        let Some(connection) = &self.marks else {
+            return;
+        };
+        while let Some(message) = self.unsent.front() {
+            if connection.try_send(message.clone()).is_err() {
+                return;
+            }
+            self.unsent.pop_front();
         }
     }
 

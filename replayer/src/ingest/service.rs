@@ -57,9 +57,9 @@ impl Ingest for IngestService {
             )));
         }
         let (node, boot) = (hello.node.clone(), hello.boot);
-        let (marks_out, mut marks_in) = mpsc::channel(4);
+        let (marks_out, mut marks_in) = mpsc::channel(64);
         let marks_way = marks_out.downgrade();
-        let marks = self
+        let (marks, paused) = self
             .keeper
             .connect(hello, marks_out)
             .await
@@ -71,6 +71,7 @@ impl Ingest for IngestService {
             message: Some(Outbound::Welcome(Welcome {
                 max_frame_bytes: MAX_BATCH_BYTES,
                 marks: Some(marks),
+                paused,
             })),
         };
         // The channel is empty and its receiver is held below.
@@ -80,8 +81,8 @@ impl Ingest for IngestService {
             let mut finished = false;
             loop {
                 tokio::select! {
-                    marks = marks_in.recv() => {
-                        let Some(marks) = marks else {
+                    message = marks_in.recv() => {
+                        let Some(message) = message else {
                             if !finished {
                                 let _ = out.send(Err(Status::unavailable(
                                     "a later stream of this boot took over, or the archive takes no data, or the daemon ends; see its log",
@@ -89,7 +90,7 @@ impl Ingest for IngestService {
                             }
                             break;
                         };
-                        let message = Some(Outbound::Marks(marks));
+                        let message = Some(message);
                         if out.send(Ok(ShipResponse { message })).await.is_err() {
                             break;
                         }
@@ -160,6 +161,7 @@ async fn forward(keeper: &KeeperHandle, node: &str, boot: u64, message: ShipRequ
                     boot,
                     clock: heartbeat.clock,
                     ledger: heartbeat.ledger,
+                    paused: heartbeat.paused,
                 })
                 .await
         }

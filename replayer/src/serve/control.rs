@@ -12,9 +12,9 @@ use tonic::{Request, Response, Status};
 use twintap_archive::{CaptureSource, Reader};
 use twintap_proto::v1::control_server::Control;
 use twintap_proto::v1::{
-    Capture, CreateRunRequest, ListCapturesRequest, ListCapturesResponse, ListRunsRequest,
-    ListRunsResponse, ListSessionsRequest, Run, RunRequest, RunState, SeekRunRequest, Session,
-    SetRunSpeedRequest,
+    Agent, AgentsRequest, Capture, CreateRunRequest, ListAgentsRequest, ListAgentsResponse,
+    ListCapturesRequest, ListCapturesResponse, ListRunsRequest, ListRunsResponse,
+    ListSessionsRequest, Run, RunRequest, RunState, SeekRunRequest, Session, SetRunSpeedRequest,
 };
 use twintap_stream::Timestamp;
 
@@ -69,6 +69,58 @@ impl ControlService {
         let run = id(&message).map(str::to_owned);
         tell(&trail, Event::RunSteered { run, order }).await?;
         Ok((message, trail))
+    }
+}
+
+impl ControlService {
+    fn keeper(&self) -> Result<&KeeperHandle, Status> {
+        self.keeper.as_ref().ok_or_else(|| {
+            Status::failed_precondition(
+                "a run in the foreground captures nothing; a daemon does: `twintap serve`",
+            )
+        })
+    }
+
+    /// Pauses agents, or lets them go on, once the log says who wanted that.
+    async fn steer_agents(
+        &self,
+        request: Request<AgentsRequest>,
+        order: Order,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        let keeper = self.keeper()?;
+        let trail = self.trail_of(&request);
+        let node = Some(request.into_inner().node).filter(|node| !node.is_empty());
+        let steered = Event::AgentsSteered {
+            node: node.clone(),
+            order,
+        };
+        tell(&trail, steered).await?;
+        let paused = order == Order::Pause;
+        keeper
+            .pause(node, paused)
+            .await
+            .map_err(|error| refusal(&error))?;
+        self.agents().await
+    }
+
+    async fn agents(&self) -> Result<Response<ListAgentsResponse>, Status> {
+        let overview = self.keeper()?.overview().await;
+        let agents = overview.captures.into_iter().filter_map(|capture| {
+            let agent = capture.agent?;
+            Some(Agent {
+                node: capture.state.node.to_string(),
+                boot: capture.state.boot,
+                connected: capture.connected,
+                pause_wanted: agent.pause_wanted,
+                paused: agent.paused,
+                flows: capture.flows,
+                stop_orders: agent.stop_orders,
+                headers_only_orders: agent.headers_only_orders,
+            })
+        });
+        let mut agents: Vec<Agent> = agents.collect();
+        agents.sort_by(|one, other| (&one.node, one.boot).cmp(&(&other.node, other.boot)));
+        Ok(Response::new(ListAgentsResponse { agents }))
     }
 }
 
@@ -172,16 +224,32 @@ impl Control for ControlService {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
+    async fn list_agents(
+        &self,
+        _request: Request<ListAgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        self.agents().await
+    }
+
+    async fn pause_agents(
+        &self,
+        request: Request<AgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        self.steer_agents(request, Order::Pause).await
+    }
+
+    async fn resume_agents(
+        &self,
+        request: Request<AgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        self.steer_agents(request, Order::Resume).await
+    }
+
     async fn list_captures(
         &self,
         _request: Request<ListCapturesRequest>,
     ) -> Result<Response<ListCapturesResponse>, Status> {
-        let Some(keeper) = &self.keeper else {
-            return Err(Status::failed_precondition(
-                "a run in the foreground captures nothing; a daemon does: `twintap serve`",
-            ));
-        };
-        let overview = keeper.overview().await;
+        let overview = self.keeper()?.overview().await;
         let captures = overview.captures.into_iter().map(|capture| Capture {
             node: capture.state.node.to_string(),
             boot: capture.state.boot,

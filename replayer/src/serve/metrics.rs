@@ -88,6 +88,10 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         "The store ledger, exchanges, by node and place",
     );
     let gaps = counters("stream_gaps", "Holes in streams, by node");
+    let orders = counters(
+        "flow_orders",
+        "Orders for flows given to agents, by node and order",
+    );
     let commits = counters("archive_commits", "Commits to the archive");
     let retired = counters("archive_retired_parts", "Parts removed by retention");
     let run_windows = counters("run_windows", "Windows planned, by run");
@@ -110,6 +114,10 @@ fn render(overview: &Overview, runs: &Runs) -> String {
     };
     let pending = gauges("store_pending_bytes", "Bytes held, by node");
     let connected = gauges("agents_connected", "1 while the node's agent is connected");
+    let paused = gauges(
+        "agents_paused",
+        "1 while the node's agent says that it captures nothing",
+    );
     let flows = gauges("flows", "Live flows, by node");
     let failed = gauges("archive_failed", "1 while the archive takes no data");
     let run_states = gauges("runs", "Runs, by state");
@@ -196,6 +204,15 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         add(&gaps, &[node], state.gaps);
         add_gauge(&pending, &[node], ledger.pending_bytes);
         add_gauge(&flows, &[node], capture.flows);
+        if let Some(agent) = capture.agent {
+            add(&orders, &[node, ("order", "stop")], agent.stop_orders);
+            add(
+                &orders,
+                &[node, ("order", "headers_only")],
+                agent.headers_only_orders,
+            );
+            add_gauge(&paused, &[node], u64::from(agent.paused));
+        }
         let gauge = connected.get_or_create(&labels(&[node]));
         gauge.set(gauge.get().max(i64::from(capture.connected)));
     }

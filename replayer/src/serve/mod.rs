@@ -25,8 +25,10 @@ use twintap_scrub::Scrubber;
 use twintap_stream::Limits;
 
 use crate::audit::Trail;
+use crate::capture::OrderRules;
 use crate::ingest::frames::MAX_BATCH_BYTES;
 use crate::ingest::{IngestService, Keeper, KeeperOptions};
+use crate::keys::beside;
 
 use door::Door;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub limits: Limits,
     /// The longest time between commits.
     pub commit_every: Duration,
+    /// Which flows agents need not copy any longer.
+    pub orders: OrderRules,
     /// Told what clients of control do.
     pub trail: Trail,
 }
@@ -76,6 +80,8 @@ pub async fn serve(
             archive_options: config.archive_options.clone(),
             limits: config.limits.clone(),
             commit_every: config.commit_every,
+            orders: config.orders.clone(),
+            pauses: beside(&config.archive, ".paused"),
         },
         scrubber,
     )?;

@@ -24,8 +24,14 @@ pub struct Play {
 
 impl Play {
     pub fn new() -> Result<Play> {
+        Play::with(&[])
+    }
+
+    /// With more flags of the daemon, until it is restarted.
+    pub fn with(flags: &[&str]) -> Result<Play> {
         let (directory, scenario) = Scenario::temporary("allow-all")?;
-        let daemon = scenario.daemon(0, &["--metrics-addr", "127.0.0.1:0"])?;
+        let flags = [&["--metrics-addr", "127.0.0.1:0"], flags].concat();
+        let daemon = scenario.daemon(0, &flags)?;
         Ok(Play {
             scenario,
             daemon,
@@ -44,6 +50,17 @@ impl Play {
 
     pub fn ship(&self, boot: u64) -> Result<Ship> {
         Ok(Ship::open(self.daemon.address, "node-1", boot)?)
+    }
+
+    /// `twintap ctl`: its exit code, and what it printed as JSON lines.
+    pub fn ctl(&self, args: &[&str]) -> Result<(i32, String)> {
+        let daemon = format!("http://{}", self.daemon.address);
+        let head = ["ctl", "--daemon", &daemon, "--format", "jsonl"];
+        self.scenario.twintap(&[&head, args].concat())
+    }
+
+    pub fn metric(&self, name: &str) -> Result<u64> {
+        self.daemon.metric(name)
     }
 
     fn undecodable(&self) -> Result<u64> {

@@ -3,6 +3,7 @@
 mod faults;
 mod follow;
 mod full_disk;
+mod orders;
 mod restart;
 mod ship;
 mod shutdown;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
+use twintap_proto::v1::flow_order::Order;
 use twintap_proto::v1::ingest_client::IngestClient;
 use twintap_proto::v1::ship_request::Message as Outbound;
 use twintap_proto::v1::ship_response::Message as Inbound;
@@ -32,6 +33,12 @@ pub struct Ship {
     responses: Streaming<ShipResponse>,
     /// The marks that the daemon sent last.
     pub marks: Marks,
+    /// The orders that it gave for flows.
+    pub orders: Vec<(u64, Order)>,
+    /// Whether it wanted nothing captured when the stream began.
+    pub welcome_paused: bool,
+    /// What it said of that since.
+    told: Option<bool>,
 }
 
 impl Ship {
@@ -77,17 +84,20 @@ impl Ship {
                 .await?
                 .into_inner();
             let welcome = responses.message().await?.and_then(|first| first.message);
-            let Some(Inbound::Welcome(Welcome { marks, .. })) = welcome else {
+            let Some(Inbound::Welcome(Welcome { marks, paused, .. })) = welcome else {
                 return Err(Status::internal(format!("no welcome but {welcome:?}")));
             };
-            Ok((responses, marks.unwrap_or_default()))
+            Ok((responses, marks.unwrap_or_default(), paused))
         });
-        let (responses, marks) = opened?;
+        let (responses, marks, welcome_paused) = opened?;
         Ok(Ship {
             runtime,
             requests: Some(requests),
             responses,
             marks,
+            orders: Vec::new(),
+            welcome_paused,
+            told: None,
         })
     }
 
@@ -133,10 +143,28 @@ impl Ship {
 
     /// Sends a sign of life at the time of frame `sequence`; an error when the stream is broken.
     pub fn tell_time(&mut self, sequence: u64) -> Result<()> {
+        self.tell_paused(sequence, false)
+    }
+
+    /// The same, and whether nothing is captured.
+    pub fn tell_paused(&mut self, sequence: u64, paused: bool) -> Result<()> {
         self.request(Outbound::Heartbeat(Heartbeat {
             clock: Some(clock(sequence)),
             ledger: None,
+            paused,
         }))
+    }
+
+    /// Waits until the daemon wants nothing captured, or wants it again.
+    pub fn until_told(&mut self) -> Result<bool> {
+        loop {
+            if let Some(told) = self.told.take() {
+                return Ok(told);
+            }
+            if !self.next()? {
+                bail!("the stream ended");
+            }
+        }
     }
 
     /// Closes this side without a word, and waits until the daemon has closed its own.
@@ -177,8 +205,11 @@ impl Ship {
         let Some(response) = response else {
             return Ok(false);
         };
-        if let Some(Inbound::Marks(marks)) = response.message {
-            self.marks = marks;
+        match response.message {
+            Some(Inbound::Marks(marks)) => self.marks = marks,
+            Some(Inbound::Order(order)) => self.orders.push((order.flow, order.order())),
+            Some(Inbound::Pause(pause)) => self.told = Some(pause.paused),
+            Some(Inbound::Welcome(_)) | None => {}
         }
         Ok(true)
     }

@@ -206,6 +206,9 @@ impl Flow {
             }
         }
         self.drain(now, sink);
+        if let Some(is_tls) = self.reader.take_unclaimed() {
+            sink.event(EventKind::Unclaimed { is_tls });
+        }
         self.client.age_hole(now);
         self.server.age_hole(now);
         self.finish_if_ended(now, sink);

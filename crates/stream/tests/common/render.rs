@@ -59,6 +59,7 @@ pub fn render(events: &[Event]) -> String {
             EventKind::Opaque {
                 direction, chunk, ..
             } => Some(format!("opaque {direction:?} {:?}", lossy(chunk))),
+            EventKind::Unclaimed { .. } => None,
             EventKind::FlowClosed { reason, .. } => Some(format!("closed {reason:?}")),
             EventKind::Exchange(exchange) => Some(http(exchange, &mut bodies)),
             EventKind::Command(exchange) => Some(command(exchange)),

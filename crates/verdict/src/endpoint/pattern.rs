@@ -61,6 +61,12 @@ impl fmt::Display for EndpointPattern {
 }
 
 impl EndpointPattern {
+    /// Whether the pattern takes a request of this method and path (without its query).
+    #[must_use]
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        self.name(method, path).is_some()
+    }
+
     /// What a request is called that the pattern takes.
     pub(crate) fn name(&self, method: &str, path: &str) -> Option<String> {
         let is_method = self.method.as_ref().is_none_or(|wanted| wanted == method);
