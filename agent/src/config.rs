@@ -14,6 +14,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use twintap_abi::MAX_RINGS;
 
+use crate::governor::CpuShare;
+
 const EXAMPLES: &str = "\
 Examples:
   Capture the service in one cgroup, port 8080, and ship it to a daemon on this machine:
@@ -87,6 +89,10 @@ pub struct Options {
     /// [default: 32MiB].
     #[arg(long, value_name = "SIZE")]
     pub memory_budget: Option<ByteSize>,
+    /// Processor time that the agent may take, of one processor; beyond it compression, then whole
+    /// clients, then the capture give way until there is room again [default: no limit].
+    #[arg(long, value_name = "PERCENT")]
+    pub cpu_budget: Option<CpuShare>,
     /// The size of each ring between kernel and agent, a power of two [default: 8MiB].
     #[arg(long, value_name = "SIZE")]
     pub ring_bytes: Option<ByteSize>,
@@ -237,6 +243,8 @@ pub struct Config {
     pub role: RoleChoice,
     /// The memory budget.
     pub memory_budget_bytes: usize,
+    /// The share of one processor that the agent may take.
+    pub cpu_budget: Option<CpuShare>,
     /// The size of a ring.
     pub ring_bytes: u32,
     /// How many rings.
@@ -288,6 +296,7 @@ impl Options {
             prefix: list(self.prefix, file.prefix),
             role: self.role.or(file.role),
             memory_budget: self.memory_budget.or(file.memory_budget),
+            cpu_budget: self.cpu_budget.or(file.cpu_budget),
             ring_bytes: self.ring_bytes.or(file.ring_bytes),
             rings: self.rings.or(file.rings),
             max_flows: self.max_flows.or(file.max_flows),
@@ -359,6 +368,7 @@ impl Options {
             prefixes: self.prefix,
             role: self.role.unwrap_or(RoleChoice::Server),
             memory_budget_bytes: usize::try_from(memory_budget.0).unwrap_or(usize::MAX),
+            cpu_budget: self.cpu_budget,
             ring_bytes: u32::try_from(ring_bytes.0).unwrap_or(u32::MAX),
             rings,
             max_flows: self.max_flows.unwrap_or(65_536).max(1024),

@@ -56,6 +56,8 @@ pub struct Shared {
     pub counts: Counts,
     /// Tells the shipper that there is a frame.
     pub sealed: tokio::sync::Notify,
+    /// Whether frames are to be compressed as fast as can be.
+    pub compress_fast: AtomicBool,
     /// Whether the daemon wants nothing captured.
     pub pause_wanted: watch::Sender<bool>,
     /// Tells the shipper that this was done.
@@ -73,6 +75,7 @@ impl Shared {
             batch_limit_bytes: AtomicUsize::new(batch_limit_bytes),
             counts: Counts::default(),
             sealed: tokio::sync::Notify::new(),
+            compress_fast: AtomicBool::new(false),
             pause_wanted: watch::Sender::new(false),
             pause_done: tokio::sync::Notify::new(),
         }

@@ -50,6 +50,10 @@ pub struct Counts {
     pub connected: AtomicU64,
     /// 1 while nothing is captured because the daemon said so.
     pub paused: AtomicU64,
+    /// What the kernel programs ran, nanoseconds, where the machine keeps statistics.
+    pub kernel_cpu_ns: AtomicU64,
+    /// How far the agent has backed off for its CPU budget.
+    pub back_off_level: AtomicU64,
 }
 
 impl Counts {

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use axum::{
@@ -21,10 +22,11 @@ use prometheus_client::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{drain::Shared, probes::KernelLedger};
+use crate::{cost, drain::Shared, governor::CpuShare, probes::KernelLedger};
 
 /// Everything that `/metrics` tells.
 struct Metrics {
+    cpu_budget: Option<CpuShare>,
     shared: Arc<Shared>,
     kernel: Arc<KernelLedger>,
 }
@@ -36,12 +38,14 @@ struct Metrics {
 /// When the server fails.
 pub async fn serve(
     listener: TcpListener,
+    cpu_budget: Option<CpuShare>,
     shared: Arc<Shared>,
     kernel: Arc<KernelLedger>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let mut registry = Registry::with_prefix("twintap_agent");
     registry.register_collector(Box::new(Metrics {
+        cpu_budget,
         shared: Arc::clone(&shared),
         kernel,
     }));
@@ -231,12 +235,42 @@ impl Collector for Metrics {
                 counts.paused.load(Relaxed),
             ),
             (
+                "back_off_level",
+                "How far the agent has backed off for its CPU budget, 0 to 6",
+                counts.back_off_level.load(Relaxed),
+            ),
+            (
                 "connected",
                 "1 while connected to the daemon",
                 counts.connected.load(Relaxed),
             ),
         ] {
             gauge(&mut encoder, name, help, None, number)?;
+        }
+        let kernel = Duration::from_nanos(counts.kernel_cpu_ns.load(Relaxed));
+        for (name, help, time) in [
+            (
+                "cpu",
+                "Processor time of the process, in user and kernel mode",
+                cost::process_cpu(),
+            ),
+            (
+                "programs_cpu",
+                "Processor time of the kernel programs, where the machine keeps statistics",
+                kernel,
+            ),
+        ] {
+            let metric = ConstCounter::new(time.as_secs_f64());
+            let kind = metric.metric_type();
+            let unit = Some(&Unit::Seconds);
+            metric.encode(encoder.encode_descriptor(name, help, unit, kind)?)?;
+        }
+        if let Some(CpuShare(budget)) = self.cpu_budget {
+            let metric = ConstGauge::new(budget);
+            let kind = metric.metric_type();
+            let help = "The CPU budget, as a share of one processor";
+            let unit = Some(&Unit::Ratios);
+            metric.encode(encoder.encode_descriptor("cpu_budget", help, unit, kind)?)?;
         }
         Ok(())
     }

@@ -331,6 +331,16 @@ impl Probes {
         self.write_config()
     }
 
+    /// How long the programs have run since they were loaded, on all processors; zero where the
+    /// machine keeps no statistics of programs (`kernel.bpf_stats_enabled`).
+    pub fn cpu(&self) -> Duration {
+        self.ebpf
+            .programs()
+            .filter_map(|(_, program)| program.info().ok())
+            .map(|info| info.run_time())
+            .sum()
+    }
+
     /// Takes the sign of life, without which the programs capture nothing.
     ///
     /// # Errors

@@ -8,13 +8,14 @@ use std::{
         mpsc as blocking,
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use twintap_abi::Role;
@@ -23,6 +24,7 @@ use twintap_proto::v1;
 use crate::{
     cgroup::{self, Cgroup},
     config::{Config, Options, RoleChoice},
+    cost::Cost,
     drain::{Drain, HEARTBEAT_LIMIT, Shared},
     kernel_log, metrics, preflight,
     probes::{Filters, OBJECT, PauseReason, Probes, Settings},
@@ -36,6 +38,8 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Orders that wait to be carried out.
 const MAX_ORDERS: usize = 1024;
+/// How often the agent looks at what it costs.
+const COST_EVERY: Duration = Duration::from_secs(1);
 
 /// Where changed options come from.
 #[derive(Clone, Debug)]
@@ -128,7 +132,13 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("metrics-addr is {address}: cannot listen there"))?;
         let (shared, kernel) = (Arc::clone(&shared), Arc::clone(&kernel));
-        tokio::spawn(metrics::serve(listener, shared, kernel, stop.clone()));
+        tokio::spawn(metrics::serve(
+            listener,
+            config.cpu_budget,
+            shared,
+            kernel,
+            stop.clone(),
+        ));
     }
     let (orders, mut orders_out) = mpsc::channel(MAX_ORDERS);
     let ship = Ship {
@@ -147,6 +157,7 @@ pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
         &mut probes,
         &mut orders_out,
         &shared,
+        Cost::new(config.cpu_budget),
         &source,
         &cgroups,
         &mount,
@@ -197,6 +208,7 @@ async fn until_end(
     probes: &mut Probes,
     orders: &mut mpsc::Receiver<FlowOrder>,
     shared: &Shared,
+    mut cost: Cost,
     source: &Source,
     cgroups: &[Cgroup],
     mount: &std::path::Path,
@@ -207,8 +219,13 @@ async fn until_end(
     let mut pause_wanted = shared.pause_wanted.subscribe();
     // The daemon's first word may have come already.
     pause_wanted.mark_changed();
+    let mut look = interval(COST_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first comes at once.
+    look.tick().await;
     loop {
         tokio::select! {
+            _ = look.tick() => cost.look(probes, shared)?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {

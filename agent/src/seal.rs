@@ -12,12 +12,17 @@ use crate::{batch::RawBatch, drain::Shared, ledger::clock_reading, probes::Kerne
 
 /// Batches below this size are not worth a compressor's start.
 const MIN_COMPRESSED_BYTES: usize = 128;
+/// The level of zstd that costs least.
+const FASTEST_LEVEL: i32 = -7;
 
 /// The sealing thread's state.
 pub struct Seal {
     shared: Arc<Shared>,
     kernel: Arc<KernelLedger>,
     compressor: Option<Compressor<'static>>,
+    /// What was configured.
+    level: i32,
+    is_fast: bool,
     encoded: Vec<u8>,
 }
 
@@ -36,6 +41,8 @@ impl Seal {
             shared,
             kernel,
             compressor: level.map(Compressor::new).transpose()?,
+            level: level.unwrap_or_default(),
+            is_fast: false,
             encoded: Vec::new(),
         })
     }
@@ -53,6 +60,7 @@ impl Seal {
     }
 
     fn seal(&mut self, raw: &RawBatch) {
+        self.adapt();
         self.encoded.clear();
         // A vector grows as it must: encoding cannot fail.
         let _ = raw.batch.encode(&mut self.encoded);
@@ -83,6 +91,25 @@ impl Seal {
         };
         self.shared
             .with_outbox(|outbox| outbox.push(frame, raw.payload_bytes));
+    }
+
+    /// Compresses as fast as the CPU budget wants it.
+    fn adapt(&mut self) {
+        let is_fast = self.shared.compress_fast.load(Relaxed);
+        let Some(compressor) = &mut self.compressor else {
+            return;
+        };
+        if is_fast == self.is_fast {
+            return;
+        }
+        self.is_fast = is_fast;
+        let level = match is_fast {
+            true => self.level.min(FASTEST_LEVEL),
+            false => self.level,
+        };
+        if let Err(error) = compressor.set_compression_level(level) {
+            tracing::error!(%error, level, "the level of compression stays");
+        }
     }
 
     fn kernel(&self) -> Ledger {

@@ -374,6 +374,68 @@ fn the_daemon_pauses_the_capture_and_lets_it_go_on() {
 }
 
 #[test]
+fn beyond_the_cpu_budget_whole_clients_are_shed_and_counted() {
+    if skips() {
+        return;
+    }
+    let runtime = Runtime::new().expect("threads are left");
+    let daemon = Daemon::default();
+    daemon.seen(|seen| seen.stores = true);
+    let (address, _serving) = daemon.serve(&runtime, anywhere());
+    let cgroup = support::new_cgroup();
+    // Less than the agent needs to look at what it costs.
+    let agent = AgentProcess::start(&cgroup, address, &["--cpu-budget", "0.001%"]);
+    let server = EchoServer::start(&cgroup, "127.0.0.1:0");
+    let mut exchanges = 0;
+    until(Duration::from_secs(60), || {
+        exchange(server.address, 100_000);
+        exchanges += 1;
+        let log = agent.log();
+        log.contains("shedding all clients")
+    });
+    exchange(server.address, 50_000);
+    let (ended, log) = agent.terminate();
+    assert!(ended, "the agent ends well");
+    let told: Vec<&str> = [
+        "compressing as fast",
+        "shedding 1/4",
+        "shedding 2/4",
+        "shedding 3/4",
+        "shedding all",
+    ]
+    .into_iter()
+    .filter(|words| log.contains(words))
+    .collect();
+    assert_eq!(told.len(), 5, "{log}");
+
+    let last = daemon.seen(|seen| seen.frames.values().next_back().cloned());
+    let ledger = last.expect("frames came").ledger.expect("each has one");
+    assert_eq!(ledger.seen_bytes, ledger.delivered_bytes + dropped(&ledger));
+    let shed = ledger
+        .dropped
+        .iter()
+        .find(|drop| drop.cause == "cpu_budget");
+    let shed = shed.expect("the last exchange was shed").bytes;
+    assert!(shed >= 100_000, "{ledger:?}");
+    let carried: u64 = daemon
+        .records()
+        .iter()
+        .map(|record| record.payload.len() as u64)
+        .sum();
+    assert_eq!(carried, ledger.delivered_bytes);
+    let ends: Vec<v1::FlowEnd> = daemon
+        .records()
+        .iter()
+        .filter_map(|record| record.end)
+        .collect();
+    assert_eq!(ends.len(), exchanges + 1, "each end is told");
+    assert_eq!(
+        ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
+        dropped(&ledger)
+    );
+}
+
+#[test]
 fn a_ring_without_room_is_told_once_and_without_colours() {
     if skips() {
         return;

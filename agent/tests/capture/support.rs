@@ -540,10 +540,15 @@ impl AgentProcess {
         self.process.signal(signal).expect("it runs");
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.process.log()).expect("text")
+    }
+
     /// Ends it in order; gives whether it ended well, and its log.
     pub fn terminate(mut self) -> (bool, String) {
         let ended = self.process.terminate(Duration::from_secs(60));
-        let log = fs::read_to_string(self.process.log()).expect("text");
+        let log = self.log();
         (ended.expect("it ends").success(), log)
     }
 
