@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 use twintap_archive::{Archive, Capture as CaptureState, CaptureSource, Checkpoint, Options};
-use twintap_scrub::Scrubber;
+use twintap_scrub::{Scrubber, SecondLookCounts};
 use twintap_stream::capture_file::CaptureReader;
 use twintap_stream::packet::PacketDecoder;
 use twintap_stream::{Limits, StoreLedger};
@@ -28,6 +28,8 @@ pub struct ImportSummary {
     pub torn: Option<String>,
     /// The store ledger of this file.
     pub ledger: StoreLedger,
+    /// What the second look did.
+    pub second_look: SecondLookCounts,
 }
 
 /// Imports `file` into the archive in `directory`; `progress` gets the bytes read so far.
@@ -58,6 +60,7 @@ pub fn import(
     let packets = CaptureReader::new(reader)
         .with_context(|| format!("{} is no capture file that can be read", file.display()))?;
     let mut decoder = PacketDecoder::new();
+    let second_look = scrubber.clone();
     let mut capture = Capture::new(
         node,
         boot,
@@ -70,6 +73,7 @@ pub fn import(
         segments: 0,
         torn: None,
         ledger: StoreLedger::default(),
+        second_look: SecondLookCounts::default(),
     };
     let mut bytes = 0;
     for (number, packet) in packets.enumerate() {
@@ -93,6 +97,7 @@ pub fn import(
     summary.segments = counts.segments;
     capture.finish(&mut archive)?;
     summary.ledger = capture.ledger();
+    summary.second_look = second_look.second_look();
     let none = CaptureState::default();
     let mut state = totals("pcap", boot, CaptureSource::Pcap, &capture, &none);
     state.finished = true;

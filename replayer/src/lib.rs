@@ -8,6 +8,7 @@ pub mod fire;
 pub mod import;
 pub mod ingest;
 pub mod keys;
+pub mod privacy;
 pub mod run;
 pub mod serve;
 pub mod sessions;

@@ -15,6 +15,7 @@ use crate::policy::{BodyAction, Limits, View};
 use crate::pseudonym::Pseudonyms;
 use crate::record::BodyFate;
 use crate::rewrite::{self, Means, Rewriter};
+use crate::second_look::Hit;
 use crate::timeline::{Moved, Piece, Pieces, Places, Timeline};
 
 /// One body on its way.
@@ -30,6 +31,8 @@ pub(crate) struct BodyScrubber {
 enum Way {
     /// Passed on as it comes; what is held besides is for finding its values.
     Pass(Option<Held>),
+    /// Passed on when it is whole, so that it can be looked at before.
+    Wait(Held),
     Hold(Kind, Held),
     Drop(&'static str),
 }
@@ -51,6 +54,8 @@ pub(crate) struct BodyOutcome {
     /// Of a scrubbed body, the content codings that were undone.
     pub(crate) undone: Option<Codings>,
     pub(crate) timeline: Timeline,
+    /// What the second look found already.
+    pub(crate) hits: Vec<Hit>,
 }
 
 impl BodyScrubber {
@@ -73,6 +78,14 @@ impl BodyScrubber {
             seen_bytes: 0,
             pieces: Pieces::default(),
         }
+    }
+
+    /// An allowed body whose values can be found waits until it is whole.
+    pub(crate) fn waiting(mut self) -> BodyScrubber {
+        if let Way::Pass(Some(held)) = self.way {
+            self.way = Way::Wait(held);
+        }
+        self
     }
 
     /// A body of which nothing is known, and that passes all the same.
@@ -100,6 +113,16 @@ impl BodyScrubber {
                     *held = None;
                 }
                 Some(chunk)
+            }
+            Way::Wait(held) => {
+                if held.take(chunk.clone(), limits) {
+                    return None;
+                }
+                // Too large to be held: it passes as it comes.
+                let mut passed = BytesMut::from(std::mem::take(held).joined());
+                passed.extend_from_slice(&chunk);
+                self.way = Way::Pass(None);
+                Some(passed.freeze())
             }
             Way::Hold(_, held) => {
                 if !held.take(chunk, limits) {
@@ -137,6 +160,7 @@ impl BodyScrubber {
             tag,
             undone: None,
             timeline: Timeline::default(),
+            hits: Vec::new(),
         };
         if self.seen_bytes == 0 {
             return outcome;
@@ -146,15 +170,15 @@ impl BodyScrubber {
             Way::Drop(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
             Way::Pass(held) => {
                 outcome.fate = BodyFate::Allowed;
-                let means = Means {
-                    pseudonyms,
-                    view: None,
-                };
-                if let (Some(held), Some(kind)) = (held, self.media.kind()) {
-                    // A body that isn't what it says simply has no values.
-                    let found = scrub(means, kind, &held.joined());
-                    outcome.leaves = found.map(|found| found.leaves).unwrap_or_default();
+                if let Some(held) = held {
+                    outcome.leaves = allowed_leaves(pseudonyms, &self.media, &held.joined());
                 }
+            }
+            Way::Wait(held) => {
+                let body = held.joined();
+                outcome.fate = BodyFate::Allowed;
+                outcome.leaves = allowed_leaves(pseudonyms, &self.media, &body);
+                outcome.rest = Some(body);
             }
             Way::Hold(_, _) if !is_whole => {
                 outcome.fate = BodyFate::Dropped("incomplete".to_owned());
@@ -223,6 +247,18 @@ impl Held {
         }
         joined.freeze()
     }
+}
+
+/// The values of a body that is allowed; one that isn't what it says simply has none.
+fn allowed_leaves(pseudonyms: &Pseudonyms, media: &Media, body: &Bytes) -> Vec<Leaf> {
+    let means = Means {
+        pseudonyms,
+        view: None,
+    };
+    let found = media.kind().map(|kind| scrub(means, kind, body));
+    found
+        .and_then(Result::ok)
+        .map_or(Vec::new(), |found| found.leaves)
 }
 
 /// A body that went through the policy.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod canary;
 mod class;
 pub mod detect;
 mod encoding;
@@ -27,10 +28,12 @@ pub mod record;
 mod rewrite;
 pub mod scrubbed;
 mod scrubber;
+mod second_look;
 mod snapshot;
 mod socket;
 mod timeline;
 
+pub use canary::{CanaryLeak, try_canaries};
 pub use encoding::{decode, encode, fit, splice};
 pub use extract::extract;
 pub use find::events::{ServerEvent, read_events, value_in_event};
@@ -38,10 +41,11 @@ pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
 pub use names::words;
 pub use nest::{is_framed, replace_inside, split_path, value_inside};
-pub use policy::{Glob, Policy, PolicyError};
+pub use policy::{Canaries, Glob, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};
+pub use second_look::{Hit, SecondLookCounts, second_look};
 pub use snapshot::{SnapshotCounts, SnapshotError, SnapshotFormat, SnapshotScrubber};
 pub use socket::{SocketMessage, render_messages, split_messages};
 pub use timeline::{Mark, Piece, Timeline};

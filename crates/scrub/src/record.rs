@@ -5,6 +5,7 @@ use twintap_stream::Exchange;
 use twintap_stream::content::Codings;
 
 use crate::leaf::{Leaf, LinkTag};
+use crate::second_look::Hit;
 use crate::timeline::Timeline;
 
 /// The hash that names a version of a policy: the first 16 bytes of BLAKE3 over
@@ -26,7 +27,7 @@ pub enum BodyFate {
     /// undone first and the head says so.
     Scrubbed,
     /// Dropped, failing closed; the reason is a word (`unknown_type`,
-    /// `unparsable`, `too_large`, `content_coding`, `incomplete`, `rule`).
+    /// `unparsable`, `too_large`, `content_coding`, `incomplete`, `rule`, `second_look`).
     Dropped(String),
 }
 
@@ -48,6 +49,10 @@ pub struct MessageNote {
     /// When the pieces of the body were sent.
     #[serde(default, skip_serializing_if = "Timeline::is_empty")]
     pub timeline: Timeline,
+    /// What the second look found in the message; then it and the other message of the
+    /// exchange are quarantined: filler in their heads, no bodies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hit>,
 }
 
 /// An exchange with what scrubbing knows of it.

@@ -1,5 +1,6 @@
 //! What was done.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,29 @@ pub enum Event {
         /// What of it.
         data: Data,
     },
+    /// What scrubbing had let through was kept out of the archive.
+    Quarantined {
+        /// The archive.
+        archive: String,
+        /// Exchanges, and messages of WebSockets.
+        exchanges: u64,
+        /// How many of them had something of each kind.
+        kinds: BTreeMap<String, u64>,
+    },
+    /// An archive is to be searched for personal values.
+    ScanStarted {
+        /// The archive.
+        archive: String,
+    },
+    /// That has come to an end.
+    ScanEnded {
+        /// The archive.
+        archive: String,
+        /// Exchanges searched.
+        exchanges: u64,
+        /// Personal values found.
+        found: u64,
+    },
     /// A daemon began.
     DaemonStarted {
         /// The archive.
@@ -156,7 +180,7 @@ pub enum Event {
 }
 
 /// The words for what was done, in the order of [`Event`].
-pub const ACTIONS: [&str; 16] = [
+pub const ACTIONS: [&str; 19] = [
     "log_begun",
     "bytes_sealed",
     "cut_sealed",
@@ -171,6 +195,9 @@ pub const ACTIONS: [&str; 16] = [
     "run_steered",
     "agents_steered",
     "revealed",
+    "quarantined",
+    "scan_started",
+    "scan_ended",
     "daemon_started",
     "daemon_stopped",
 ];

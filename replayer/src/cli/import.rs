@@ -10,6 +10,7 @@ use twintap_scrub::Scrubber;
 
 use super::audit::AuditArgs;
 use crate::audit::{Event, path};
+use crate::privacy::{QuarantineWatch, try_canaries};
 use crate::{import, keys};
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
         .clone()
         .unwrap_or_else(|| keys::default_key_file(&args.archive));
     let key = keys::load_or_create_key(&key_file)?;
+    try_canaries(&policy, &key)?;
     let trail = args.audit.trail(&args.archive);
     let [loaded, used] = trail.scrubbing(&args.archive, &policy.hash(), &key)?;
     let (archive, file) = (path(&args.archive), path(&args.file));
@@ -59,6 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     trail.tell(&[loaded, used, started])?;
     let scrubber = Scrubber::new(policy, &key);
+    let mut watch = QuarantineWatch::new(scrubber.clone(), trail.clone(), &args.archive);
 
     // Hidden where standard error is no terminal.
     let length = std::fs::metadata(&args.file).map(|m| m.len()).unwrap_or(0);
@@ -74,6 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
         |bytes| bar.set_position(bytes),
     );
     bar.finish_and_clear();
+    let quarantined = watch.tell();
     let ended = trail.tell(&[Event::ImportEnded {
         archive,
         file,
@@ -81,7 +85,7 @@ pub fn run(args: &Args) -> Result<()> {
         error: outcome.as_ref().err().map(|error| format!("{error:#}")),
     }]);
     let summary = outcome?;
-    ended?;
+    quarantined.and(ended)?;
 
     match args.format {
         Format::Json => println!("{}", serde_json::to_string(&summary)?),
@@ -109,6 +113,9 @@ pub fn run(args: &Args) -> Result<()> {
             }
             for (cause, count) in &ledger.discarded {
                 println!("  discarded for {cause}: {count} exchanges");
+            }
+            for (kind, count) in &summary.second_look.by_kind {
+                println!("  quarantined by the second look for {kind}: {count}");
             }
         }
     }

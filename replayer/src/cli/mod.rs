@@ -81,7 +81,7 @@ enum Command {
     /// Say what a run could not have seen.
     #[command(subcommand)]
     Scope(scope::Command),
-    /// Check or show the log of who did what.
+    /// Check or show the log of who did what; search an archive for personal values.
     #[command(subcommand)]
     Audit(audit::Command),
     /// Steer a daemon.

@@ -19,6 +19,7 @@ use super::audit::AuditArgs;
 use crate::audit::{Event, path};
 use crate::capture::OrderRules;
 use crate::keys;
+use crate::privacy::{QuarantineWatch, try_canaries};
 use crate::serve::{Config, Tls, serve};
 
 #[derive(Debug, clap::Args)]
@@ -107,6 +108,7 @@ pub fn run(args: Args) -> Result<()> {
         .key_file
         .unwrap_or_else(|| keys::default_key_file(&args.archive));
     let key = keys::load_or_create_key(&key_file)?;
+    let canaries = try_canaries(&policy, &key)?;
     let trail = args.audit.trail(&args.archive);
     let [loaded, used] = trail.scrubbing(&args.archive, &policy.hash(), &key)?;
     let archive = path(&args.archive);
@@ -156,7 +158,9 @@ pub fn run(args: Args) -> Result<()> {
         commit_every: args.commit_every,
         orders,
         trail: trail.clone(),
+        canaries,
     };
+    let watch = QuarantineWatch::new(scrubber.clone(), trail.clone(), &config.archive);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     trail.tell(&[loaded, used, started])?;
     let outcome = runtime.block_on(async {
@@ -171,10 +175,14 @@ pub fn run(args: Args) -> Result<()> {
             }
             token.cancel();
         });
-        serve(config, scrubber, stop, |address| {
+        let watching = tokio::spawn(watch.watch(stop.clone()));
+        let outcome = serve(config, scrubber, stop.clone(), |address| {
             println!("listening on {address}");
         })
-        .await
+        .await;
+        stop.cancel();
+        let told = watching.await.context("watching what is quarantined");
+        outcome.and(told.and_then(|mut watch| watch.tell()))
     });
     let stopped = trail.tell(&[Event::DaemonStopped {
         archive,

@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use twintap_proto::v1::RunState;
+use twintap_scrub::{CanaryLeak, Scrubber};
 
 use super::Runs;
 use crate::ingest::{KeeperHandle, Overview};
@@ -23,19 +24,22 @@ type Labels = Vec<(String, String)>;
 type Counters = Family<Labels, Counter<u64, AtomicU64>>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 
+/// What metrics are made from.
 #[derive(Clone)]
-struct Context {
-    keeper: KeeperHandle,
-    runs: Arc<Runs>,
+pub struct Context {
+    pub keeper: KeeperHandle,
+    pub runs: Arc<Runs>,
+    pub scrubber: Scrubber,
+    pub canaries: Arc<[CanaryLeak]>,
 }
 
 /// `/metrics`, `/healthz` (the process lives) and `/readyz` (the archive takes data).
-pub fn router(keeper: KeeperHandle, runs: Arc<Runs>) -> Router {
+pub fn router(context: Context) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .with_state(Context { keeper, runs })
+        .with_state(context)
 }
 
 async fn ready(State(context): State<Context>) -> impl IntoResponse {
@@ -50,7 +54,7 @@ async fn ready(State(context): State<Context>) -> impl IntoResponse {
 
 async fn metrics(State(context): State<Context>) -> impl IntoResponse {
     let overview = context.keeper.overview().await;
-    let text = render(&overview, &context.runs);
+    let text = render(&overview, &context);
     (
         [(
             header::CONTENT_TYPE,
@@ -62,7 +66,8 @@ async fn metrics(State(context): State<Context>) -> impl IntoResponse {
 
 /// The metrics of this moment. The ledgers are cumulative figures kept elsewhere,
 /// so that each scrape makes its registry from them.
-fn render(overview: &Overview, runs: &Runs) -> String {
+fn render(overview: &Overview, context: &Context) -> String {
+    let runs = &context.runs;
     let mut registry = Registry::with_prefix("twintap");
     let mut counters = |name: &str, help: &str| {
         let family = Counters::default();
@@ -107,6 +112,14 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         "run_forgotten_exchanges",
         "Earlier exchanges that requests can't refer to any more",
     );
+    let looked = counters(
+        "second_look_bytes",
+        "Bytes that the second look saw, and that it passed over",
+    );
+    let quarantined = counters(
+        "second_look_quarantined",
+        "Exchanges and messages of WebSockets that were quarantined, by kind",
+    );
     let mut gauges = |name: &str, help: &str| {
         let family = Gauges::default();
         registry.register(name, help, family.clone());
@@ -134,6 +147,21 @@ fn render(overview: &Overview, runs: &Runs) -> String {
         "Earlier exchanges that requests to come may refer to",
     );
 
+    let canaries = gauges(
+        "canary_leaks",
+        "Places where a made-up personal value would be stored, by kind",
+    );
+
+    let second_look = context.scrubber.second_look();
+    set(&looked, &[("place", "looked")], second_look.looked_bytes);
+    let passed_over = second_look.passed_over_bytes;
+    set(&looked, &[("place", "passed_over")], passed_over);
+    for (kind, count) in &second_look.by_kind {
+        set(&quarantined, &[("kind", kind)], *count);
+    }
+    for kind in context.canaries.iter().flat_map(|leak| &leak.kinds) {
+        add_gauge(&canaries, &[("kind", kind)], 1);
+    }
     set(&commits, &[], overview.commits);
     set(&retired, &[], overview.retired_parts);
     set_gauge(&failed, &[], i64::from(overview.archive_error.is_some()));

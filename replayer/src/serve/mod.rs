@@ -21,7 +21,7 @@ use tracing::info;
 use twintap_archive::Options;
 use twintap_proto::v1::control_server::ControlServer;
 use twintap_proto::v1::ingest_server::IngestServer;
-use twintap_scrub::Scrubber;
+use twintap_scrub::{CanaryLeak, Scrubber};
 use twintap_stream::Limits;
 
 use crate::audit::Trail;
@@ -64,6 +64,8 @@ pub struct Config {
     pub orders: OrderRules,
     /// Told what clients of control do.
     pub trail: Trail,
+    /// What the policy was found to let through at the start.
+    pub canaries: Vec<CanaryLeak>,
 }
 
 /// Serves until `stop` is cancelled; `ready` is told the address in use.
@@ -83,7 +85,7 @@ pub async fn serve(
             orders: config.orders.clone(),
             pauses: beside(&config.archive, ".paused"),
         },
-        scrubber,
+        scrubber.clone(),
     )?;
     let runs = Arc::new(Runs::new(config.runs.clone(), config.archive.clone())?);
 
@@ -93,7 +95,12 @@ pub async fn serve(
                 .await
                 .with_context(|| format!("listening for metrics on {address}"))?;
             info!(address = %listener.local_addr()?, "serving metrics");
-            let app = metrics::router(keeper.clone(), runs.clone());
+            let app = metrics::router(metrics::Context {
+                keeper: keeper.clone(),
+                runs: runs.clone(),
+                scrubber,
+                canaries: config.canaries.into(),
+            });
             let stop = stop.clone();
             Some(tokio::spawn(async move {
                 axum::serve(listener, app)

@@ -26,7 +26,7 @@ fn recording() -> TempDir {
     directory
 }
 
-fn twintap(words: &[&str]) -> Output {
+pub fn twintap(words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
     command
         .args(words)
@@ -35,14 +35,14 @@ fn twintap(words: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn done(words: &[&str]) -> String {
+pub fn done(words: &[&str]) -> String {
     let output = twintap(words);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{words:?}: {errors}");
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 
@@ -52,7 +52,7 @@ fn log_of(directory: &Path) -> PathBuf {
 
 /// The entries beside the archive, which have to be sound.
 #[track_caller]
-fn entries(directory: &Path) -> Vec<Value> {
+pub fn entries(directory: &Path) -> Vec<Value> {
     let log = log_of(directory);
     done(&["audit", "verify", text(&log)]);
     let lines = done(&["audit", "show", text(&log), "--format", "jsonl"]);
@@ -67,7 +67,7 @@ fn entries(directory: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn actions(entries: &[Value]) -> Vec<&str> {
+pub fn actions(entries: &[Value]) -> Vec<&str> {
     let actions = entries.iter().map(|entry| entry["action"].as_str());
     actions.map(|action| action.expect("an action")).collect()
 }

@@ -19,6 +19,7 @@ mod open;
 mod paced;
 mod places;
 mod plan;
+mod privacy;
 mod recording;
 mod resources;
 mod run;

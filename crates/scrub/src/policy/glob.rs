@@ -29,6 +29,11 @@ impl From<Glob> for String {
 }
 
 impl Glob {
+    /// The pattern as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// True when the pattern stands for all of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

@@ -1,12 +1,15 @@
 //! Policies: what may be stored as it is, and what takes the place of the rest.
 
 mod glob;
+mod looking;
 mod view;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::glob::Glob;
+pub use self::looking::Canaries;
+pub(crate) use self::looking::{LookAt, SecondLook};
 pub(crate) use self::view::{Decision, Route, View, Views};
 use crate::class::Class;
 use crate::record::PolicyHash;
@@ -28,6 +31,11 @@ pub struct Policy {
     pub(crate) prefixes: Vec<Prefix>,
     #[serde(default)]
     pub(crate) limits: Limits,
+    // Left out where it says nothing of its own: the policy's hash stays what it was.
+    #[serde(default, skip_serializing_if = "SecondLook::is_default")]
+    pub(crate) second_look: SecondLook,
+    #[serde(default, skip_serializing_if = "Canaries::is_default")]
+    canaries: Canaries,
     #[serde(default)]
     pub(crate) classes: Classes,
     #[serde(default)]
@@ -91,6 +99,12 @@ impl Policy {
         PolicyHash(hex[..32].to_owned())
     }
 
+    /// What is to be done with canaries at the start.
+    #[must_use]
+    pub fn canaries(&self) -> Canaries {
+        self.canaries
+    }
+
     /// Whether bytes of flows that no parser claims may be stored.
     #[must_use]
     pub fn keep_opaque(&self) -> bool {
@@ -99,6 +113,40 @@ impl Policy {
 }
 
 impl Policy {
+    /// What heads of quarantined messages go through: filler for every value.
+    pub(crate) fn quarantine() -> Policy {
+        Policy {
+            version: Version,
+            base: Base::None,
+            keep_opaque: false,
+            client_addresses: Keep::Pseudonym,
+            names: Keep::Pseudonym,
+            prefixes: Vec::new(),
+            limits: Limits::default(),
+            second_look: SecondLook::default(),
+            canaries: Canaries::Nothing,
+            classes: Classes::all(ValueAction::Replace),
+            bodies: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// The routes and places that rules allow, those that are about names alone apart.
+    pub(crate) fn allowances(&self) -> impl Iterator<Item = (Option<&On>, &[Glob])> {
+        let rules = self.rules.iter();
+        let allowing = rules.filter(|rule| rule.action == RuleAction::Allow);
+        let placed = allowing.filter(|rule| !rule.at.is_empty() || rule.names.is_empty());
+        placed.map(|rule| (rule.on.as_ref(), &rule.at[..]))
+    }
+
+    /// The same policy, which looks at everything if it looks at anything.
+    pub(crate) fn with_whole_look(mut self) -> Policy {
+        if self.second_look.look_at != LookAt::Nothing {
+            self.second_look.look_at = LookAt::All;
+        }
+        self
+    }
+
     /// Has the rules of the base follow the policy's own.
     fn on_its_base(mut self) -> Policy {
         if self.base == Base::Default {
@@ -295,6 +343,21 @@ impl Classes {
             Class::PathNumber => self.path_number,
         };
         action.unwrap_or(ValueAction::Pseudonym)
+    }
+
+    fn all(action: ValueAction) -> Classes {
+        let every = Some(action);
+        Classes {
+            text: every,
+            word: every,
+            number: every,
+            long_number: every,
+            boolean: every,
+            nothing: every,
+            timestamp: every,
+            path_word: every,
+            path_number: every,
+        }
     }
 
     fn or(self, base: Classes) -> Classes {

@@ -18,6 +18,7 @@ use crate::policy::{BodyAction, Limits, View};
 use crate::pseudonym::Pseudonyms;
 use crate::record::BodyFate;
 use crate::rewrite::Means;
+use crate::second_look::{Hit, QUARANTINED, SecondLook};
 use crate::timeline::{Mark, Moved, Piece, Places, Timeline};
 
 pub use render::{SocketMessage, render_messages, split_messages};
@@ -27,6 +28,8 @@ pub(crate) use render::{extract, extract_one};
 const MOST_MESSAGES: usize = 65_536;
 /// Leaves of one direction that are kept.
 const MOST_LEAVES: usize = 131_072;
+/// Hits of the second look of one direction that are kept; messages are dropped all the same.
+const MOST_HITS: usize = 64;
 
 /// One direction of a WebSocket on its way.
 #[derive(Default)]
@@ -41,6 +44,8 @@ pub(crate) struct SocketSide {
     elements: usize,
     dropped: Option<&'static str>,
     is_cut: bool,
+    /// What the second look found.
+    hits: Vec<Hit>,
 }
 
 /// A message that is not over.
@@ -103,6 +108,7 @@ impl SocketSide {
         message: Ended,
         pseudonyms: &Pseudonyms,
         view: &View,
+        look: Option<&SecondLook>,
     ) -> Option<Bytes> {
         let piece = piece_of(message.kind)?;
         let open = match self
@@ -122,6 +128,10 @@ impl SocketSide {
             true => Err("too_large"),
             false => clean(message.kind, open.held.joined(), pseudonyms, view),
         };
+        let cleaned = cleaned.and_then(|cleaned| match look {
+            Some(look) => self.looked(cleaned, message.last_byte, pseudonyms, look),
+            None => Ok(cleaned),
+        });
         let element = piece.is_element().then_some(self.elements);
         self.elements += usize::from(piece.is_element());
         let (cleaned, dropped_bytes) = match cleaned {
@@ -147,6 +157,27 @@ impl SocketSide {
         (!cleaned.bytes.is_empty()).then_some(cleaned.bytes)
     }
 
+    /// The message, unless the second look finds something in it.
+    fn looked(
+        &mut self,
+        cleaned: Cleaned,
+        time: Timestamp,
+        pseudonyms: &Pseudonyms,
+        look: &SecondLook,
+    ) -> Result<Cleaned, &'static str> {
+        if cleaned.bytes.is_empty() || !look.takes(cleaned.bytes.len() as u64, time) {
+            return Ok(cleaned);
+        }
+        let hits = look.body(pseudonyms.keys(), &cleaned.bytes, &cleaned.leaves);
+        if hits.is_empty() {
+            return Ok(cleaned);
+        }
+        look.quarantine(&hits);
+        let free = MOST_HITS.saturating_sub(self.hits.len());
+        self.hits.extend(hits.into_iter().take(free));
+        Err(QUARANTINED)
+    }
+
     /// True when messages were left out because there were too many.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
@@ -165,6 +196,7 @@ impl SocketSide {
                 None => BodyFate::Scrubbed,
             },
             leaves: self.leaves,
+            hits: self.hits,
             timeline: Timeline {
                 marks: marks.collect(),
                 ..Timeline::default()
@@ -231,7 +263,7 @@ pub(crate) fn scrub_all(
             bytes,
             last_byte,
         };
-        body.extend(side.end(ended, pseudonyms, view));
+        body.extend(side.end(ended, pseudonyms, view, None));
         if side.is_cut() {
             rest_bytes += bytes + message.dropped_bytes;
         }

@@ -8,6 +8,7 @@ mod hostile;
 mod inside;
 mod leaks;
 mod policies;
+mod second_look;
 mod snapshot;
 mod support;
 mod values;

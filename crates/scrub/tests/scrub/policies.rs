@@ -57,12 +57,12 @@ fn what_is_no_policy_is_refused_with_its_place() {
     refused(
         "version: 1\nrulez: []\n",
         expect![[r#"
-            p.yaml: not a policy: line 2 column 1: unknown field `rulez`, expected one of version, base, keep_opaque, client_addresses, names, prefixes, limits, classes, bodies, rules
+            p.yaml: not a policy: line 2 column 1: unknown field `rulez`, expected one of version, base, keep_opaque, client_addresses, names, prefixes, limits, second_look, canaries, classes, bodies, rules
              --> p.yaml:2:1
               |
             1 | version: 1
             2 | rulez: []
-              | ^ unknown field `rulez`, expected one of version, base, keep_opaque, client_addresses, names, prefixes, limits, classes, bodies, rules"#]],
+              | ^ unknown field `rulez`, expected one of version, base, keep_opaque, client_addresses, names, prefixes, limits, second_look, canaries, classes, bodies, rules"#]],
     );
     refused(
         "version: 1\nclasses:\n  text: keep\n",

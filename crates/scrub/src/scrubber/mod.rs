@@ -1,5 +1,7 @@
 //! The scrubber: a policy and a key at work.
 
+mod quarantine;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use twintap_stream::{
     Direction, Exchange, Message, Part, PartKind, RequestHead, ResponseHead, Timestamp,
 };
 
+use self::quarantine::{Raw, RestLeaves, Unlooked};
 use crate::body::{BodyOutcome, BodyScrubber};
 use crate::extract;
 use crate::find::uri;
@@ -20,6 +23,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::record::{ExchangeRecord, MessageNote, PolicyHash};
 use crate::rewrite::Means;
 use crate::scrubbed::Scrubbed;
+use crate::second_look::{SecondLook, SecondLookCounts};
 use crate::snapshot::{SnapshotFormat, SnapshotScrubber};
 use crate::socket::{self, Ended, SocketMessage, SocketSide};
 use crate::timeline::{Piece, Timeline};
@@ -33,6 +37,9 @@ struct Shared {
     hash: PolicyHash,
     views: Views,
     pseudonyms: Pseudonyms,
+    look: SecondLook,
+    /// What quarantined heads go through.
+    quarantine: Arc<View>,
 }
 
 /// Scrubs one exchange while it is being rebuilt.
@@ -72,8 +79,11 @@ impl Scrubber {
         let prefixes = policy.prefixes.iter().cloned().map(String::from).collect();
         let views = Views::new(Arc::clone(&policy));
         let inside = Some(views.of(None));
+        let quarantine = Views::new(Arc::new(Policy::quarantine()));
         Scrubber(Arc::new(Shared {
             hash: policy.hash(),
+            look: SecondLook::new(policy.second_look.clone()),
+            quarantine: quarantine.of(None),
             views,
             pseudonyms: Pseudonyms::new(Keys::derive(key), prefixes, inside),
             policy,
@@ -90,6 +100,12 @@ impl Scrubber {
     #[must_use]
     pub fn policy_hash(&self) -> &PolicyHash {
         &self.0.hash
+    }
+
+    /// What the second look did so far, of this scrubber and all its clones.
+    #[must_use]
+    pub fn second_look(&self) -> SecondLookCounts {
+        self.0.look.counts()
     }
 
     /// Begins an exchange.
@@ -244,7 +260,11 @@ impl ExchangeScrubber {
         body.get_or_insert_with(|| {
             // Without a head nothing is known of the type, and that decides.
             let media = media.take().unwrap_or_else(Media::unknown);
-            BodyScrubber::new(Arc::clone(view), media, &shared.pseudonyms)
+            let body = BodyScrubber::new(Arc::clone(view), media, &shared.pseudonyms);
+            match shared.look.is_on() {
+                true => body.waiting(),
+                false => body,
+            }
         })
         .chunk(chunk, shared.policy.limits)
         .map(Scrubbed::vouch)
@@ -302,7 +322,7 @@ impl ExchangeScrubber {
             last_byte: part.last_byte,
         };
         self.side(part.direction)
-            .end(ended, &shared.pseudonyms, &view)
+            .end(ended, &shared.pseudonyms, &view, Some(&shared.look))
             .map(Scrubbed::vouch)
     }
 
@@ -343,33 +363,39 @@ impl ExchangeScrubber {
         let request_rest = request.rest.clone();
         let response_rest = response.rest.clone();
 
-        let request_note = match exchange.request.head.take() {
+        let raw = Raw::take(&mut exchange);
+        let request_note = match &raw.request {
             Some(head) => {
-                let (head, note) = shared.request(&view, &head, request);
+                let (head, note) = shared.request(&view, head, request);
                 exchange.request.head = Some(head);
                 note
             }
             None => request.note(&mut Vec::new()),
         };
-        let response_note = match exchange.response.head.take() {
+        let response_note = match &raw.response {
             Some(head) => {
-                let (head, _, note) = shared.response(&view, &head, response);
+                let (head, _, note) = shared.response(&view, head, response);
                 exchange.response.head = Some(head);
                 note
             }
             None => response.note(&mut Vec::new()),
         };
-        shared.scrub_rest(&view, &mut exchange);
-        let record = ExchangeRecord {
-            exchange,
-            policy: shared.hash.clone(),
-            request: request_note,
-            response: response_note,
+        let rest = shared.scrub_rest(&view, &raw, &mut exchange);
+        let mut finished = Unlooked {
+            record: ExchangeRecord {
+                exchange,
+                policy: shared.hash.clone(),
+                request: request_note,
+                response: response_note,
+            },
+            request_rest,
+            response_rest,
         };
+        shared.look_again(&mut finished, &raw, &rest);
         Finished {
-            record: Scrubbed::vouch(record),
-            request_rest: request_rest.map(Scrubbed::vouch),
-            response_rest: response_rest.map(Scrubbed::vouch),
+            record: Scrubbed::vouch(finished.record),
+            request_rest: finished.request_rest.map(Scrubbed::vouch),
+            response_rest: finished.response_rest.map(Scrubbed::vouch),
         }
     }
 }
@@ -433,23 +459,29 @@ impl Shared {
         (head, body.rest, note)
     }
 
-    /// What has no leaves: trailers, interim responses, the client's address.
-    fn scrub_rest(&self, view: &View, exchange: &mut Exchange) {
+    /// What has no leaves in the record: trailers, interim responses, the client's address.
+    /// Gives the leaves for the second look.
+    fn scrub_rest(&self, view: &View, raw: &Raw, exchange: &mut Exchange) -> RestLeaves {
         let means = self.means(view);
-        let mut leaves = Vec::new();
-        for trailers in [
-            &mut exchange.request.trailers,
-            &mut exchange.response.trailers,
-        ] {
-            *trailers = heads::fields(means, trailers, &mut Default::default(), &mut leaves);
+        let mut rest = RestLeaves::default();
+        let sides = [
+            (&raw.trailers[0], &mut exchange.request.trailers),
+            (&raw.trailers[1], &mut exchange.response.trailers),
+        ];
+        for ((from, to), leaves) in sides.into_iter().zip(&mut rest.trailers) {
+            *to = heads::fields(means, from, &mut Default::default(), leaves);
         }
-        for head in &mut exchange.interim {
-            *head = heads::response(means, head, &mut leaves);
+        for from in &raw.interim {
+            let mut leaves = Vec::new();
+            let head = heads::response(means, from, &mut leaves);
+            exchange.interim.push(head);
+            rest.interim.push(leaves);
         }
         if self.policy.client_addresses == Keep::Pseudonym {
             let client = &mut exchange.endpoints.client;
             client.set_ip(self.pseudonyms.address(client.ip()));
         }
+        rest
     }
 }
 
@@ -462,6 +494,7 @@ impl BodyOutcome {
             tag: None,
             undone: None,
             timeline: Timeline::default(),
+            hits: Vec::new(),
         }
     }
 
@@ -475,6 +508,7 @@ impl BodyOutcome {
             body_tag: self.tag,
             undone: self.undone.take(),
             timeline: std::mem::take(&mut self.timeline),
+            hits: std::mem::take(&mut self.hits),
         }
     }
 }

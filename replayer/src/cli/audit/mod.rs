@@ -1,5 +1,7 @@
 //! `twintap audit`, and the flags of the commands that the log tells of.
 
+mod scan;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -47,6 +49,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show the entries of an audit log.
     Show(ShowArgs),
+    /// Search an archive for personal values that scrubbing let through.
+    Scan(scan::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,6 +130,7 @@ pub fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Verify(args) => run_verify(args),
         Command::Show(args) => show(args).map(|()| EXIT_PASS),
+        Command::Scan(args) => scan::run(args),
     }
 }
 
