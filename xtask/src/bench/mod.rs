@@ -7,6 +7,7 @@ mod detect;
 mod ingest;
 mod line;
 mod replay;
+mod scrub;
 mod slow_burn;
 mod stream;
 mod traffic;
@@ -77,6 +78,8 @@ enum Name {
     ReplayScale,
     /// Of a replay: when requests of a real capture arrive, beside when they were recorded.
     ReplayTiming,
+    /// Scrubbing by the default policy, warm and cold, with and without the second look.
+    Scrub,
     /// Which faults of the sample shop a run finds, beside what Diffy's rule finds in the same
     /// answers: 780 cases, as many at a time as fit into `--minutes`.
     Verdict,
@@ -103,6 +106,7 @@ pub fn run(shell: &Shell, options: &Options) -> Result<()> {
         Name::ReplayRelease => replay::release(shell, effort)?,
         Name::ReplayScale => replay::scale(shell, effort)?,
         Name::ReplayTiming => replay::timing(shell, effort)?,
+        Name::Scrub => scrub::run(shell, options.mib)?,
         Name::Verdict => verdict::run(
             shell,
             &verdict::Effort {
