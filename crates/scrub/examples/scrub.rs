@@ -85,11 +85,14 @@ fn pass(bodies: &[Bytes], scrubber: impl Fn() -> Scrubber) -> Result<f64, Box<dy
     }
 }
 
+/// Makes the value with a number.
+type MakeValue = fn(u64) -> String;
+
 /// What one pseudonym costs that was not made before, in nanoseconds.
 fn pseudonyms(key: &Key) -> Result<(), Box<dyn Error>> {
     const MANY: u64 = 20_000;
     let scrubber = Scrubber::new(Policy::default_policy(), key);
-    let kinds: [(&str, fn(u64) -> String); 4] = [
+    let kinds: [(&str, MakeValue); 4] = [
         ("card", |n| format!("4{n:015}")),
         ("email", |n| format!("person{n}@mail.example.org")),
         ("uuid", |n| format!("0f0e0d0c-0b0a-4900-8800-{n:012x}")),

@@ -16,7 +16,7 @@ use twintap_stream::{Field, Timestamp};
 use self::budget::Budget;
 use self::search::{Allowed, Text};
 use crate::key::Keys;
-use crate::leaf::{Leaf, LinkTag, Part};
+use crate::leaf::{Leaf, Part};
 use crate::policy::{Glob, LookAt, SecondLook as Settings};
 use crate::record::ExchangeRecord;
 
@@ -110,19 +110,19 @@ impl SecondLook {
 
     /// What is found in a message.
     pub(crate) fn message(&self, keys: &Keys, message: Looked<'_>) -> Vec<Hit> {
-        self.search(&|raw| keys.link_tag(raw)).message(message)
+        self.search(keys).message(message)
     }
 
     /// What is found in a body with these leaves.
     pub(crate) fn body(&self, keys: &Keys, body: &[u8], leaves: &[Leaf]) -> Vec<Hit> {
-        self.search(&|raw| keys.link_tag(raw)).part(body, leaves)
+        self.search(keys).part(body, leaves)
     }
 
-    fn search<'a>(&'a self, tags: &'a dyn Fn(&[u8]) -> LinkTag) -> Search<'a> {
+    fn search<'a>(&'a self, keys: &'a Keys) -> Search<'a> {
         Search {
             min_score: self.settings.min_score.get(),
             except: &self.settings.except,
-            tags: Some(tags),
+            keys: Some(keys),
         }
     }
 
@@ -144,7 +144,7 @@ pub fn second_look(
     let search = Search {
         min_score,
         except: &[],
-        tags: None,
+        keys: None,
     };
     let exchange = &record.exchange;
     let mut hits = Vec::new();
@@ -187,8 +187,8 @@ impl Looked<'_> {
 struct Search<'a> {
     min_score: u8,
     except: &'a [Glob],
-    /// The tags of values, by which a value inside of a pseudonym is known to be as it was.
-    tags: Option<&'a dyn Fn(&[u8]) -> LinkTag>,
+    /// For the tags by which a value inside of a pseudonym is known to be as it was.
+    keys: Option<&'a Keys>,
 }
 
 impl Search<'_> {
@@ -220,7 +220,7 @@ impl Search<'_> {
 
     fn values(&self, bytes: &[u8], leaves: &[Leaf]) -> Vec<Hit> {
         let mut hits = Vec::new();
-        Allowed::new(bytes, leaves, self.tags).each(&mut |path, raw| {
+        Allowed::new(bytes, leaves, self.keys).each(&mut |path, raw| {
             let is_excepted = self.except.iter().any(|glob| glob.matches(path));
             if !is_excepted {
                 hits.extend(search::value(path, raw, self.min_score));

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::Hit;
 use crate::detect::{Context, Detectors, Found, Kind};
 use crate::encoding::decode;
+use crate::key::Keys;
 use crate::leaf::{Action, Leaf, LinkTag};
 use crate::nest;
 
@@ -21,19 +22,15 @@ const STRUCTURE: &str = "structure";
 pub(super) struct Allowed<'a> {
     bytes: &'a [u8],
     leaves: &'a [Leaf],
-    tags: Option<&'a dyn Fn(&[u8]) -> LinkTag>,
+    keys: Option<&'a Keys>,
 }
 
 impl<'a> Allowed<'a> {
-    pub(super) fn new(
-        bytes: &'a [u8],
-        leaves: &'a [Leaf],
-        tags: Option<&'a dyn Fn(&[u8]) -> LinkTag>,
-    ) -> Allowed<'a> {
+    pub(super) fn new(bytes: &'a [u8], leaves: &'a [Leaf], keys: Option<&'a Keys>) -> Allowed<'a> {
         Allowed {
             bytes,
             leaves,
-            tags,
+            keys,
         }
     }
 
@@ -68,11 +65,11 @@ impl<'a> Allowed<'a> {
         inner: &[Leaf],
         each: &mut dyn FnMut(&str, &[u8]),
     ) {
-        let Some(tags) = self.tags else { return };
+        let Some(keys) = self.keys else { return };
         let before: HashSet<LinkTag> = inner.iter().map(|leaf| leaf.tag).collect();
         let new = decode(written, leaf.encoding);
         nest::values(&new, &leaf.path, &mut |_| None, &mut |path, raw| {
-            if raw.len() >= FEWEST_BYTES && before.contains(&tags(raw)) {
+            if raw.len() >= FEWEST_BYTES && before.contains(&keys.link_tag(raw)) {
                 each(path, raw);
             }
         });
