@@ -277,7 +277,8 @@ impl Scenario {
         state: &str,
         lines: &str,
     ) -> Result<Process> {
-        let text = self.run_text([candidate, baseline], state, |_| String::new());
+        let resources = |twin| format!("    resources: {}\n", resources_of(twin));
+        let text = self.run_text([candidate, baseline], state, resources);
         let run_file = self.write_run(&(text + lines))?;
         let args = ["replay".to_owned(), run_file.display().to_string()];
         Start::new(self.binaries.path("twintap")?, args, &self.logs()).spawn()
@@ -331,6 +332,12 @@ impl Scenario {
             of_baseline = further(baseline),
         )
     }
+}
+
+/// Where a run finds what a shop uses: the process as it is seen from outside, and what it
+/// tells of its heap.
+pub fn resources_of(shop: SocketAddr) -> String {
+    format!("[listener, {{prometheus: {{url: \"http://{shop}/metrics\"}}}}]")
 }
 
 /// Ends a process and fails unless it ends in order.

@@ -53,7 +53,8 @@ pub(crate) fn draft(mut tally: Tally, facts: RunFacts, rules: Rules) -> Draft {
     let findings = findings(&blame, &latency, &errors, &resources, of_business);
     let (apart, consequences) = (apart(&blame), blame.by_cause());
     let fidelity_detail = fidelity(&names, &endpoints);
-    let planned = facts.plan.as_ref().map(|plan| plan.requests);
+    let of_plan = facts.plan.as_ref().map(|plan| plan.requests);
+    let planned = of_plan.or(facts.planned);
     let ledgers = ledgers(&tally, &facts, planned);
     let (fidelity, scope) = (
         ratio(&endpoints),
@@ -235,7 +236,11 @@ fn masked(names: &[String], endpoints: &[EndpointTally]) -> Vec<MaskedPlace> {
     let mut places = Vec::new();
     for (name, endpoint) in names.iter().zip(endpoints) {
         for (place, spot) in &endpoint.spots {
-            for (mask, reason) in [(Mask::Generated, "generated"), (Mask::Volatile, "volatile")] {
+            for (mask, reason) in [
+                (Mask::Generated, "generated"),
+                (Mask::Volatile, "volatile"),
+                (Mask::Unwitnessed, "unwitnessed"),
+            ] {
                 let of_noise = spot.noise.masked.get(&mask).copied().unwrap_or(0);
                 let of_signal = spot.masked.get(&mask).copied().unwrap_or(0);
                 if of_noise + of_signal > 0 {

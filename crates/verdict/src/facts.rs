@@ -136,8 +136,11 @@ pub struct RunFacts {
     pub candidate: Target,
     /// The second baseline, where the run has one.
     pub second_baseline: Option<Target>,
-    /// The plan in numbers; without it, the run ledger can't be held against it.
+    /// The plan in numbers.
     pub plan: Option<PlanSummary>,
+    /// How many requests were planned, where that is known without a plan; without both the
+    /// run ledger is held against nothing.
+    pub planned: Option<u64>,
     /// When the run began.
     pub started: Option<Timestamp>,
     /// When it ended.

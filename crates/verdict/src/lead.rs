@@ -93,7 +93,7 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
                 let tested = race_test(endpoint, place, &race.signal.hits);
                 open.push(Open::new(tested, race, Of::Races));
             }
-            let mut is_noisy = false;
+            let mut is_noisy = !spot.volatile.hits.is_empty();
             for (key, lead) in leads_of(&spot.signals, index, endpoint, place) {
                 match weigh(endpoint, place, key, &lead.signal.hits) {
                     Weight::Nothing => {}
@@ -141,7 +141,7 @@ pub(crate) fn leads(endpoints: &[EndpointTally], options: &Options) -> Leads {
 
 /// The candidate's values that look like no other at a noisy place.
 fn leaving_lead(endpoint: usize, place: &str, spot: &Spot, leaving: &Leaving<'_>) -> Open {
-    let mut signal = Signal::default();
+    let mut signal = spot.volatile.clone();
     for one in spot.signals.values() {
         signal.merge(one.clone());
     }

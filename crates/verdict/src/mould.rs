@@ -279,6 +279,15 @@ impl Look {
         }
     }
 
+    /// The same without its magnitude and its length.
+    pub(crate) fn of_class_alone(self) -> Look {
+        Look {
+            number: None,
+            chars: None,
+            ..self
+        }
+    }
+
     fn of_value(value: &Value) -> Option<Look> {
         let bare = |class, number| Look {
             class,

@@ -13,7 +13,7 @@ use crate::mould::Look;
 use crate::observation::{Answer, Observation, Outcome, Timing};
 use crate::options::Options;
 use crate::report::ApartCause;
-use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks, open};
+use crate::tally::{EndpointTally, Session, Signal, SignalKey, Spot, masks};
 
 /// Where an answer as a whole lies, when there is none.
 pub(crate) const ANSWER: &str = "answer";
@@ -245,20 +245,28 @@ impl Passing<'_> {
         };
         for difference in looked_at(differences) {
             let Difference {
-                place,
-                at_left,
-                at_right,
-                ..
+                at_left, at_right, ..
             } = difference;
             let production = self.production.as_ref();
-            let look = production.and_then(|side| Look::at(side, place, at_left));
-            spot.mould.learn(look);
-            spot.mould.learn(Look::at(baseline, place, at_left));
+            let of_production = production.and_then(|side| look(side, difference, at_left));
+            spot.mould.learn(of_production);
+            spot.mould.learn(look(baseline, difference, at_left));
             if self.is_racing() {
                 continue;
             }
-            let look = Look::at(candidate, place, at_right);
-            spot.mould.show(self.session, look, || {
+            if difference.mask == Some(Mask::Volatile) {
+                self.hit(&mut spot.volatile, false, || {
+                    evidence::of_difference(
+                        self.observation,
+                        difference,
+                        production,
+                        baseline,
+                        candidate,
+                    )
+                });
+            }
+            let of_candidate = look(candidate, difference, at_right);
+            spot.mould.show(self.session, of_candidate, || {
                 evidence::of_difference(
                     self.observation,
                     difference,
@@ -288,7 +296,7 @@ impl Passing<'_> {
             Some(seconds - timing.released_ns as f64 / 1e9)
         };
         let made_up = differences.iter();
-        let made_up = made_up.filter(|one| one.mask == Some(Mask::Generated));
+        let made_up = made_up.filter(|one| is_made_up_time(one));
         for difference in made_up {
             let Difference {
                 place,
@@ -554,17 +562,42 @@ pub(crate) fn spot<'a>(
     endpoint.spots.entry(name.to_owned()).or_default()
 }
 
-/// The first differences that say something, as many as are looked at closer.
+/// The first differences that say something, or that would if their values were compared, as
+/// many as are looked at closer.
 fn looked_at<'a>(differences: &'a [&'a Difference]) -> impl Iterator<Item = &'a Difference> {
-    open(differences).take(MOST_LOOKED_AT)
+    let all = differences.iter().copied();
+    all.filter(|one| matches!(one.mask, None | Some(Mask::Volatile)))
+        .take(MOST_LOOKED_AT)
+}
+
+/// What the value of one side of a difference looks like. Of fields that are never compared
+/// by value no more than what kind of value it is: what they count and name is their own.
+fn look(side: &Side<'_>, difference: &Difference, at: &str) -> Option<Look> {
+    let look = Look::at(side, &difference.place, at)?;
+    match difference.mask {
+        Some(Mask::Volatile) => Some(look.of_class_alone()),
+        _ => Some(look),
+    }
+}
+
+/// Whether both values are times that were made up as the answers were: of the fields that are
+/// never compared by value, those that say what time it is, or count from it (RFC 9110,
+/// section 6.6.1; RFC 9111, section 5.3).
+fn is_made_up_time(difference: &Difference) -> bool {
+    match difference.mask {
+        Some(Mask::Generated) => true,
+        Some(Mask::Volatile) => matches!(&*difference.place, "header.date" | "header.expires"),
+        _ => false,
+    }
 }
 
 /// Learns what values of the same release look like that differ at one place.
 pub(crate) fn learn(spot: &mut Spot, differences: &[&Difference], [left, right]: [&Side<'_>; 2]) {
     for difference in looked_at(differences) {
-        let look = |side, at: &str| Look::at(side, &difference.place, at);
-        spot.mould.learn(look(left, &difference.at_left));
-        spot.mould.learn(look(right, &difference.at_right));
+        spot.mould
+            .learn(look(left, difference, &difference.at_left));
+        spot.mould
+            .learn(look(right, difference, &difference.at_right));
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Spot {
     pub(crate) races: BTreeMap<SignalKey, Signal>,
     /// What values look like here, where they differ.
     pub(crate) mould: Mould,
+    /// The candidate's exchanges with values that are never compared.
+    pub(crate) volatile: Signal,
     /// Times that the twins made up here, where they differ.
     pub(crate) ages: Ages,
 }
@@ -170,6 +172,7 @@ impl Spot {
             self.races.entry(key).or_default().merge(signal);
         }
         self.mould.merge(other.mould);
+        self.volatile.merge(other.volatile);
         self.ages.merge(other.ages);
     }
 }

@@ -11,8 +11,17 @@ pub struct Judges {
     rules: Rules,
     every: Duration,
     periods: VecDeque<Period>,
-    /// Judges that have seen all of their periods.
-    over: Vec<Judge>,
+    /// Those that are over.
+    over: Vec<Judged>,
+}
+
+/// A period's judge, and how many requests it was to see.
+#[derive(Debug)]
+pub struct Judged {
+    /// It.
+    pub judge: Judge,
+    /// Requests that the period's windows planned.
+    pub planned: u64,
 }
 
 #[derive(Debug)]
@@ -67,15 +76,21 @@ impl Judges {
         self.end_periods();
     }
 
-    /// Judges whose periods are over, oldest first, each once.
-    pub fn over(&mut self) -> Vec<Judge> {
+    /// Periods that are over, oldest first, each once.
+    pub fn over(&mut self) -> Vec<Judged> {
         std::mem::take(&mut self.over)
     }
 
-    /// The judge of the last period.
-    pub fn into_last(mut self) -> Judge {
+    /// The last period.
+    pub fn into_last(mut self) -> Judged {
         let last = self.periods.pop_back();
-        last.map_or_else(|| Judge::of_period(self.rules), |period| period.judge)
+        last.map_or_else(
+            || Judged {
+                judge: Judge::of_period(self.rules),
+                planned: 0,
+            },
+            Period::judged,
+        )
     }
 
     fn end_periods(&mut self) {
@@ -84,7 +99,16 @@ impl Judges {
             && first.observed == first.planned
         {
             self.over
-                .extend(self.periods.pop_front().map(|period| period.judge));
+                .extend(self.periods.pop_front().map(Period::judged));
+        }
+    }
+}
+
+impl Period {
+    fn judged(self) -> Judged {
+        Judged {
+            judge: self.judge,
+            planned: self.planned,
         }
     }
 }

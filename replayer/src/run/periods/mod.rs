@@ -14,7 +14,7 @@ use twintap_archive::Reader;
 use twintap_plan::{PlanSummary, Window};
 use twintap_scrub::Scrubber;
 use twintap_stream::Timestamp;
-use twintap_verdict::{Judge, Observation, Report, Rules, RunFacts, SequentialReport, Twin, Watch};
+use twintap_verdict::{Observation, Report, Rules, RunFacts, SequentialReport, Twin, Watch};
 
 use super::compare::{Case, Lacks, RawAnswerKept};
 use super::confirm::Desk;
@@ -25,7 +25,7 @@ use super::{facts, now, write};
 use crate::fire::response::RawAnswer;
 use crate::fire::{FireSummary, RunControl};
 use answers::Answers;
-use judges::Judges;
+use judges::{Judged, Judges};
 
 /// Judges by periods, and writes a report at the end of each.
 pub struct Periods<'a> {
@@ -84,7 +84,7 @@ impl<'a> Periods<'a> {
             number: self.number + 1,
             began: self.began,
             sequential: self.watched(),
-            judge: self.judges.into_last(),
+            judged: self.judges.into_last(),
             desk: self.desk,
         }
     }
@@ -99,11 +99,11 @@ impl<'a> Periods<'a> {
 
     /// Reports on the periods that are over.
     fn report(&mut self) {
-        for judge in self.judges.over() {
+        for judged in self.judges.over() {
             self.number += 1;
             let began = std::mem::replace(&mut self.began, now());
             let number = self.number;
-            match self.write(judge, number, (began, self.began)) {
+            match self.write(judged, number, (began, self.began)) {
                 Ok(verdict) => info!(number, verdict, "a period of the run ended"),
                 // The run goes on: its next report may find room again.
                 Err(error) => error!(number, "a period has no report: {error:#}"),
@@ -113,7 +113,7 @@ impl<'a> Periods<'a> {
 
     fn write(
         &self,
-        judge: Judge,
+        judged: Judged,
         number: u64,
         span: (Timestamp, Timestamp),
     ) -> Result<&'static str> {
@@ -135,9 +135,9 @@ impl<'a> Periods<'a> {
         );
         // What creeps up is seen over the whole run, not in a period of it.
         facts.resources = self.sampler.so_far();
-        let draft = judge.draft(RunFacts {
+        let draft = judged.judge.draft(RunFacts {
             sequential: Some(self.watched()),
-            ..of_period(facts, number)
+            ..of_period(facts, number, judged.planned)
         });
         self.desk.hand_in(number, draft, |report| {
             write_period(self.file, number, report)?;
@@ -162,7 +162,7 @@ pub struct Last {
     number: u64,
     began: Timestamp,
     sequential: SequentialReport,
-    judge: Judge,
+    judged: Judged,
     desk: Desk,
 }
 
@@ -176,9 +176,9 @@ impl Last {
     pub fn conclude(self, facts: RunFacts) -> Report {
         let facts = match self.number {
             1 => facts,
-            number => of_period(facts, number),
+            number => of_period(facts, number, self.judged.planned),
         };
-        let draft = self.judge.draft(RunFacts {
+        let draft = self.judged.judge.draft(RunFacts {
             sequential: Some(self.sequential),
             ..facts
         });
@@ -186,11 +186,13 @@ impl Last {
     }
 }
 
-/// Plan and release error are known of a run as a whole alone.
-fn of_period(mut facts: RunFacts, number: u64) -> RunFacts {
+/// Plan and release error are known of a run as a whole alone; of a period, how many requests
+/// were planned.
+fn of_period(mut facts: RunFacts, number: u64, planned: u64) -> RunFacts {
     facts.resources.period = number;
     RunFacts {
         plan: None,
+        planned: Some(planned),
         release_error_us: None,
         ..facts
     }

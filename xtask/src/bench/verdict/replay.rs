@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use twintap_tests::matrix::{Held, Load, flags};
+use twintap_tests::scenario::resources_of;
 use twintap_tests::shop::Shop;
 
 use super::super::line::machine;
@@ -133,9 +134,7 @@ fn run_text(
 ) -> String {
     let is_double = case.faults.iter().any(|fault| fault.load() == Load::Double);
     let speed = if is_double { 2 } else { 1 };
-    // Processes as they are seen from outside, and what the shop says of its heap.
-    let [of_candidate, of_baseline] = [candidate, baseline]
-        .map(|twin| format!("[listener, {{prometheus: {{url: \"http://{twin}/metrics\"}}}}]"));
+    let [of_candidate, of_baseline] = [candidate, baseline].map(resources_of);
     format!(
         "version: 1\n\
          archive: {archive}\n\

@@ -180,3 +180,24 @@ fn the_candidate_knows_what_time_it_is() {
     "#]],
     );
 }
+
+#[test]
+fn so_do_the_fields_that_are_never_compared_by_value() {
+    let calls = |hour: u32| {
+        repeated(20, |number, session| {
+            let at = |day: u32, hour: u32| {
+                let date = format!("Mon, {day:02} Mar 2026 {hour:02}:00:{number:02} GMT");
+                ok(json!({})).with("Date", &date)
+            };
+            let call = Call::new(session, "GET", "/a", at(2, 8));
+            vec![call.baseline(at(9, 12)).candidate(at(9, hour))]
+        })
+    };
+    check(&calls(12), expect![""]);
+    check(
+        &calls(13),
+        expect![[r#"
+        GET /a header_changed header.date x20
+    "#]],
+    );
+}

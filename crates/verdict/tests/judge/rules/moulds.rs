@@ -168,3 +168,30 @@ fn tokens_in_cookies_have_a_mould_too() {
         expect!["GET /a header_changed set-cookie.sid= x30\n"],
     );
 }
+
+/// Thirty sessions whose answers have a field that is never compared by value.
+fn volatile(name: &str, usual: impl Fn(usize) -> String, odd: &str) -> Vec<Call> {
+    repeated(30, |index, session| {
+        let reply = |place: usize| ok(json!({})).with(name, &usual(3 * index + place));
+        vec![
+            Call::new(session, "GET", "/a", reply(0))
+                .baseline(reply(1))
+                .candidate(match odd {
+                    "" => reply(2),
+                    odd => ok(json!({})).with(name, odd),
+                }),
+        ]
+    })
+}
+
+#[test]
+fn what_is_never_compared_by_value_keeps_its_kind() {
+    let tag = |number: usize| format!("\"v{number}\"");
+    check(&volatile("ETag", tag, ""), expect![""]);
+    check(
+        &volatile("ETag", tag, "none at all"),
+        expect!["GET /a header_changed header.etag x30\n"],
+    );
+    // Of another length and number it may well be.
+    check(&volatile("ETag", tag, "\"v123456789012345\""), expect![""]);
+}
