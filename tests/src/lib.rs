@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod browser;
 pub mod cgroup;
 pub mod corpus;
+pub mod databases;
 pub mod matrix;
 pub mod privileges;
 pub mod process;

@@ -10,9 +10,10 @@ use twintap_stream::message::{Field, MessageState, Protocol, field_values};
 use twintap_stream::{ExchangeId, FlowId, RequestHead, ResponseHead};
 
 use crate::arrival::Arrivals;
+use crate::commands::{self, Spoken, service_for};
 use crate::conversation;
 use crate::created::signs_up;
-use crate::model::{KeptReason, Within};
+use crate::model::{KeptReason, SkipReason, Within};
 use crate::names::{NameFacts, facts_of, says_signature};
 use crate::options::PlanOptions;
 use crate::resource::Derivation;
@@ -91,8 +92,9 @@ pub(crate) struct Item {
     pub protocol: Protocol,
     /// The request can be sent again as it was.
     pub fireable: bool,
-    /// The filter excludes it (sessions aside, which are not known yet).
-    pub filtered: bool,
+    /// Why it is not fired, whatever becomes of others; of the filter what can be said before
+    /// sessions are known.
+    pub skip: Option<SkipReason>,
     pub flow_began_before_capture: bool,
     /// Values that the response had may be missing from its leaves.
     pub lossy: bool,
@@ -175,9 +177,7 @@ impl Collected {
             _ => response.last_byte.0.max(start.0),
         };
         let head = request.head.as_ref();
-        // What is recorded of other protocols is compared and looked at, not fired.
-        let filtered = !matches!(exchange.protocol, Protocol::Http1 | Protocol::Http2)
-            || !options.filter.takes_protocol(exchange)
+        let filtered = !options.filter.takes_protocol(exchange)
             || match head {
                 Some(head) => !options.filter.takes(&head.method, &head.target, start),
                 None => !options.filter.takes_headless(start),
@@ -188,9 +188,17 @@ impl Collected {
             false => route_of(&options.routes, exchange),
         };
         let leads_nowhere = routed.is_some_and(|(_, to)| to == RouteTo::Nowhere);
-        let service = match routed {
-            Some((_, RouteTo::Service(service))) => service,
-            Some((_, RouteTo::Nowhere)) | None => 0,
+        let named = match routed {
+            Some((_, RouteTo::Service(service))) => Some(service),
+            Some((_, RouteTo::Nowhere)) | None => None,
+        };
+        let service = service_for(&options.spoken, Spoken::of(exchange.protocol), named);
+        let skip = if filtered || leads_nowhere {
+            Some(SkipReason::Filtered)
+        } else if service.is_none() {
+            Some(SkipReason::Protocol)
+        } else {
+            commands::skip_of(exchange)
         };
         let status = response.head.as_ref().map(|head| head.status);
         let fireable = seen_request
@@ -210,7 +218,7 @@ impl Collected {
             server: 0,
             flow: 0,
             connection: 0,
-            service,
+            service: service.unwrap_or(0),
             route: routed.map_or(0, |(number, _)| number),
             index_in_flow: exchange.index_in_flow,
             start_ns: start.0,
@@ -231,7 +239,7 @@ impl Collected {
             response: response.state,
             protocol: exchange.protocol,
             fireable,
-            filtered: filtered || leads_nowhere,
+            skip,
             flow_began_before_capture: exchange.flow_began_before_capture,
             lossy: response.state != MessageState::Complete || lost_leaves(&record.response.body),
             signs_up: head.is_some_and(|head| signs_up(head, status)),

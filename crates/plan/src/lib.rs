@@ -14,6 +14,7 @@ mod bind;
 mod capture;
 mod closure;
 mod collect;
+mod commands;
 mod conversation;
 mod correlate;
 mod created;
@@ -39,6 +40,7 @@ pub mod routes;
 pub mod rules;
 pub mod summary;
 
+pub use commands::Spoken;
 pub use created::for_copy;
 pub use follow::{Carried, Follower, Window};
 pub use load::{Load, Pace, TooLarge};

@@ -198,7 +198,8 @@ pub struct Race {
 pub enum WaitReason {
     /// It uses a value that the other's response produces.
     Binding,
-    /// Both are on one HTTP/1 connection and were not pipelined.
+    /// Both are on one connection, other than of HTTP/2, and were not pipelined; or the one
+    /// before this one, which it was pipelined behind, waits for the other so.
     Connection,
     /// The client provably had the other's response.
     ClientHad,
@@ -363,9 +364,17 @@ pub enum SkipReason {
     Unbound,
     /// The request was not seen whole, or its body was dropped by the policy.
     Incomplete,
-    /// An internal flow, a protocol that is not fired, outside what the run file asks for,
-    /// or on a route that leads nowhere.
+    /// An internal flow, outside what the run file asks for, or on a route that leads nowhere.
     Filtered,
+    /// No service of the twins speaks its protocol, or its route leads to one that does not.
+    Protocol,
+    /// It opens or ends its connection, or logs in: a run's connections do so themselves.
+    Login,
+    /// No command with one reply: what a server sends unasked, subscriptions, replication,
+    /// copies.
+    Stream,
+    /// It is about the server itself, or about others that it is to reach.
+    Administration,
 }
 
 /// One session.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use twintap_stream::message::{Protocol, field_values};
 use twintap_stream::{Exchange, Timestamp};
 
+use crate::commands::Spoken;
 use crate::routes::Route;
 use crate::rules::BindingRule;
 
@@ -21,6 +22,8 @@ pub struct PlanOptions {
     /// Which service of a twin requests go to; the first that takes one decides, and what
     /// none takes goes to the default one.
     pub routes: Vec<Route>,
+    /// What the services of a twin speak, by their numbers; the others speak HTTP.
+    pub spoken: Vec<Spoken>,
     /// How far two clocks of the capture may be apart, in nanoseconds.
     pub clock_uncertainty_ns: u64,
     /// The round trip of a client of which no handshake was seen, in nanoseconds.
@@ -57,6 +60,7 @@ impl Default for PlanOptions {
             entry: EntryRule::default(),
             filter: Filter::default(),
             routes: Vec::new(),
+            spoken: Vec::new(),
             clock_uncertainty_ns: 1_000_000,
             assumed_round_trip_ns: 200_000_000,
             unbound: UnboundRule::default(),
@@ -124,6 +128,12 @@ pub enum FilterProtocol {
     Grpc,
     /// The request that opens a WebSocket (RFC 6455 and RFC 8441).
     Websocket,
+    /// Redis.
+    Redis,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL.
+    Mysql,
 }
 
 impl FilterProtocol {
@@ -139,6 +149,9 @@ impl FilterProtocol {
         match self {
             FilterProtocol::Http1 => exchange.protocol == Protocol::Http1,
             FilterProtocol::Http2 => exchange.protocol == Protocol::Http2,
+            FilterProtocol::Redis => exchange.protocol == Protocol::Redis,
+            FilterProtocol::Postgres => exchange.protocol == Protocol::Postgres,
+            FilterProtocol::Mysql => exchange.protocol == Protocol::Mysql,
             FilterProtocol::Grpc => has("content-type", b"application/grpc"),
             FilterProtocol::Websocket => {
                 has("upgrade", b"websocket") || has(":protocol", b"websocket")

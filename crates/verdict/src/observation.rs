@@ -117,8 +117,8 @@ pub enum Outcome {
     },
     /// A limit of the run refused to fire it; the word says which.
     Refused(String),
-    /// It was not fired: `unbound`, `incomplete` or `filtered`, or what the run was told
-    /// meanwhile, such as `seeked` or `twin_down`.
+    /// It was not fired: the plan's reason (`unbound`, `incomplete`, `filtered`, ...), or what
+    /// the run was told meanwhile, such as `seeked` or `twin_down`.
     Skipped(String),
 }
 
@@ -132,6 +132,19 @@ impl Outcome {
             Outcome::Errored { kind, .. } if kind == "stopped" => Some(kind),
             _ => None,
         }
+    }
+
+    /// Whether it was never to be fired, at whatever twin.
+    pub(crate) fn is_never_fired(&self) -> bool {
+        const CAUSES: [&str; 6] = [
+            "filtered",
+            "incomplete",
+            "protocol",
+            "login",
+            "stream",
+            "administration",
+        ];
+        matches!(self, Outcome::Skipped(cause) if CAUSES.contains(&cause.as_str()))
     }
 
     /// Whether it went out without the twin's own values.

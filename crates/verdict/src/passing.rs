@@ -505,8 +505,9 @@ impl Passing<'_> {
     /// How this exchange counts: equal, unequal, or not at all.
     fn fidelity(&self, noise: Option<Result<(), Unequal>>) -> Option<Result<(), Unequal>> {
         let verdict = match &self.observation.baseline {
+            outcome if outcome.is_never_fired() => return None,
             Outcome::Skipped(cause) => match cause.as_str() {
-                "filtered" | "incomplete" | "not_due" => return None,
+                "not_due" => return None,
                 "unbound" => Err(Unequal::Unbound),
                 _ => Err(Unequal::Skipped),
             },

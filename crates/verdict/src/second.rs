@@ -160,7 +160,7 @@ impl Second {
                 && !outcome.is_unbound()
                 && !outcome.is_late()
         });
-        let is_at_neither = is_planned_skip(baseline) && is_planned_skip(second);
+        let is_at_neither = baseline.is_never_fired() && second.is_never_fired();
         let hands_on = observation.is_unsafe() || !observation.produced.is_empty();
         if !is_sound && !is_at_neither && hands_on {
             self.strayed.insert(observation.session.clone());
@@ -172,11 +172,6 @@ impl Second {
     }
 }
 
-/// Whether it was never to be fired, at whatever twin.
-fn is_planned_skip(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Skipped(cause) if cause == "filtered" || cause == "incomplete")
-}
-
 impl Passing<'_> {
     /// Compares the second baseline with the baseline, as the candidate is.
     pub(crate) fn second_noise(&self, endpoint: &mut EndpointTally, places: &mut usize) {
@@ -184,7 +179,7 @@ impl Passing<'_> {
             return;
         };
         let (Some(baseline), Some(second)) = (&self.baseline, &self.second) else {
-            endpoint.second.silent += u64::from(!is_planned_skip(outcome));
+            endpoint.second.silent += u64::from(!outcome.is_never_fired());
             return;
         };
         endpoint.known_statuses.insert(second.answer.head.status);

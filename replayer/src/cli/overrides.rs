@@ -48,7 +48,7 @@ pub struct Overrides {
     #[arg(long, value_name = "INSTANT")]
     to: Option<Instant>,
     /// What is fired: `method=GET`, `path=/api`, `session=NAME` or
-    /// `protocol=http1|http2|grpc|websocket`. Several of one kind mean any of them,
+    /// `protocol=http1|http2|grpc|websocket|redis|postgres|mysql`. Several of one kind mean any of them,
     /// several kinds mean all of them.
     #[arg(long, value_name = "KIND=VALUE")]
     filter: Vec<FilterFlag>,
@@ -232,11 +232,14 @@ fn number(text: &str) -> Result<f64, String> {
 }
 
 /// The protocols that a filter knows.
-const PROTOCOLS: [(&str, FilterProtocol); 4] = [
+const PROTOCOLS: [(&str, FilterProtocol); 7] = [
     ("http1", FilterProtocol::Http1),
     ("http2", FilterProtocol::Http2),
     ("grpc", FilterProtocol::Grpc),
     ("websocket", FilterProtocol::Websocket),
+    ("redis", FilterProtocol::Redis),
+    ("postgres", FilterProtocol::Postgres),
+    ("mysql", FilterProtocol::Mysql),
 ];
 
 impl FromStr for FilterFlag {
@@ -374,7 +377,10 @@ mod tests {
             "--filter verb=GET",
             "must be method, path, session or protocol",
         );
-        check_error("--filter protocol=spdy", "http1, http2, grpc, websocket");
+        check_error(
+            "--filter protocol=spdy",
+            "http1, http2, grpc, websocket, redis, postgres, mysql",
+        );
         check_error("--in-flight 0", "1..");
         check_error("--pace slow", "recorded");
     }

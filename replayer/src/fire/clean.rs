@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
 
+use super::command::is_command;
 use super::link::tls::Speech;
 use super::wire::{Recorded, speech_of};
 
@@ -23,7 +24,7 @@ pub enum WireForm {
 /// Makes a request regular; says whether it was not. No place of a value moves: fields
 /// that have to go are named in [`Recorded::omitted`].
 pub(crate) fn clean(recorded: &mut Recorded) -> bool {
-    if speech_of(&recorded.head) == Speech::Http2 {
+    if speech_of(&recorded.head) == Speech::Http2 || is_command(&recorded.head) {
         return false;
     }
     let before = (recorded.head.clone(), recorded.trailers.clone());

@@ -67,7 +67,8 @@ impl Flows {
             let id = &request.exchange;
             let speech = match request.protocol {
                 Protocol::Http2 => Speech::Http2,
-                _ => Speech::Http1,
+                Protocol::Redis | Protocol::Postgres | Protocol::Mysql => Speech::Commands,
+                Protocol::Http1 | Protocol::Opaque => Speech::Http1,
             };
             let node = Arc::clone(&id.node);
             let way = Way {

@@ -12,6 +12,7 @@ use super::capture::DigestMaker;
 use super::clean::WireForm;
 use super::control::{TWINS, index};
 use super::link::tls::Tls;
+use super::login::Login;
 use super::moving::Moving;
 use super::rewrite::Rewrite;
 use super::websocket::Extract;
@@ -28,6 +29,8 @@ pub struct Target {
     pub authority: String,
     /// How TLS is spoken with it; without it there is none.
     pub tls: Option<Tls>,
+    /// As whom to log in, where it is a database.
+    pub login: Option<Login>,
 }
 
 impl Target {
@@ -38,6 +41,7 @@ impl Target {
             moving: None,
             authority,
             tls: None,
+            login: None,
         }
     }
 

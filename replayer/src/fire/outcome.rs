@@ -98,6 +98,10 @@ pub fn skip_word(reason: SkipReason) -> &'static str {
         SkipReason::Unbound => "unbound",
         SkipReason::Incomplete => "incomplete",
         SkipReason::Filtered => "filtered",
+        SkipReason::Protocol => "protocol",
+        SkipReason::Login => "login",
+        SkipReason::Stream => "stream",
+        SkipReason::Administration => "administration",
     }
 }
 

@@ -14,6 +14,7 @@ use twintap_scrub::{Mark, Part, Piece as MarkedPiece, Timeline};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
 
+use super::command::{Command, is_command};
 use super::link::tls::Speech;
 use super::websocket::Script;
 
@@ -121,6 +122,9 @@ pub enum WireError {
     /// where a whole one does.
     #[error("a value that its gRPC message can't have")]
     Message,
+    /// The body of a command to a database is not the document of one.
+    #[error("a command's document that is none")]
+    Command,
 }
 
 /// Bytes that are written together.
@@ -149,11 +153,16 @@ pub enum Wire {
     Http1(Pieces),
     /// Sections, which the connection makes frames of.
     Http2(Arc<Sections>),
+    /// A command, which its connection writes as its database needs.
+    Command(Arc<Command>),
 }
 
 impl Wire {
-    /// The bytes of HTTP/1, or the body of HTTP/2, in one piece.
+    /// The bytes of HTTP/1, the body of HTTP/2, or the document of a command, in one piece.
     pub fn concat(&self) -> Vec<u8> {
+        if let Wire::Command(command) = self {
+            return command.document.to_vec();
+        }
         let mut all = Vec::new();
         for piece in self.pieces() {
             all.extend_from_slice(&piece.bytes);
@@ -167,10 +176,11 @@ impl Wire {
         times.max().unwrap_or(0)
     }
 
-    fn pieces(&self) -> &Pieces {
+    fn pieces(&self) -> &[Piece] {
         match self {
             Wire::Http1(pieces) => pieces,
             Wire::Http2(sections) => &sections.body,
+            Wire::Command(_) => &[],
         }
     }
 }
@@ -204,6 +214,9 @@ impl Sections {
 /// Writes `recorded` with `edits`, in any order.
 pub fn assemble(recorded: &Recorded, edits: &[Edit]) -> Result<Wire, WireError> {
     let body = splice(&recorded.body, Part::Body, edits)?;
+    if is_command(&recorded.head) {
+        return Ok(Wire::Command(Arc::new(Command::of(&recorded.head, body)?)));
+    }
     let said = match recorded.framing {
         Framing::Length | Framing::Frames => said_length(&recorded.head),
         _ => None,

@@ -203,8 +203,12 @@ fn doubts(file: &RunFile, fired: &FireSummary, unreadable: u64) -> Vec<String> {
 }
 
 fn was_never_reached(twin: &TwinSummary) -> bool {
-    let no_connection =
-        |kind: &str| matches!(kind, "connect_refused" | "connect_failed" | "tls_failed");
+    let no_connection = |kind: &str| {
+        matches!(
+            kind,
+            "connect_refused" | "connect_failed" | "tls_failed" | "login_failed"
+        )
+    };
     let errored = &twin.ledger.errored;
     twin.ledger.answered == 0
         && !errored.is_empty()

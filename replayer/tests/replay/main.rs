@@ -3,6 +3,7 @@
 mod audit;
 mod beside;
 mod chat;
+mod commands;
 mod confirm;
 mod control;
 mod correlation;

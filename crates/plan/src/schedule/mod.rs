@@ -3,8 +3,8 @@
 //! Requests and the ends of responses are gone through in time. A request has
 //! four kinds of waits:
 //! - for each producer that it binds to;
-//! - on HTTP/1 for the last request before it on its connection, unless it was sent before
-//!   that one's response had ended (pipelined); where its flow goes on at another service
+//! - but on HTTP/2 for the last request before it on its connection; where it was sent before
+//!   that one's response had ended (pipelined), for what that one waits for; where its flow goes on at another service
 //!   that one's response is what the client had;
 //! - for the responses of its session that the client provably had: those that
 //!   ended earlier than its first byte by more than a round trip, which is the
@@ -297,18 +297,12 @@ impl<'a> Sweep<'a> {
         let item = &self.capture.items[position as usize];
         let internal = self.capture.internal[position as usize];
         let session = self.sessions.of[position as usize];
-        let mut skip = if internal
-            || item.filtered
-            || !self
-                .options
-                .filter
-                .takes_session(&self.sessions.infos[session as usize].id)
-        {
-            Some(SkipReason::Filtered)
-        } else if !item.fireable {
-            Some(SkipReason::Incomplete)
-        } else {
-            None
+        let filter = &self.options.filter;
+        let is_wanted = filter.takes_session(&self.sessions.infos[session as usize].id);
+        let mut skip = match item.skip {
+            _ if internal || !is_wanted => Some(SkipReason::Filtered),
+            None if !item.fireable => Some(SkipReason::Incomplete),
+            reason => reason,
         };
         let mut missing = None;
         let mut bound = Bound::default();
@@ -383,6 +377,17 @@ impl<'a> Sweep<'a> {
             waited_from_ns = self.capture.items[previous as usize].start_ns;
             add(&mut waits, previous, WaitReason::Connection);
         }
+        if let Some(previous) = self.open_on_connection(item) {
+            // It goes out behind that one, and so not before it may.
+            for wait in &self.requests[previous as usize].waits {
+                let reason = match wait.reason {
+                    // It has no value of that one itself.
+                    WaitReason::Binding => WaitReason::ClientHad,
+                    reason => reason,
+                };
+                add(&mut waits, wait.request, reason);
+            }
+        }
         if self.options.order == OrderRule::None {
             return waits;
         }
@@ -407,9 +412,21 @@ impl<'a> Sweep<'a> {
 
     /// The request before on its connection, if its response had ended.
     fn answered_on_connection(&self, item: &Item) -> Option<u32> {
+        self.answered_before(item, self.before_on_connection(item))
+    }
+
+    /// The request before on its connection, if the next was sent before its response had ended.
+    fn open_on_connection(&self, item: &Item) -> Option<u32> {
+        let previous = self.before_on_connection(item);
+        let previous = previous.filter(|_| item.protocol != Protocol::Http2)?;
+        let is_answered = self.answered_before(item, Some(previous)).is_some();
+        (!is_answered).then_some(previous)
+    }
+
+    /// The request before on its connection.
+    fn before_on_connection(&self, item: &Item) -> Option<u32> {
         let last = self.last_on_connection.get(item.connection as usize);
-        let last = last.unwrap_or(&self.last_on_flow[item.flow as usize]);
-        self.answered_before(item, *last)
+        *last.unwrap_or(&self.last_on_flow[item.flow as usize])
     }
 
     /// The previous request of a flow, unless the next was sent before its response had

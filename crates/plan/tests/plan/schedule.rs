@@ -1,7 +1,7 @@
 //! What is due when, and after what.
 
 use expect_test::{Expect, expect};
-use twintap_plan::{Filter, PlanOptions};
+use twintap_plan::{Filter, PlanOptions, Spoken};
 use twintap_stream::Timestamp;
 
 use crate::dsl::{BASE_NS, capture, plan_of, render};
@@ -43,8 +43,8 @@ fn a_connection_keeps_its_order() {
         expect![[r#"
             0 0ms f1.0 A
             1 6ms f1.1 A after 0(connection)
-            2 7ms f1.2 A
-            3 8ms f1.3 A
+            2 7ms f1.2 A after 0(connection)
+            3 8ms f1.3 A after 0(connection)
             4 20ms f1.4 A after 3(connection)
         "#]],
     );
@@ -210,13 +210,45 @@ fn what_cannot_be_sent_again_is_incomplete() {
 }
 
 #[test]
-fn what_is_no_http_is_filtered() {
+fn what_no_target_speaks_is_not_fired() {
     check(
         "0 f1 !redis GET / -> 1
          1 f2 GET / -> 2",
         expect![[r#"
-            0 0ms f1.0 A filtered
+            0 0ms f1.0 A protocol
             1 0ms f2.0 B
+        "#]],
+    );
+}
+
+#[test]
+fn commands_of_a_database_follow_each_other_and_go_out_behind_open_ones() {
+    let capture = "0 f1 !redis AUTH / -> 1
+         1 f1 !redis GET / -> 2
+         2.5 f1 !redis GET / -> 9
+         3 f1 !redis SET / -> 10
+         4 f1 !redis DEL / -> 11
+         12 f1 !redis SUBSCRIBE / -> 13
+         14 f1 !redis !unseen GET / -> 15
+         16 f1 !redis REPLICAOF / -> 17
+         18 f2 GET / -> 19";
+    let options = PlanOptions {
+        spoken: vec![Spoken::Redis],
+        ..PlanOptions::default()
+    };
+    check_with(
+        &options,
+        capture,
+        expect![[r#"
+            0 0ms f1.0 A login
+            1 0ms f1.1 A
+            2 1.5ms f1.2 A after 1(connection)
+            3 2ms f1.3 A after 1(connection)
+            4 3ms f1.4 A after 1(connection)
+            5 11ms f1.5 A stream
+            6 13.999ms f1.6 A stream
+            7 15ms f1.7 A administration
+            8 17ms f2.0 B protocol
         "#]],
     );
 }

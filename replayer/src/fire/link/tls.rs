@@ -20,6 +20,8 @@ pub enum Speech {
     Http1,
     /// HTTP/2 (RFC 9113): by prior knowledge over TCP, by ALPN over TLS.
     Http2,
+    /// That of a database, which its target names: without TLS.
+    Commands,
 }
 
 impl Speech {
@@ -28,6 +30,7 @@ impl Speech {
         match self {
             Speech::Http1 => "http/1.1",
             Speech::Http2 => "h2",
+            Speech::Commands => "",
         }
     }
 
@@ -38,6 +41,7 @@ impl Speech {
         match self {
             Speech::Http1 => both[1..].to_vec(),
             Speech::Http2 => both.to_vec(),
+            Speech::Commands => Vec::new(),
         }
     }
 }
@@ -137,7 +141,7 @@ impl Tls {
     /// For a connection that speaks so.
     pub(crate) fn config(&self, speech: Speech) -> Arc<ClientConfig> {
         Arc::clone(match speech {
-            Speech::Http1 => &self.0.http1,
+            Speech::Http1 | Speech::Commands => &self.0.http1,
             Speech::Http2 => &self.0.http2,
         })
     }

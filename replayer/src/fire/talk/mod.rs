@@ -1,5 +1,6 @@
 //! The protocols that are spoken with a twin, each without I/O.
 
+pub(crate) mod commands;
 pub(crate) mod http1;
 pub(crate) mod http2;
 mod socket;

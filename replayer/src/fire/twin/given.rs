@@ -70,6 +70,7 @@ pub(super) fn wanted(
                 };
                 says("content-type", b"application/grpc") || says("accept", b"text/event-stream")
             }
+            Wire::Command(_) => false,
         };
     let paths = produces.iter();
     may_go_on.then(|| paths.map(|produced| Arc::from(&*produced.path)).collect())

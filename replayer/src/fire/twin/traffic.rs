@@ -10,6 +10,7 @@ use super::super::link::Link;
 use super::super::link::tls::Speech;
 use super::super::talk::Settlement;
 use super::super::talk::Talk;
+use super::super::talk::commands::Commands;
 use super::super::talk::http1::Http1;
 use super::super::talk::http2::Http2;
 use super::super::websocket::Setting;
@@ -270,6 +271,12 @@ impl TwinSide<'_> {
                         Box::new(Http1::new(Capture::new(limits), setting))
                     }
                     Speech::Http2 => Box::new(Http2::new(limits)),
+                    Speech::Commands => {
+                        let login = target.login.as_ref();
+                        let capture = Capture::new(limits);
+                        let commands = login.and_then(|login| Commands::new(login, capture));
+                        Box::new(commands.ok_or_else(not_spoken)?)
+                    }
                 };
                 let connection = Connection::new(link, talk, flow);
                 let token = to_token(self.twin, key);
@@ -435,6 +442,11 @@ pub(super) fn later_deadline(options: &Options, request: &InFlight, now: Now) ->
     let said_ns = now.clock_ns_at(now.tempo.run_ns(said_ns));
     let deadline = said_ns.saturating_add(patience_ns);
     (deadline > now.clock_ns).then_some(deadline)
+}
+
+/// The plan has commands of a database for what is none: it was made for other targets.
+fn not_spoken() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "the target is no such database")
 }
 
 /// What this side lacks is a limit of the run; all else is the twin's.

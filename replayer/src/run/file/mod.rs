@@ -23,6 +23,7 @@ pub use limits::{Limits, Threads, Timeouts};
 pub use load::{Rate, Repeats, Times};
 pub use requests::{FilterSettings, PlaceSetting, RewriteSettings, SecureCookies};
 pub use routes::{RouteSettings, ServiceSettings};
+pub(crate) use targets::Way;
 pub use targets::{Hook, Pins, Resolve, TargetSettings, Targets, TlsSettings};
 
 use crate::fire::rewrite::Rewrite;
@@ -286,6 +287,7 @@ impl RunFile {
                 to: filter.to.map(|instant| instant.0),
             },
             routes: routes::routes(&self.settings.routes, &self.settings.targets),
+            spoken: routes::spoken(&self.settings.targets),
             unbound: self.settings.unbound,
             correlate: self.settings.correlate,
             order: self.settings.order,
@@ -402,8 +404,8 @@ impl Settings {
 /// Says what can be said against twins without looking at files.
 fn check_targets(targets: &Targets, routes: &[RouteSettings]) -> Result<()> {
     for (twin, target) in targets.all() {
-        let tls = target.check_tls();
-        tls.map_err(|problem| anyhow::anyhow!("targets.{twin}.tls {problem}"))?;
+        let way = target.way().check();
+        way.map_err(|(key, problem)| anyhow::anyhow!("targets.{twin}.{key} {problem}"))?;
         for (name, hook) in [("reset", &target.reset), ("health", &target.health)] {
             if let Some(hook) = hook
                 && hook.request.is_some() != hook.command.is_empty()

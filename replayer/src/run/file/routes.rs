@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use twintap_plan::{Route, RouteTo};
+use twintap_plan::{Route, RouteTo, Spoken};
 
-use super::targets::{Targets, TlsSettings, check_tls};
+use super::targets::{TargetSettings, Targets, TlsSettings, Way};
 use crate::run::values::Address;
 
 /// A rule that takes requests to a service; what is absent is met by all.
@@ -31,8 +31,11 @@ pub struct RouteSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
-    /// `host:port`, `http://host:port` or `https://host:port`.
+    /// `host:port`, `http://host:port`, `https://host:port`, or that of a database.
     pub address: Address,
+    /// The environment variable that has the password to log in to a database with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
     /// Whom TLS trusts and as whom it speaks, where the address is `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
@@ -44,6 +47,15 @@ const DEFAULT: &str = "default";
 const NONE: &str = "none";
 
 impl ServiceSettings {
+    /// How it is reached.
+    pub(crate) fn way(&self) -> Way<'_> {
+        Way {
+            address: &self.address,
+            tls: self.tls.as_ref(),
+            password_env: self.password_env.as_deref(),
+        }
+    }
+
     /// Makes its paths count from `base`.
     pub(super) fn resolve(&mut self, base: &Path) {
         if let Some(tls) = &mut self.tls {
@@ -69,6 +81,17 @@ pub(super) fn routes(settings: &[RouteSettings], targets: &Targets) -> Vec<Route
     settings.iter().map(route).collect()
 }
 
+/// What the twins' services speak, by their numbers; what is not named speaks HTTP.
+pub(super) fn spoken(targets: &Targets) -> Vec<Spoken> {
+    let candidate = &targets.candidate;
+    let services = candidate.services.values().map(|service| &service.address);
+    let all = std::iter::once(&candidate.address).chain(services);
+    let mut spoken: Vec<Spoken> = all.map(Address::spoken).collect();
+    let last = spoken.iter().rposition(|spoken| *spoken != Spoken::Http);
+    spoken.truncate(last.map_or(0, |last| last + 1));
+    spoken
+}
+
 /// The names of the twins' services, in their order.
 pub(super) fn names(targets: &Targets) -> impl Iterator<Item = &str> {
     targets.candidate.services.keys().map(String::as_str)
@@ -89,7 +112,11 @@ pub(super) fn check(settings: &[RouteSettings], targets: &Targets) -> Result<(),
             ));
         }
     }
-    let is_used = |name: &str| settings.iter().any(|route| route.to == name);
+    let is_database = |name: &str| {
+        let service = targets.candidate.services.get(name);
+        service.is_some_and(|service| service.address.database.is_some())
+    };
+    let is_used = |name: &str| is_database(name) || settings.iter().any(|route| route.to == name);
     match names(targets).find(|name| !is_used(name)) {
         Some(name) => Err(format!(
             "no route leads to the service `{name}`; add one: routes: [{{authority: ..., to: {name}}}]"
@@ -105,6 +132,7 @@ fn check_services(targets: &Targets) -> Result<(), String> {
              twins need the same services"
         ));
     }
+    check_spoken(targets)?;
     for (twin, target) in targets.all() {
         for (name, service) in &target.services {
             let place = format!("targets.{twin}.services.{name}");
@@ -114,8 +142,31 @@ fn check_services(targets: &Targets) -> Result<(), String> {
                      address is `{DEFAULT}`, and `{NONE}` is not fired"
                 ));
             }
-            check_tls(&service.address, service.tls.as_ref())
-                .map_err(|problem| format!("{place}.tls {problem}"))?;
+            let way = service.way().check();
+            way.map_err(|(key, problem)| format!("{place}.{key} {problem}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Each command goes to all twins: what one speaks at a place, all must.
+fn check_spoken(targets: &Targets) -> Result<(), String> {
+    let places = |target: &TargetSettings| -> Vec<(String, Spoken)> {
+        let services = target.services.iter();
+        let services =
+            services.map(|(name, service)| (format!(".services.{name}"), service.address.spoken()));
+        let own = (String::new(), target.address.spoken());
+        std::iter::once(own).chain(services).collect()
+    };
+    let candidate = places(&targets.candidate);
+    for (twin, target) in targets.all().skip(1) {
+        for ((place, own), (_, other)) in candidate.iter().zip(places(target)) {
+            if *own != other {
+                return Err(format!(
+                    "targets.candidate{place}.address and targets.{twin}{place}.address do not \
+                     speak the same protocol"
+                ));
+            }
         }
     }
     Ok(())

@@ -35,8 +35,11 @@ pub struct TargetSettings {
     /// Its name in the report.
     #[serde(default)]
     pub name: Option<String>,
-    /// `host:port`, `http://host:port` or `https://host:port`.
+    /// `host:port`, `http://host:port`, `https://host:port`, or that of a database.
     pub address: Address,
+    /// The environment variable that has the password to log in to a database with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
     /// Whom TLS trusts and as whom it speaks, where the address is `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
@@ -137,9 +140,13 @@ impl Targets {
 }
 
 impl TargetSettings {
-    /// What can be said against it without looking at files.
-    pub(super) fn check_tls(&self) -> Result<(), &'static str> {
-        check_tls(&self.address, self.tls.as_ref())
+    /// How it is reached.
+    pub(crate) fn way(&self) -> Way<'_> {
+        Way {
+            address: &self.address,
+            tls: self.tls.as_ref(),
+            password_env: self.password_env.as_deref(),
+        }
     }
 
     /// Makes its paths count from `base`.
@@ -172,6 +179,8 @@ struct SecondBaseline {
     name: Option<String>,
     address: Address,
     #[serde(default)]
+    password_env: Option<String>,
+    #[serde(default)]
     tls: Option<TlsSettings>,
     #[serde(default)]
     services: BTreeMap<String, ServiceSettings>,
@@ -188,6 +197,7 @@ fn second_baseline<'de, D: Deserializer<'de>>(
     Ok(Some(TargetSettings {
         name: said.name,
         address: said.address,
+        password_env: said.password_env,
         tls: said.tls,
         services: said.services,
         reset: said.reset,
@@ -196,14 +206,32 @@ fn second_baseline<'de, D: Deserializer<'de>>(
     }))
 }
 
-/// What can be said against TLS with an address without looking at files.
-pub(super) fn check_tls(address: &Address, tls: Option<&TlsSettings>) -> Result<(), &'static str> {
-    match tls {
-        Some(_) if !address.is_tls => Err("needs an address that begins with `https://`"),
-        Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
-            Err("needs both `certificate` and `key`, or neither")
+/// How a twin, or a service of one, is reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    /// Where.
+    pub(crate) address: &'a Address,
+    /// Whom TLS trusts, and as whom it speaks.
+    pub(crate) tls: Option<&'a TlsSettings>,
+    /// The environment variable with the password.
+    pub(crate) password_env: Option<&'a str>,
+}
+
+impl Way<'_> {
+    /// What can be said against it without looking at files: the key, and what is wrong.
+    pub(super) fn check(self) -> Result<(), (&'static str, &'static str)> {
+        match self.tls {
+            Some(_) if !self.address.is_tls => {
+                Err(("tls", "needs an address that begins with `https://`"))
+            }
+            Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
+                Err(("tls", "needs both `certificate` and `key`, or neither"))
+            }
+            _ if self.password_env.is_some() && self.address.database.is_none() => {
+                Err(("password_env", "needs the address of a database"))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 

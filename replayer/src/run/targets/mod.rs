@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, bail};
+use zeroize::Zeroizing;
 
-use super::file::{Pins, Resolve, RunFile, TlsSettings};
-use super::values::{Address, Authority};
-use crate::fire::{Moving, SecondTargets, Target, Tls, TlsFiles};
+use super::file::{Pins, Resolve, RunFile, TlsSettings, Way};
+use super::values::{Authority, DatabaseAddress};
+use crate::fire::{Login, Moving, SecondTargets, Target, Tls, TlsFiles};
 pub use captured::Captured;
 pub use resolver::Resolver;
 
@@ -89,12 +90,11 @@ fn check_own(file: &RunFile, captured: &Captured) -> Result<Addresses> {
                 check_one(&place, &request.authority, file, captured)?;
             }
         }
-        let (address, tls) = (&settings.address, settings.tls.as_ref());
-        addresses.push(target(&place, address, tls, file, captured)?);
-        for (name, service) in &settings.services {
-            let place = format!("{place}.services.{name}");
-            let (address, tls) = (&service.address, service.tls.as_ref());
-            addresses.push(target(&place, address, tls, file, captured)?);
+        let place_of = |name: &String| format!("{place}.services.{name}");
+        let services = settings.services.iter();
+        let services = services.map(|(name, service)| (place_of(name), service.way()));
+        for (place, way) in std::iter::once((place.clone(), settings.way())).chain(services) {
+            addresses.push(target(&place, way, file, captured)?);
         }
         of_all.push((twin, addresses));
     }
@@ -147,13 +147,13 @@ fn check_apart(file: &RunFile, one: &OfTwin, another: &OfTwin) -> Result<()> {
     Ok(())
 }
 
-fn target(
-    place: &str,
-    address: &Address,
-    tls_settings: Option<&TlsSettings>,
-    file: &RunFile,
-    captured: &Captured,
-) -> Result<Target> {
+fn target(place: &str, way: Way<'_>, file: &RunFile, captured: &Captured) -> Result<Target> {
+    let Way {
+        address,
+        tls: tls_settings,
+        password_env,
+    } = way;
+    let login = login(place, address.database.as_ref(), password_env)?;
     let authority = &address.authority;
     let tls = address
         .is_tls
@@ -166,7 +166,30 @@ fn target(
         moving: may_move(authority, file).then(|| Moving::new(address)),
         authority: authority.to_string(),
         tls,
+        login,
     })
+}
+
+/// As whom to log in to a database.
+fn login(
+    place: &str,
+    database: Option<&DatabaseAddress>,
+    password_env: Option<&str>,
+) -> Result<Option<Login>> {
+    let Some(database) = database else {
+        return Ok(None);
+    };
+    let password = password_env.map(|name| {
+        std::env::var(name).with_context(|| {
+            format!("{place}.password_env: there is no environment variable `{name}` with a text")
+        })
+    });
+    Ok(Some(Login {
+        spoken: database.spoken,
+        user: database.user.clone(),
+        database: database.name.clone(),
+        password: password.transpose()?.map(Zeroizing::new),
+    }))
 }
 
 /// How TLS is spoken with `host` by what the run file says of it.
@@ -254,7 +277,7 @@ fn pinned<'a>(authority: &Authority, pins: &'a BTreeMap<String, Pins>) -> Option
 
 /// An entry of the allow-list without its scheme.
 fn plain(entry: &str) -> &str {
-    let schemes = ["http://", "https://"];
+    let schemes = ["http://", "https://", "redis://", "postgres://", "mysql://"];
     let rest = schemes.iter().find_map(|scheme| entry.strip_prefix(scheme));
     rest.unwrap_or(entry)
 }

@@ -1,12 +1,17 @@
 //! How single values of a run file are written.
 
+mod database;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use twintap_plan::Spoken;
 use twintap_stream::Timestamp;
+
+pub use database::DatabaseAddress;
 
 /// The only version there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +146,7 @@ impl fmt::Display for Authority {
 
 impl Authority {
     /// Reads `host:port`; without a port it is `default_port`.
-    fn parse(text: &str, default_port: Option<u16>) -> Option<Authority> {
+    pub(super) fn parse(text: &str, default_port: Option<u16>) -> Option<Authority> {
         let text = text.strip_suffix('/').unwrap_or(text);
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().ok()?),
@@ -157,19 +162,34 @@ impl Authority {
     }
 }
 
-/// Where a twin listens: `host:port`, `http://host:port` or `https://host:port`.
+/// Where a twin listens: `host:port`, `http://host:port`, `https://host:port`, or that of a
+/// database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Host and port.
     pub authority: Authority,
     /// True where TLS is spoken.
     pub is_tls: bool,
+    /// Whom a database is asked as, and for what; without it HTTP is spoken.
+    pub database: Option<DatabaseAddress>,
+}
+
+impl Address {
+    /// What is spoken there.
+    pub fn spoken(&self) -> Spoken {
+        let database = self.database.as_ref();
+        database.map_or(Spoken::Http, |database| database.spoken)
+    }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = &self.authority;
+        if let Some(database) = &self.database {
+            return database.write(authority, f);
+        }
         let scheme = if self.is_tls { "https://" } else { "" };
-        write!(f, "{scheme}{}", self.authority)
+        write!(f, "{scheme}{authority}")
     }
 }
 
@@ -177,6 +197,14 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
+        if let Some(address) = DatabaseAddress::parse(text) {
+            let (authority, database) = address?;
+            return Ok(Address {
+                authority,
+                is_tls: false,
+                database: Some(database),
+            });
+        }
         let schemes = [("https://", Some(443)), ("http://", Some(80)), ("", None)];
         let authority = schemes.into_iter().find_map(|(scheme, port)| {
             let rest = text.strip_prefix(scheme)?;
@@ -184,13 +212,15 @@ impl FromStr for Address {
         });
         let authority = authority.flatten().ok_or_else(|| {
             format!(
-                "{text:?} is no address; write `host:port`, `http://host:port` or \
-                 `https://host:port`"
+                "{text:?} is no address; write `host:port`, `http://host:port`, \
+                 `https://host:port`, `redis://host:port`, `postgres://user@host:port/database` \
+                 or `mysql://user@host:port/database`"
             )
         })?;
         Ok(Address {
             authority,
             is_tls: text.starts_with("https://"),
+            database: None,
         })
     }
 }
