@@ -6,14 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use support::shop::{FAULTS, Fault, run};
-use support::{Call, Reply, judge_with, observations};
+use support::{Call, Reply, judge_with, observations, repeated};
 use twintap_tests::browser::{Browser, View};
 use twintap_tests::skip;
 use twintap_verdict::resource::Work;
 use twintap_verdict::{
-    Options, Report, Resource, ResourceFacts, ResourceSample, RunFacts, Target, html,
+    Gate, Judge, Options, Report, Reproduce, Resource, ResourceFacts, ResourceSample, Rules,
+    RunFacts, Target, html,
 };
 
 #[expect(
@@ -40,6 +42,7 @@ fn pages_are_whole_and_fit_every_screen() -> Result<()> {
     let reports = [
         ("fail", failing(true)),
         ("pass", failing(false)),
+        ("gate", with_everything()),
         (
             "empty",
             judge_with(Options::default(), RunFacts::default(), []),
@@ -166,8 +169,8 @@ const CHECKS: [(&str, &str); 6] = [
 fn failing(fails: bool) -> Report {
     let faults: &[Fault] = if fails { &FAULTS } else { &[] };
     let mut calls = run(7, 60, faults);
-    let paid = Reply::json(200, &serde_json::json!({"state": "paid"}));
-    let late = Reply::json(200, &serde_json::json!({"state": "late"}));
+    let paid = Reply::json(200, &json!({"state": "paid"}));
+    let late = Reply::json(200, &json!({"state": "late"}));
     let raced = Call::new("s-a", "POST", "/orders/17/pay", paid).races(0);
     calls.push(if fails { raced.candidate(late) } else { raced });
     let target = |name: &str, port: u16| Target {
@@ -188,6 +191,83 @@ fn failing(fails: bool) -> Report {
         ..Options::default()
     };
     judge_with(options, facts, observations(&calls))
+}
+
+/// A run with a gate, business figures, components, findings that were fired again (one did not
+/// show again) and long commands to see them by.
+fn with_everything() -> Report {
+    let cart = |total: u32, note: &str| {
+        Reply::json(200, &json!({"order": {"total": total}, "note": note}))
+    };
+    let call = |session: &str| Call::new(session, "GET", "/cart", cart(5, "thank you"));
+    let calls = |is_first: bool| {
+        let mut calls = repeated(20, |_, session| vec![call(session)]);
+        calls.push(call("s-always").candidate(cart(6, "thank you")));
+        calls.push(match is_first {
+            true => call("s-once").candidate(cart(5, "thanks")),
+            false => call("s-once"),
+        });
+        calls
+    };
+    let rules = Rules {
+        gate: Gate {
+            levels: read(
+                json!([{"name": "advertisements may differ", "endpoint": "GET /ads", "level": "pass"}]),
+            ),
+            budgets: read(json!({
+                "error_rate": [{"max_rise": "5%"}],
+                "latency": [{"name": "the cart stays quick", "endpoint": "GET /cart", "p99": "50%"}]
+            })),
+            coverage: read(json!({"endpoints": [{"endpoint": "GET /cart", "compared": 50}]})),
+            ..Gate::default()
+        },
+        metrics: read(json!([
+            {"name": "revenue", "value": {"json": "$.order.total"}, "aggregate": "sum"}
+        ])),
+        components: read(json!([
+            {"name": "payments", "as": "mocked", "reason": "the provider's sandbox limits calls",
+             "endpoints": ["POST /checkout"]},
+            {"name": "search", "as": "full"}
+        ])),
+        ..Rules::default()
+    };
+    let mut judge = Judge::new(rules);
+    observations(&calls(true))
+        .into_iter()
+        .for_each(|one| judge.observe(one));
+    let mut draft = judge.draft(RunFacts {
+        run: "nightly".to_owned(),
+        ..RunFacts::default()
+    });
+    let wanted = draft.to_confirm();
+    let again = |calls: &[Call]| {
+        let mut judge = Judge::new(Options::default()).with_closeups(wanted.iter().copied());
+        observations(calls)
+            .into_iter()
+            .for_each(|one| judge.observe(one));
+        judge.into_closeups(calls.len() as u64)
+    };
+    draft.confirm(&[again(&calls(false)), again(&calls(false))], None);
+    let mut report = draft.finish();
+    let findings = report.findings.iter_mut().chain(&mut report.not_reproduced);
+    for example in findings.flat_map(|finding| &mut finding.evidence) {
+        example.reproduce = Some(Reproduce {
+            replay: "twintap replay nightly.yaml --only node-1:7:42:1234567890:request".to_owned(),
+            curl: Some(format!(
+                "curl --http1.1 --header 'Cookie: sid={}' 'http://127.0.0.1:8080/cart'",
+                "x".repeat(400)
+            )),
+            bound: Vec::new(),
+            left_out: None,
+        });
+    }
+    assert!(!report.findings.is_empty() && !report.not_reproduced.is_empty());
+    assert!(report.confirmation.is_some() && !report.business.is_empty());
+    report
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("a part of the rules")
 }
 
 /// Ten minutes of 200 requests a second, each of which leaves behind 1 KiB, or nothing.
