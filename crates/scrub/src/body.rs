@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use twintap_stream::Timestamp;
 use twintap_stream::content::Codings;
 
+use crate::command;
 use crate::find::{
     self, Repeats, Search, Unparsable, events, grpc, head, html, json, multipart, xml,
 };
@@ -196,7 +197,12 @@ impl BodyScrubber {
                         CodingError::TooLarge => "too_large",
                         CodingError::Unsound => "content_coding",
                     })
-                    .and_then(|body| scrub(means, kind, &body));
+                    .and_then(|body| match kind {
+                        Kind::Command => {
+                            command::scrub(means, self.media.command.as_deref(), &body)
+                        }
+                        _ => scrub(means, kind, &body),
+                    });
                 match scrubbed {
                     Ok(scrubbed) => {
                         outcome.fate = BodyFate::Scrubbed;
@@ -310,6 +316,7 @@ pub(crate) fn visit(
     };
     match kind {
         Kind::Json => json::find(body, false, search.visit)?,
+        Kind::Command => command::find(body, search.visit)?,
         Kind::JsonLines => json::find(body, true, search.visit)?,
         Kind::Form => head::find_form(&mut search),
         Kind::Html => html::find(&mut search),

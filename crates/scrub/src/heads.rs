@@ -27,7 +27,10 @@ pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Lea
         },
     );
     RequestHead {
-        method: sane(means, &from.method, is_method),
+        method: match Media::of(&from.fields).kind() {
+            Some(Kind::Command) => sane(means, &from.method, is_command),
+            _ => sane(means, &from.method, is_method),
+        },
         // Only a body is ever dropped by rule.
         target: target.unwrap_or_default(),
         version: sane(means, &from.version, is_version),
@@ -206,6 +209,16 @@ fn is_method(method: &[u8]) -> bool {
         && method
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte))
+}
+
+/// The name of a database's command: words, and numbers of few digits.
+fn is_command(name: &[u8]) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (1..=32).contains(&name.len())
+        && name.iter().all(is_word)
+        && !name
+            .split(|byte| !byte.is_ascii_alphanumeric())
+            .any(names::is_opaque)
 }
 
 fn is_version(version: &[u8]) -> bool {

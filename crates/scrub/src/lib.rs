@@ -12,6 +12,7 @@
 mod body;
 mod canary;
 mod class;
+mod command;
 pub mod detect;
 mod encoding;
 mod extract;

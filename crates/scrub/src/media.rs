@@ -1,9 +1,10 @@
 //! What a head says of its body.
 
 use bytes::Bytes;
-use twintap_stream::Field;
 use twintap_stream::content::{self, Codings, DecodeLimits, Fault};
+use twintap_stream::document;
 use twintap_stream::message::field_values;
+use twintap_stream::{Field, RequestHead};
 
 /// What is known of how a body is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct Media {
     pub(crate) media_type: String,
     /// None when they can't be undone.
     pub(crate) codings: Option<Codings>,
+    /// The name of a database's command whose document it is.
+    pub(crate) command: Option<String>,
 }
 
 /// The formats whose values are found.
@@ -26,6 +29,8 @@ pub(crate) enum Kind {
     Grpc,
     Events,
     Text,
+    /// A command of a database, or its reply.
+    Command,
 }
 
 impl Media {
@@ -33,6 +38,7 @@ impl Media {
         Media {
             media_type: String::new(),
             codings: Some(Codings::default()),
+            command: None,
         }
     }
 
@@ -57,6 +63,17 @@ impl Media {
         Media {
             media_type,
             codings,
+            command: None,
+        }
+    }
+
+    /// That of a request's body.
+    pub(crate) fn of_request(head: &RequestHead) -> Media {
+        let media = Media::of(&head.fields);
+        let is_command = media.kind() == Some(Kind::Command);
+        Media {
+            command: is_command.then(|| String::from_utf8_lossy(&head.method).into_owned()),
+            ..media
         }
     }
 
@@ -79,6 +96,7 @@ impl Media {
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self.media_type.as_str() {
             "application/json" | "text/json" => Some(Kind::Json),
+            document::CONTENT_TYPE => Some(Kind::Command),
             json if json.ends_with("+json") => Some(Kind::Json),
             "application/x-ndjson"
             | "application/ndjson"

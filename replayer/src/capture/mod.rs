@@ -6,6 +6,7 @@ mod before;
 mod conversation;
 mod opaque;
 mod orders;
+mod replies;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use before::StoredBefore;
+use bytes::Bytes;
 use conversation::{CUT_BY_RESTART, Conversations};
 use opaque::{OpaqueChunk, OpaqueFlows};
 pub use orders::OrderRules;
 use orders::Orders;
+use replies::Replies;
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_proto::v1::flow_order::Order;
 use twintap_scrub::{ExchangeScrubber, Scrubber};
@@ -36,6 +39,7 @@ pub struct Capture {
     building: HashMap<ExchangeId, Building>,
     opaque: OpaqueFlows,
     conversations: Conversations,
+    replies: Replies,
     node: Arc<str>,
     boot: u64,
     /// What the lives of the daemon before this one had accounted for, and what this one discarded.
@@ -94,6 +98,14 @@ impl Building {
             Direction::Server => &mut self.response_body,
         }
     }
+
+    /// Takes bytes of a body, and stores what may be stored at once.
+    fn take(&mut self, direction: Direction, chunk: Bytes, archive: &mut Archive) -> Result<()> {
+        if let Some(clean) = self.scrub.body(direction, chunk) {
+            archive.write_body(self.body(direction), clean)?;
+        }
+        Ok(())
+    }
 }
 
 impl Capture {
@@ -115,6 +127,7 @@ impl Capture {
             building: HashMap::new(),
             opaque: OpaqueFlows::default(),
             conversations: Conversations::default(),
+            replies: Replies::default(),
             node,
             boot,
             base,
@@ -281,15 +294,12 @@ impl Capture {
                 time,
             } => {
                 if let Some(building) = self.building(exchange, archive)? {
-                    let clean = building.scrub.body(direction, chunk);
+                    building.take(direction, chunk, archive)?;
                     building.scrub.sent(direction, time, ends_chunk);
-                    if let Some(clean) = clean {
-                        archive.write_body(building.body(direction), clean)?;
-                    }
                 }
             }
             EventKind::Exchange(exchange) => self.store(*exchange, archive)?,
-            EventKind::Command(exchange) => self.discard(&exchange),
+            EventKind::Command(command) => self.store_command(*command, archive)?,
             EventKind::Part(part) => self.pass_part(&part, archive)?,
             EventKind::SocketData {
                 direction,
@@ -303,6 +313,13 @@ impl Capture {
                 self.conversations
                     .data(event.flow, direction, part, chunk, fragment_end);
             }
+            EventKind::CommandData {
+                exchange,
+                direction: Direction::Server,
+                chunk,
+                ..
+            } => self.replies.data(exchange, &chunk),
+            // What a command says is in its head.
             EventKind::CommandData { .. } => {}
             EventKind::Gap { bytes, .. } => {
                 self.conversations.gap(event.flow);
@@ -380,13 +397,33 @@ impl Capture {
         }
     }
 
-    /// Counts an exchange that the archive has no form for yet.
-    fn discard(&mut self, exchange: &CommandExchange) {
-        if let Some(known) = self.flows.get_mut(&exchange.id.flow) {
-            known.next_index = exchange.index_in_flow + 1;
+    /// Stores a command of a database and its reply as an exchange whose bodies say them.
+    fn store_command(&mut self, command: CommandExchange, archive: &mut Archive) -> Result<()> {
+        let made = self.replies.end(command);
+        let exchange = made.exchange;
+        if let Some(building) = self.building(exchange.id.clone(), archive)? {
+            if let Some(head) = &exchange.request.head {
+                building.scrub.request_head(head);
+            }
+            if let Some(head) = &exchange.response.head {
+                building.scrub.response_head(head);
+            }
+            let bodies = [
+                (Direction::Client, made.request, exchange.request.last_byte),
+                (
+                    Direction::Server,
+                    made.response,
+                    exchange.response.last_byte,
+                ),
+            ];
+            for (direction, body, time) in bodies {
+                if let Some(body) = body {
+                    building.take(direction, body, archive)?;
+                    building.scrub.sent(direction, time, false);
+                }
+            }
         }
-        let cause = format!("{}_not_stored", exchange.protocol.name());
-        self.base.discard_exchange(&cause);
+        self.store(exchange, archive)
     }
 
     /// Notes a part of a body that is being put together, or the end of a WebSocket's message.

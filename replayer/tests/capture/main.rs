@@ -1,9 +1,10 @@
 //! What becomes of a flow on its way into the archive, by protocol.
 
+mod commands;
 mod opaque;
 mod resumed;
 mod timeline;
-mod unstored;
+
 mod websocket;
 
 use std::sync::Arc;

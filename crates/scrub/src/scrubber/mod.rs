@@ -237,7 +237,7 @@ impl ExchangeScrubber {
     /// Takes the request's head.
     pub fn request_head(&mut self, head: &RequestHead) {
         self.view = Some(self.shared.view(Some(head)));
-        self.request_media = Some(Media::of(&head.fields));
+        self.request_media = Some(Media::of_request(head));
     }
 
     /// Takes the final response's head.

@@ -7,9 +7,9 @@
 
 mod csv;
 mod json_lines;
-mod redis;
-mod sql;
-mod values;
+pub(crate) mod redis;
+pub(crate) mod sql;
+pub(crate) mod values;
 
 use std::borrow::Cow;
 

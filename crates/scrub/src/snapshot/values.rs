@@ -13,6 +13,12 @@ use crate::policy::{Decision, ValueAction, View};
 use crate::rewrite::Rewriter;
 use crate::scrubber::Scrubber;
 
+/// Decides about the values of a statement.
+pub(crate) trait Replace {
+    /// What takes the place of the value `raw`; `None` where it stays.
+    fn replace(&mut self, place: Place<'_>, raw: &[u8]) -> Option<Vec<u8>>;
+}
+
 /// Decides about values, makes what takes their place, and counts.
 pub(super) struct Values {
     scrubber: Scrubber,
@@ -23,11 +29,17 @@ pub(super) struct Values {
 
 /// A value's name, as rules see it.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) path: &'a str,
-    pub(super) name: &'a str,
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) name: &'a str,
     /// Whether its words are the service's own, as in the path of a request.
-    pub(super) is_in_path: bool,
+    pub(crate) is_in_path: bool,
+}
+
+impl Replace for Values {
+    fn replace(&mut self, place: Place<'_>, raw: &[u8]) -> Option<Vec<u8>> {
+        self.scrub(place, raw)
+    }
 }
 
 impl Values {

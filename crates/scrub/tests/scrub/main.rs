@@ -3,6 +3,7 @@
 mod allow_all;
 mod before_after;
 mod bodies;
+mod commands;
 mod detect;
 mod hostile;
 mod inside;

@@ -8,6 +8,7 @@
 pub(crate) mod json;
 pub(crate) mod results;
 mod status;
+mod table;
 
 use bytes::{Bytes, BytesMut};
 
@@ -162,7 +163,10 @@ pub fn reply_document(
         budget.stop_after();
     }
     let wire = bytes.map_or(&[][..], |bytes| &bytes.bytes);
-    let mut results = Results::new(reply, budget);
+    let statement = command.and_then(|command| command.statement.as_ref());
+    let folds_case = protocol == Protocol::Postgres;
+    let table = statement.and_then(|statement| table::only_table(statement, folds_case));
+    let mut results = Results::new(reply, table, budget);
     let mut members = Vec::new();
     match protocol {
         Protocol::Redis => {

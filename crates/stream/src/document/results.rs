@@ -7,6 +7,8 @@ use crate::command::{ColumnForm, ReplyHead};
 pub(crate) struct Results<'a> {
     /// What is known of the reply otherwise.
     pub head: &'a ReplyHead,
+    /// The table that they are of, where the statement tells.
+    table: Option<String>,
     budget: Budget,
     done: Vec<Json>,
     open: Option<Open>,
@@ -34,9 +36,10 @@ pub(crate) struct End<'a> {
 }
 
 impl<'a> Results<'a> {
-    pub fn new(head: &'a ReplyHead, budget: Budget) -> Results<'a> {
+    pub fn new(head: &'a ReplyHead, table: Option<String>, budget: Budget) -> Results<'a> {
         Results {
             head,
+            table,
             budget,
             done: Vec::new(),
             open: None,
@@ -105,6 +108,9 @@ impl<'a> Results<'a> {
     pub fn end(&mut self, end: End<'_>) {
         let open = self.open.take().unwrap_or_default();
         let mut members = Vec::new();
+        if let Some(table) = &self.table {
+            members.push(("table".to_owned(), Json::Text(table.clone())));
+        }
         if open.has_columns {
             let names = open.names.iter();
             let names = names.map(|name| Json::Text(name.clone())).collect();

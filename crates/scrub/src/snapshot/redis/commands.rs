@@ -63,6 +63,73 @@ const COMMANDS: &[(&str, &str)] = &[
     ("ZADD", "k?*vv"),
 ];
 
+/// Commands of the traffic that a snapshot has not.
+const READS: &[(&str, &str)] = &[
+    ("BLPOP", "*k"),
+    ("BRPOP", "*k"),
+    ("DECR", "k"),
+    ("DECRBY", "kv"),
+    ("DUMP", "k"),
+    ("EXISTS", "*k"),
+    ("EXPIRETIME", "k"),
+    ("GET", "k"),
+    ("GETDEL", "k"),
+    ("GETEX", "ko"),
+    ("GETRANGE", "knn"),
+    ("HDEL", "k*f"),
+    ("HEXISTS", "kf"),
+    ("HGET", "kf"),
+    ("HGETALL", "k"),
+    ("HKEYS", "k"),
+    ("HLEN", "k"),
+    ("HMGET", "k*f"),
+    ("HSTRLEN", "kf"),
+    ("HVALS", "k"),
+    ("INCR", "k"),
+    ("INCRBYFLOAT", "kv"),
+    ("KEYS", "k"),
+    ("LINDEX", "kn"),
+    ("LLEN", "k"),
+    ("LPOP", "k"),
+    ("LRANGE", "knn"),
+    ("LREM", "knv"),
+    ("LSET", "knv"),
+    ("LTRIM", "knn"),
+    ("MGET", "*k"),
+    ("PFCOUNT", "*k"),
+    ("PTTL", "k"),
+    ("PUBLISH", "kv"),
+    ("RPOP", "k"),
+    ("RPOPLPUSH", "kk"),
+    ("SCARD", "k"),
+    ("SDIFF", "*k"),
+    ("SINTER", "*k"),
+    ("SISMEMBER", "kv"),
+    ("SMEMBERS", "k"),
+    ("SMISMEMBER", "k*v"),
+    ("SMOVE", "kkv"),
+    ("SRANDMEMBER", "k"),
+    ("SREM", "k*v"),
+    ("STRLEN", "k"),
+    ("SUBSCRIBE", "*k"),
+    ("SUNION", "*k"),
+    ("TOUCH", "*k"),
+    ("TTL", "k"),
+    ("TYPE", "k"),
+    ("UNSUBSCRIBE", "*k"),
+    ("WATCH", "*k"),
+    ("ZCARD", "k"),
+    ("ZCOUNT", "kvv"),
+    ("ZINCRBY", "kvv"),
+    ("ZRANGE", "knn"),
+    ("ZRANGEBYSCORE", "kvv"),
+    ("ZRANK", "kv"),
+    ("ZREM", "k*v"),
+    ("ZREVRANGE", "knn"),
+    ("ZREVRANK", "kv"),
+    ("ZSCORE", "kv"),
+];
+
 /// Words that are options of these commands; their numbers follow them.
 const OPTIONS: &[&str] = &[
     "ASYNC", "CH", "EX", "EXAT", "GT", "KEEPTTL", "LT", "NX", "PX", "PXAT", "SYNC", "XX",
@@ -74,6 +141,14 @@ impl Command {
             .iter()
             .find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
         Some(Command { form })
+    }
+
+    /// A command that may read too.
+    pub(super) fn of_traffic(name: &str) -> Option<Command> {
+        let mut reads = READS.iter();
+        let read = reads.find(|(known, _)| *known == name);
+        read.map(|(_, form)| Command { form })
+            .or_else(|| Command::of(name.as_bytes()))
     }
 
     /// Goes through the roles of these arguments.

@@ -3,6 +3,7 @@
 //!
 //! Names of commands, options and numbers of theirs stay; keys and values are leaves.
 
+pub(crate) mod asked;
 mod commands;
 mod line;
 mod resp;

@@ -6,7 +6,7 @@ use super::Problem;
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::snapshot) enum Dialect {
+pub(crate) enum Dialect {
     Postgres,
     Mysql,
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::lex::{Dialect, Kind, Quoting, Token, is_decimal};
 use super::tables::Column;
-use crate::snapshot::values::Values;
+use crate::snapshot::values::Replace;
 
 /// Writes a text or number of `column`, or what takes its place in the same quotes.
 pub(super) fn scrub(
@@ -12,11 +12,11 @@ pub(super) fn scrub(
     token: &Token,
     text: &[u8],
     dialect: Dialect,
-    values: &mut Values,
+    values: &mut impl Replace,
     out: &mut Vec<u8>,
 ) {
     let Kind::Text(quoting) = token.kind else {
-        let new = values.scrub(column.place(), text);
+        let new = values.replace(column.place(), text);
         return match new {
             // A number stays one.
             Some(new) if !is_number(&new) => out.push(b'0'),
@@ -30,7 +30,7 @@ pub(super) fn scrub(
     let is_plain = dialect == Dialect::Postgres && quoting != Quoting::Bits;
     let new = match is_plain {
         true => scrub_text(column, &raw, values),
-        false => values.scrub(column.place(), &raw),
+        false => values.replace(column.place(), &raw),
     };
     let Some(new) = new else {
         return out.extend_from_slice(text);
@@ -52,18 +52,27 @@ fn ends_with_first(new: &[u8], end: &[u8]) -> bool {
 }
 
 /// What takes the place of a text of PostgreSQL, in which bytes may stand as `\x00ff`.
-pub(super) fn scrub_text(column: &Column, raw: &[u8], values: &mut Values) -> Option<Vec<u8>> {
+pub(super) fn scrub_text(
+    column: &Column,
+    raw: &[u8],
+    values: &mut impl Replace,
+) -> Option<Vec<u8>> {
     let bytes = raw.strip_prefix(b"\\x").and_then(from_hex);
     let Some(bytes) = bytes else {
-        return values.scrub(column.place(), raw);
+        return values.replace(column.place(), raw);
     };
-    let new = values.scrub(column.place(), &bytes)?;
+    let new = values.replace(column.place(), &bytes)?;
     Some([b"\\x", &*to_hex(&new)].concat())
 }
 
 /// Writes TRUE or FALSE, or what takes its place.
-pub(super) fn scrub_boolean(column: &Column, text: &[u8], values: &mut Values, out: &mut Vec<u8>) {
-    match values.scrub(column.place(), &text.to_ascii_lowercase()) {
+pub(super) fn scrub_boolean(
+    column: &Column,
+    text: &[u8],
+    values: &mut impl Replace,
+    out: &mut Vec<u8>,
+) {
+    match values.replace(column.place(), &text.to_ascii_lowercase()) {
         Some(_) => out.extend_from_slice(b"false"),
         None => out.extend_from_slice(text),
     }

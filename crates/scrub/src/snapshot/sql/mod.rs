@@ -8,12 +8,13 @@ mod define;
 mod insert;
 mod lex;
 mod literal;
+pub(crate) mod statement;
 mod tables;
 
 use self::copy::{Copy, Rows};
 use self::define::Definition;
 use self::insert::Insert;
-pub(super) use self::lex::Dialect;
+pub(crate) use self::lex::Dialect;
 use self::lex::{Kind, Lexer, Token};
 use self::tables::Tables;
 use super::values::Values;

@@ -42,6 +42,15 @@ impl Column {
         }
     }
 
+    /// One that rules call by this path.
+    pub(super) fn at(path: String) -> Column {
+        Column {
+            name: path.rfind('.').map_or(0, |dot| dot + 1),
+            path,
+            is_boolean: false,
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.path[self.name..]
     }
