@@ -47,6 +47,7 @@ pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};
 pub use second_look::{Hit, SecondLookCounts, second_look};
+pub use snapshot::sql::statement::fingerprint::fingerprint;
 pub use snapshot::{SnapshotCounts, SnapshotError, SnapshotFormat, SnapshotScrubber};
 pub use socket::{SocketMessage, render_messages, split_messages};
 pub use timeline::{Mark, Piece, Timeline};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use tracing::debug;
-use twintap_archive::{Reader, StoredExchange};
+use twintap_archive::{Reader, StoredBody, StoredExchange};
 use twintap_stream::message::{Field, MessageState, Protocol};
 use twintap_stream::{Exchange, ExchangeId};
 
@@ -183,10 +183,37 @@ fn headers(fields: &[Field]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What a command of a database says: its statement, else its arguments.
+fn said(stored: &StoredExchange) -> Option<Vec<u8>> {
+    let protocol = stored.exchange().protocol;
+    if !matches!(
+        protocol,
+        Protocol::Redis | Protocol::Postgres | Protocol::Mysql
+    ) {
+        return None;
+    }
+    let StoredBody::Inline(body) = &stored.request_body else {
+        return None;
+    };
+    let document: serde_json::Value = serde_json::from_slice(body).ok()?;
+    if let Some(statement) = document["statement"].as_str() {
+        return Some(statement.into());
+    }
+    let words = document["arguments"].as_array()?.iter();
+    let words = words.map(|word| {
+        word.as_str()
+            .map_or_else(|| word.to_string(), str::to_owned)
+    });
+    Some(words.collect::<Vec<_>>().join(" ").into_bytes())
+}
+
 fn row(stored: &StoredExchange, sessions: &HashMap<ExchangeId, String>) -> String {
     let exchange = &stored.record.exchange;
     let (method, target) = match &exchange.request.head {
-        Some(head) => (cell(&head.method, 8), cell(&head.target, 40)),
+        Some(head) => {
+            let said = said(stored).unwrap_or_else(|| head.target.to_vec());
+            (cell(&head.method, 8), cell(&said, 40))
+        }
         None => ("-".to_owned(), "-".to_owned()),
     };
     let status = match &exchange.response.head {

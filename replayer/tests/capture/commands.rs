@@ -1,5 +1,6 @@
 //! Commands of databases are stored, with what answers them, and scrubbed.
 
+use twintap_archive::StoredBody;
 use twintap_stream::Direction::{Client, Server};
 use twintap_stream::message::{MessageState, Protocol};
 
@@ -32,8 +33,10 @@ fn commands_are_stored_with_their_replies() {
     assert_eq!(exchange.response.state, MessageState::Complete);
     let head = exchange.request.head.as_ref().expect("a head");
     assert_eq!(head.method, b"Query"[..]);
-    let texts = [query.request_body(), query.response_body()].map(|body| {
-        let body = body.read_all().expect("a body");
+    let texts = [&query.request_body, &query.response_body].map(|body| {
+        let StoredBody::Inline(body) = body else {
+            panic!("a small body lies in its record, not {body:?}");
+        };
         String::from_utf8(body.to_vec()).expect("JSON")
     });
     let [request, response] = texts;

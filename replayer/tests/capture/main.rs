@@ -1,10 +1,10 @@
 //! What becomes of a flow on its way into the archive, by protocol.
 
 mod commands;
+mod databases;
 mod opaque;
 mod resumed;
 mod timeline;
-
 mod websocket;
 
 use std::sync::Arc;

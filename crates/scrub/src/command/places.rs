@@ -54,7 +54,7 @@ impl<'a, V: Visit> Places<'a, V> {
         };
         let is_literal = found.encoding == Encoding::JsonLiteral;
         match (first, &mut self.what) {
-            ("cut", _) => kept_if(is_literal, "cut"),
+            ("cut" | "unordered", _) => kept_if(is_literal, "cut"),
             // Its literals were scrubbed before.
             ("statement", What::Request(_)) => Named::Kept,
             ("transaction", What::Request(_)) => {
@@ -86,7 +86,9 @@ impl<'a, V: Visit> Places<'a, V> {
                         let is_name = names::is_structural(raw) || is_expression(raw);
                         kept_if(is_name, "sql.name")
                     }
-                    "affected" | "parameters" | "suspended" => kept_if(is_literal, "sql.value"),
+                    "affected" | "parameters" | "suspended" | "unordered" => {
+                        kept_if(is_literal, "sql.value")
+                    }
                     "tag" => kept_if(is_tag(raw), "sql.value"),
                     "rows" => {
                         let name = parts.nth(1).unwrap_or_default();

@@ -8,7 +8,7 @@
 pub(crate) mod json;
 pub(crate) mod results;
 mod status;
-mod table;
+pub(crate) mod table;
 
 use bytes::{Bytes, BytesMut};
 
@@ -165,14 +165,22 @@ pub fn reply_document(
     let wire = bytes.map_or(&[][..], |bytes| &bytes.bytes);
     let statement = command.and_then(|command| command.statement.as_ref());
     let folds_case = protocol == Protocol::Postgres;
-    let table = statement.and_then(|statement| table::only_table(statement, folds_case));
-    let mut results = Results::new(reply, table, budget);
+    let told = statement.map(|statement| table::told(statement, folds_case));
+    let mut results = Results::new(reply, told, budget);
     let mut members = Vec::new();
     match protocol {
         Protocol::Redis => {
             if reply.kind != ReplyKind::Error {
                 let value = redis::read_reply(wire, results.budget());
+                let name = command.map_or("", |command| &command.name);
+                let value = value.map(|value| match PAIRS.contains(&name) {
+                    true => redis::pairs(value),
+                    false => value,
+                });
                 members.extend(value.map(|value| ("reply".to_owned(), value)));
+                if UNORDERED.contains(&name) {
+                    members.push(("unordered".to_owned(), Json::Bool(true)));
+                }
             }
         }
         _ if is_words(protocol, reply) => {
@@ -194,6 +202,14 @@ pub fn reply_document(
     }
     document(members, is_cut)
 }
+
+/// Commands of Redis whose reply is names and values in turn where RESP2 has no maps.
+const PAIRS: &[&str] = &["HGETALL"];
+
+/// Commands of Redis whose reply is a set, in the order that the server has it in.
+const UNORDERED: &[&str] = &[
+    "HKEYS", "HVALS", "KEYS", "SDIFF", "SINTER", "SMEMBERS", "SUNION",
+];
 
 /// True for an answer that is words alone: what was pushed, statistics, the answer to a request
 /// for encryption.

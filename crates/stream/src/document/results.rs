@@ -1,6 +1,7 @@
 //! The results of an SQL command, as they are read.
 
 use super::json::{Budget, Json};
+use super::table::Told;
 use crate::command::{ColumnForm, ReplyHead};
 
 /// All results of a command.
@@ -9,6 +10,8 @@ pub(crate) struct Results<'a> {
     pub head: &'a ReplyHead,
     /// The table that they are of, where the statement tells.
     table: Option<String>,
+    /// The order of rows says nothing.
+    is_unordered: bool,
     budget: Budget,
     done: Vec<Json>,
     open: Option<Open>,
@@ -36,10 +39,16 @@ pub(crate) struct End<'a> {
 }
 
 impl<'a> Results<'a> {
-    pub fn new(head: &'a ReplyHead, table: Option<String>, budget: Budget) -> Results<'a> {
+    /// Those of the statement, where it is known.
+    pub fn new(head: &'a ReplyHead, statement: Option<Told>, budget: Budget) -> Results<'a> {
+        let Told {
+            table,
+            is_unordered,
+        } = statement.unwrap_or_default();
         Results {
             head,
             table,
+            is_unordered,
             budget,
             done: Vec::new(),
             open: None,
@@ -116,6 +125,9 @@ impl<'a> Results<'a> {
             let names = names.map(|name| Json::Text(name.clone())).collect();
             members.push(("columns".to_owned(), Json::List(names)));
             members.push(("rows".to_owned(), Json::List(open.rows)));
+            if self.is_unordered {
+                members.push(("unordered".to_owned(), Json::Bool(true)));
+            }
         }
         if !open.copied.is_empty() {
             members.push(("copy".to_owned(), Json::List(open.copied)));

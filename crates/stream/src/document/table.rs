@@ -1,17 +1,42 @@
-//! The table that a statement is about.
+//! What a statement tells of its rows.
 
 /// Words after which a table's name comes.
 const BEFORE_TABLES: &[&str] = &["FROM", "INTO", "JOIN", "UPDATE"];
 
+/// What a statement tells of its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The table that they are of, where it is one.
+    pub table: Option<String>,
+    /// Their order says nothing: nothing was asked for.
+    pub is_unordered: bool,
+}
+
+/// Reads a statement of PostgreSQL (`folds_case`) or MySQL.
+pub(super) fn told(statement: &[u8], folds_case: bool) -> Told {
+    let text = String::from_utf8_lossy(statement).to_ascii_uppercase();
+    let words: Vec<&str> = text.split_whitespace().take(MOST_WORDS).collect();
+    let is_query = matches!(words.first(), Some(&("SELECT" | "WITH" | "TABLE")));
+    // Those of EXPLAIN and SHOW have an order of their own.
+    let is_ordered = words.windows(2).any(|pair| pair == ["ORDER", "BY"]);
+    Told {
+        table: only_table(statement, folds_case),
+        is_unordered: is_query && !is_ordered && words.len() < MOST_WORDS,
+    }
+}
+
+/// Statements of more words are not read to tell whether they sort.
+const MOST_WORDS: usize = 10_000;
+
 /// The only table that a statement names, without its schema's name; none where it names several,
 /// or reads from something else. `folds_case` where names without quotes are in small letters, as
 /// PostgreSQL has them; else texts may stand in double quotes.
-pub(super) fn only_table(statement: &[u8], folds_case: bool) -> Option<String> {
+fn only_table(statement: &[u8], folds_case: bool) -> Option<String> {
     let statement = std::str::from_utf8(statement).ok()?;
-    let shown = without_texts(statement, folds_case)?;
+    let shown = without_texts(statement, folds_case)?.replace('(', " ( ");
     let is_part = |char: char| char.is_alphanumeric() || "_$.\"`".contains(char);
     let mut words = shown
-        .split(|char: char| char.is_whitespace() || "(;".contains(char))
+        .split(|char: char| char.is_whitespace() || char == ';')
         .filter(|word| !word.is_empty());
     let mut only: Option<&str> = None;
     while let Some(word) = words.next() {
@@ -57,7 +82,20 @@ fn without_texts(statement: &str, folds_case: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::only_table;
+    use super::{only_table, told};
+
+    #[test]
+    fn rows_have_an_order_where_one_was_asked_for() {
+        for (statement, is_unordered) in [
+            ("select a from t", true),
+            ("SELECT a FROM t ORDER\n BY a", false),
+            ("SHOW TABLES", false),
+            ("INSERT INTO t VALUES (1) RETURNING a", false),
+        ] {
+            let told = told(statement.as_bytes(), true);
+            assert_eq!(told.is_unordered, is_unordered, "{statement}");
+        }
+    }
 
     #[test]
     fn of_one_table_its_name() {

@@ -127,6 +127,14 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
+/// A list of keys and values in turn as the map that it stands for.
+pub(crate) fn pairs(value: Json) -> Json {
+    match value {
+        Json::List(list) if list.len().is_multiple_of(2) => map(list),
+        other => other,
+    }
+}
+
 /// Keys and values in turn; an object where all keys are strings, each once, else pairs.
 fn map(list: Vec<Json>) -> Json {
     let mut names = std::collections::HashSet::new();

@@ -28,7 +28,7 @@ use crate::sink::Sink;
 use crate::tcp::Piece;
 use crate::time::Timestamp;
 
-pub(crate) use self::document::read_reply;
+pub(crate) use self::document::{pairs, read_reply};
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     opening: Some(Opening {

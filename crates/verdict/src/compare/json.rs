@@ -4,6 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 use twintap_scrub::LinkTag;
+use twintap_stream::document;
+use twintap_stream::message::field_values;
 
 use super::align::{Parts, align, by_index};
 use super::head::short;
@@ -59,6 +61,22 @@ impl Place {
         let _ = write!(self.left, "/{left}");
         let _ = write!(self.right, "/{right}");
         self.general.push_str("/*");
+    }
+}
+
+/// Whether a reply of a database says that the order of its rows or elements at `pointer` says
+/// nothing (`unordered` beside them).
+fn is_set(side: &Side<'_>, pointer: &str) -> bool {
+    let is_command = field_values(&side.answer.head.fields, "content-type")
+        .any(|value| value == document::CONTENT_TYPE);
+    let holder = pointer
+        .strip_suffix("/rows")
+        .or_else(|| pointer.strip_suffix("/reply"));
+    match (holder, &side.body) {
+        (Some(holder), Parsed::Json(document)) if is_command => {
+            document.pointer(&format!("{holder}/unordered")) == Some(&Value::Bool(true))
+        }
+        _ => false,
     }
 }
 
@@ -171,7 +189,8 @@ impl Comparison<'_> {
     /// Elements are matched by what they hold, generated values aside; what has
     /// no match is missing or added.
     fn arrays(&mut self, left: &[Value], right: &[Value], place: &mut Place) {
-        let how = self.options.array_match(self.endpoint, &place.general);
+        let ruled = self.options.array_match(self.endpoint, &place.general);
+        let how = ruled.or_else(|| is_set(self.left, &place.left).then_some(ArrayMatch::Set));
         let one = Elements::new(self.left, left, &place.left);
         let other = Elements::new(self.right, right, &place.right);
         let found = match how {

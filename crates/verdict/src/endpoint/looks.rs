@@ -49,7 +49,7 @@ fn value_in(segment: &str) -> Option<&str> {
     (is_extension && is_value(stem)).then_some(extension)
 }
 
-fn is_value(segment: &str) -> bool {
+pub(super) fn is_value(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     if bytes.is_empty() {
         return false;

@@ -1,9 +1,10 @@
 //! Endpoints: the templates behind the requests that were seen.
 //!
 //! A request is called by the first of these that names it: a pattern of the run file, the
-//! method of gRPC, the operation of GraphQL, and else its method and path, in which what is a
+//! method of gRPC, the form of a database's command, the operation of GraphQL, and else its method and path, in which what is a
 //! value by its looks, or by how many there are, is `{id}`.
 
+mod command;
 mod graphql;
 mod looks;
 mod pattern;
@@ -39,6 +40,9 @@ impl Shape {
             .iter()
             .find_map(|pattern| pattern.name(&method, path));
         if let Some(name) = of_pattern {
+            return fixed(name);
+        }
+        if let Some(name) = command::name(observation, &method) {
             return fixed(name);
         }
         if is_grpc(observation) {

@@ -1,6 +1,7 @@
 //! A statement of the traffic: its literals are values, everything else is the service's own.
 
 mod clauses;
+pub(crate) mod fingerprint;
 
 use super::lex::{Kind, Lexer, Token};
 use super::tables::Column;

@@ -366,7 +366,7 @@ fn tables(dialect: Dialect, pieces: &[Piece<'_>]) -> HashMap<String, String> {
     tables
 }
 
-fn is_keyword(piece: &Piece<'_>) -> bool {
+pub(super) fn is_keyword(piece: &Piece<'_>) -> bool {
     let word = upper(piece.text);
     piece.token.kind == Kind::Word
         && [
