@@ -65,9 +65,9 @@ fn results_and_errors() {
         ],
         expect![[r#"
             COM_QUERY {"statement":"SELECT a, b, b FROM t"}
-              200 {"results":[{"columns":["a","b","b#2"],"rows":[{"a":"1","b":"ann","b#2":null},{"a":"2","b":{"base64":"//4="},"b#2":""}]}]}
+              200 {"results":[{"table":"t","columns":["a","b","b#2"],"rows":[{"a":"1","b":"ann","b#2":null},{"a":"2","b":{"base64":"//4="},"b#2":""}],"unordered":true}]}
             COM_QUERY {"statement":"INSERT INTO t VALUES (1)"}
-              200 {"results":[{"affected":1,"last_insert_id":7}]}
+              200 {"results":[{"table":"t","affected":1,"last_insert_id":7}]}
             COM_QUERY {"statement":"INSERT INTO t VALUES (1)"}
               400 {"error":{"code":"1062","state":"23000","message":"Duplicate entry '1' for key 't.PRIMARY'"}}
             COM_QUERY {"statement":"UPDATE t SET a = 2"}
@@ -115,9 +115,9 @@ fn prepared_statements() {
         ],
         expect![[r#"
             COM_STMT_PREPARE {"statement":"SELECT id, at, n FROM t WHERE a = ?","prepared":"1"}
-              200 {"results":[{"columns":["id","at"],"rows":[],"parameters":1}]}
+              200 {"results":[{"table":"t","columns":["id","at"],"rows":[],"unordered":true,"parameters":1}]}
             COM_STMT_EXECUTE {"statement":"SELECT id, at, n FROM t WHERE a = ?","prepared":"1","arguments":["hi"]}
-              200 {"results":[{"columns":["id","at","n"],"rows":[{"id":"-1","at":"2024-02-29 10:11:12","n":"255"},{"id":"5","at":null,"n":"7"}]}]}
+              200 {"results":[{"table":"t","columns":["id","at","n"],"rows":[{"id":"-1","at":"2024-02-29 10:11:12","n":"255"},{"id":"5","at":null,"n":"7"}],"unordered":true}]}
         "#]],
     );
 }
@@ -135,7 +135,7 @@ fn in_compressed_frames() {
         ],
         expect![[r#"
             COM_QUERY {"statement":"SELECT a FROM t"}
-              200 {"results":[{"columns":["a"],"rows":[{"a":"ann"}]}]}
+              200 {"results":[{"table":"t","columns":["a"],"rows":[{"a":"ann"}],"unordered":true}]}
             COM_QUERY {"statement":"SELECT 1"}
               200 {"results":[{"affected":0}]}
         "#]],

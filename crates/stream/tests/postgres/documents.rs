@@ -84,9 +84,9 @@ fn results_and_errors() {
         DocumentLimits::default(),
         expect![[r#"
             Query {"statement":"SELECT id, name, name FROM users; DELETE FROM t"}
-              200 {"results":[{"columns":["id","name","name#2"],"rows":[{"id":"1","name":"ann","name#2":null},{"id":"2","name":"zoë","name#2":{"base64":"//4="}}],"tag":"SELECT 2"},{"tag":"DELETE 4","affected":4}]}
+              200 {"results":[{"columns":["id","name","name#2"],"rows":[{"id":"1","name":"ann","name#2":null},{"id":"2","name":"zoë","name#2":{"base64":"//4="}}],"unordered":true,"tag":"SELECT 2"},{"tag":"DELETE 4","affected":4}]}
             Query {"statement":"SELECT 1; INSERT INTO users VALUES (1)"}
-              400 {"results":[{"columns":["?column?"],"rows":[{"?column?":"1"}],"tag":"SELECT 1"}],"error":{"code":"23505","message":"duplicate key value violates unique constraint"}}
+              400 {"results":[{"table":"users","columns":["?column?"],"rows":[{"?column?":"1"}],"unordered":true,"tag":"SELECT 1"}],"error":{"code":"23505","message":"duplicate key value violates unique constraint"}}
             Query {"statement":"SELECT pg_sleep(9)"}
               500 {"error":{"code":"57014","message":"canceling statement"}}
             Query {"statement":""}
@@ -139,9 +139,9 @@ fn prepared_before_with_binary_values() {
         DocumentLimits::default(),
         expect![[r#"
             Parse {"statement":"SELECT id, ok FROM t WHERE a = $1","prepared":"s1"}
-              200 {"results":[{"columns":["id","ok","at","price","key","day","raw"],"rows":[]}]}
+              200 {"results":[{"table":"t","columns":["id","ok","at","price","key","day","raw"],"rows":[],"unordered":true}]}
             Execute {"statement":"SELECT id, ok FROM t WHERE a = $1","prepared":"s1","arguments":["hi"]}
-              200 {"results":[{"columns":["id","ok","at","price","key","day","raw"],"rows":[{"id":"256","ok":"t","at":"2000-01-01 00:00:01+00","price":"-1234.5","key":"abababab-abab-abab-abab-abababababab","day":"1999-12-31","raw":{"base64":"AP8B"}}],"tag":"SELECT 1"}]}
+              200 {"results":[{"table":"t","columns":["id","ok","at","price","key","day","raw"],"rows":[{"id":"256","ok":"t","at":"2000-01-01 00:00:01+00","price":"-1234.5","key":"abababab-abab-abab-abab-abababababab","day":"1999-12-31","raw":{"base64":"AP8B"}}],"unordered":true,"tag":"SELECT 1"}]}
         "#]],
     );
 }
@@ -157,11 +157,11 @@ fn what_is_large_is_cut() {
             match rows {
                 3 => expect![[r#"
                     Query {"statement":"TABLE t"}
-                      200 {"results":[{"columns":["v"],"rows":[{"v":"value 0"},{"v":"value 1"},{"v":"value 2"}]}],"cut":true}
+                      200 {"results":[{"columns":["v"],"rows":[{"v":"value 0"},{"v":"value 1"},{"v":"value 2"}],"unordered":true}],"cut":true}
                 "#]],
                 _ => expect![[r#"
                     Query {"statement":"TABLE t"}
-                      200 {"results":[{"columns":["v"],"rows":[{"v":"value 0"}]}],"cut":true}
+                      200 {"results":[{"columns":["v"],"rows":[{"v":"value 0"}],"unordered":true}],"cut":true}
                 "#]],
             },
         );
