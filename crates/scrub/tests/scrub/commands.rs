@@ -62,21 +62,21 @@ fn parameters_have_the_names_of_their_places() {
     let cases = [
         of(
             "Execute",
-            r#"{"statement":"INSERT INTO users (id, email, name) VALUES ($1, lower($2), $3)","arguments":[17,"ada@mail.example.org","Ada L"]}"#,
+            r#"{"statement":"INSERT INTO users (id, email, name) VALUES ($1, lower($2), $3)","arguments":[17,"Quiet Words","Ada L"]}"#,
         ),
         of(
             "Execute",
-            r#"{"statement":"UPDATE users SET nick = $2 WHERE email = $1","arguments":["ada@mail.example.org","Ada L"]}"#,
+            r#"{"statement":"UPDATE users SET nick = $2 WHERE email = $1","arguments":["Quiet Words","Ada L"]}"#,
         ),
         of(
             "COM_STMT_EXECUTE",
-            r#"{"statement":"SELECT `x` FROM users WHERE `email` = ? AND name LIKE ?","prepared":"1","arguments":["ada@mail.example.org","Ada L"]}"#,
+            r#"{"statement":"SELECT `x` FROM users WHERE `email` = ? AND name LIKE ?","prepared":"1","arguments":["Quiet Words","Ada L"]}"#,
         ),
     ];
     expect![[r#"
-        {"statement":"INSERT INTO users (id, email, name) VALUES ($1, lower($2), $3)","arguments":[50,"ada@mail.example.org","Yjn Q"]}
-        {"statement":"UPDATE users SET nick = $2 WHERE email = $1","arguments":["ada@mail.example.org","Ada L"]}
-        {"statement":"SELECT `x` FROM users WHERE `email` = ? AND name LIKE ?","prepared":"1","arguments":["ada@mail.example.org","Yjn Q"]}"#]].assert_eq(&cases.join("\n"));
+        {"statement":"INSERT INTO users (id, email, name) VALUES ($1, lower($2), $3)","arguments":[50,"Quiet Words","Yjn Q"]}
+        {"statement":"UPDATE users SET nick = $2 WHERE email = $1","arguments":["Quiet Words","Ada L"]}
+        {"statement":"SELECT `x` FROM users WHERE `email` = ? AND name LIKE ?","prepared":"1","arguments":["Quiet Words","Yjn Q"]}"#]].assert_eq(&cases.join("\n"));
 }
 
 #[test]
