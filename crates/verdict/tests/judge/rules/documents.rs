@@ -310,3 +310,37 @@ fn compressed_bodies_are_compared_as_what_they_are() {
         expect!["GET /a body_changed /b x1\n"],
     );
 }
+
+/// A reply of a database, whose rows have an order or none.
+fn rows(names: [&str; 2], has_order: bool) -> Reply {
+    let [first, second] = names;
+    let unordered = match has_order {
+        true => "",
+        false => r#","unordered":true"#,
+    };
+    let body = format!(
+        r#"{{"results":[{{"columns":["name"],"rows":[{{"name":"{first}"}},{{"name":"{second}"}}]{unordered}}}]}}"#
+    );
+    Reply::text(200, twintap_stream::document::CONTENT_TYPE, &body)
+}
+
+#[test]
+fn rows_have_an_order_where_the_statement_asked_for_one() {
+    let (one, other) = (["tea", "milk"], ["milk", "tea"]);
+    check(
+        &one_in_many(&rows(one, false), rows(other, false)),
+        expect![""],
+    );
+    check(
+        &one_in_many(&rows(one, true), rows(other, true)),
+        expect![[r#"
+            GET /a body_order /results/*/rows (order) x1
+        "#]],
+    );
+    check(
+        &one_in_many(&rows(one, false), rows(["milk", "coffee"], false)),
+        expect![[r#"
+            GET /a body_changed /results/*/rows/*/name x1
+        "#]],
+    );
+}
