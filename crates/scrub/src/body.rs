@@ -274,13 +274,23 @@ pub(crate) struct ScrubbedBody {
     pub(crate) moved: Vec<Moved>,
 }
 
+/// In JSON of services there is a value in about so many bytes.
+const BYTES_A_LEAF: usize = 32;
+/// Leaves for which room is made before there are any.
+const MOST_FORESEEN: usize = 1 << 15;
+
 /// Scrubs a whole body, or says in a word why it can't be.
 pub(crate) fn scrub(
     means: Means<'_>,
     kind: Kind,
     body: &Bytes,
 ) -> Result<ScrubbedBody, &'static str> {
-    let mut leaves = Vec::new();
+    // Growing would copy what is there over and over.
+    let foreseen = match kind {
+        Kind::Json | Kind::JsonLines => (body.len() / BYTES_A_LEAF).min(MOST_FORESEEN),
+        _ => 0,
+    };
+    let mut leaves = Vec::with_capacity(foreseen);
     let mut repeats = Repeats::default();
     let may_be_bytes = matches!(kind, Kind::Text | Kind::Multipart | Kind::Grpc);
     let is_text = may_be_bytes || std::str::from_utf8(body).is_ok();

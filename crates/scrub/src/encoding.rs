@@ -41,6 +41,22 @@ pub fn encode(value: &[u8], encoding: Encoding) -> Vec<u8> {
     }
 }
 
+/// Like [`encode`], where most values are written as they are.
+pub(crate) fn written(value: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+    let is_as_it_is = match encoding {
+        Encoding::Plain | Encoding::JsonLiteral => true,
+        Encoding::JsonString => {
+            let is_escaped = |&byte: &u8| byte < b' ' || matches!(byte, b'"' | b'\\');
+            !value.iter().any(is_escaped) && std::str::from_utf8(value).is_ok()
+        }
+        Encoding::Percent | Encoding::Form | Encoding::HtmlAttribute => false,
+    };
+    match is_as_it_is {
+        true => Cow::Borrowed(value),
+        false => Cow::Owned(encode(value, encoding)),
+    }
+}
+
 /// The raw value as it may stand where one was that `encoding` wrote: in place of a
 /// JSON literal, what is none becomes a string.
 #[must_use]

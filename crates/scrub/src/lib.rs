@@ -42,7 +42,7 @@ pub use key::{Key, KeyError};
 pub use leaf::{Action, Encoding, Leaf, LinkTag, Part};
 pub use names::words;
 pub use nest::{is_framed, replace_inside, split_path, value_inside};
-pub use policy::{Canaries, Glob, Policy, PolicyError};
+pub use policy::{Canaries, Glob, IdleRule, Policy, PolicyError};
 pub use record::{BodyFate, ExchangeRecord, MessageNote, PolicyHash};
 pub use scrubbed::Scrubbed;
 pub use scrubber::{ExchangeScrubber, Finished, Scrubber};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::class::Class;
-use crate::encoding::{decode, encode, is_literal};
+use crate::encoding::{decode, encode, is_literal, written};
 use crate::find::{Found, Repeats, Search, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
 use crate::nest::{self, Guest};
@@ -290,7 +290,7 @@ impl Visit for Rewriter<'_> {
             if found.encoding == Encoding::JsonLiteral && !is_literal(&new) {
                 new = b"0".to_vec();
             }
-            let written = encode(&new, found.encoding);
+            let written = written(&new, found.encoding);
             len = written.len();
             self.edit(found.span.clone(), &written);
         }

@@ -12,6 +12,7 @@ mod only;
 mod output;
 mod overrides;
 mod plan;
+mod policy;
 mod progress;
 mod replay;
 mod report;
@@ -84,6 +85,9 @@ enum Command {
     /// Check or show the log of who did what; search an archive for personal values.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check the rules of scrubbing.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Steer a daemon.
     Ctl(ctl::Args),
     /// Make a set of certificates to start with.
@@ -110,6 +114,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Report(args) => report::run(&args).map(|()| EXIT_PASS),
         Command::Scope(command) => scope::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Ctl(args) => ctl::run(args),
         Command::Certs(args) => certs::run(&args).map(|()| EXIT_PASS),
         Command::Completions { shell } => {

@@ -146,3 +146,24 @@ fn canaries_that_come_through_are_told_and_may_stop_the_start() {
         "{errors}"
     );
 }
+
+#[test]
+fn a_policy_is_checked_without_traffic() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("policy.yaml");
+    let check = |policy: &str| {
+        fs::write(&file, policy).expect("a directory to write to");
+        let output = twintap(&["policy", "check", text(&file), "--format", "json"]);
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), shown)
+    };
+    let (code, shown) = check("version: 1");
+    assert_eq!(code, Some(0), "{shown}");
+    let (code, shown) = check(
+        "{version: 1, second_look: {look_at: nothing}, rules: [{at: [json./a], do: allow}, {at: [json./a], do: replace}]}",
+    );
+    assert_eq!(code, Some(1), "{shown}");
+    assert_eq!(shown["idle_rules"][0]["rule"], 2);
+    assert_eq!(shown["leaks"][0]["place"], "json./a");
+    assert_eq!(check("version: 2").0, Some(3));
+}

@@ -8,6 +8,8 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use self::message::{Place, Route};
 use self::values::{CANARIES, Canary};
 use crate::key::Key;
@@ -15,7 +17,7 @@ use crate::policy::Policy;
 use crate::scrubber::Scrubber;
 
 /// A place where made-up personal values would be stored as they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CanaryLeak {
     /// Method and path of the request.
     pub route: String,

@@ -20,6 +20,7 @@ mod secret;
 mod tests;
 mod topics;
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use self::anchors::{Anchors, Shape};
@@ -101,7 +102,8 @@ impl Detectors {
         let mut search = Search {
             topics: &self.topics,
             name: self.topics.of_name(context.name),
-            path: self.topics.of_name(context.path),
+            path: context.path,
+            of_path: OnceCell::new(),
             text,
             found: Vec::new(),
         };
@@ -183,7 +185,9 @@ impl Evidence {
 struct Search<'a> {
     topics: &'a TopicWords,
     name: Topics,
-    path: Topics,
+    path: &'a str,
+    /// The topics of the path: most values have no candidate that would ask.
+    of_path: OnceCell<Topics>,
     text: &'a str,
     found: Vec<Found>,
 }
@@ -248,7 +252,8 @@ impl Search<'_> {
         let before = &bytes[span.start.saturating_sub(BEFORE)..span.start];
         let after = &bytes[span.end..bytes.len().min(span.end + AFTER)];
         let around = self.topics.of_text(before).and(self.topics.of_text(after));
-        self.name.and(self.path).and(around)
+        let path = self.of_path.get_or_init(|| self.topics.of_name(self.path));
+        self.name.and(*path).and(around)
     }
 }
 

@@ -29,6 +29,11 @@ impl From<Glob> for String {
 }
 
 impl Glob {
+    /// True for the pattern that stands for any text.
+    pub(crate) fn is_all(&self) -> bool {
+        self.0 == "**"
+    }
+
     /// The pattern as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

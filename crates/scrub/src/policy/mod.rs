@@ -1,6 +1,7 @@
 //! Policies: what may be stored as it is, and what takes the place of the rest.
 
 mod glob;
+mod idle;
 mod looking;
 mod view;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::glob::Glob;
+pub use self::idle::IdleRule;
 pub use self::looking::Canaries;
 pub(crate) use self::looking::{LookAt, SecondLook};
 pub(crate) use self::view::{Decision, Route, View, Views};

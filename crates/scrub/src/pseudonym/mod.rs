@@ -12,6 +12,7 @@ mod permute;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, RwLock};
 
@@ -33,12 +34,36 @@ pub(crate) struct Pseudonyms {
     /// it each becomes a pseudonym.
     inside: Option<Arc<View>>,
     /// Pseudonyms made lately, by tag: a session sends the same values over and over.
-    recent: RwLock<HashMap<LinkTag, Box<[u8]>>>,
+    recent: RwLock<Recent>,
 }
+
+/// A tag is a keyed digest: its bits are spread already, and nobody chooses them.
+type Recent = HashMap<LinkTag, Box<[u8]>, BuildHasherDefault<TagHasher>>;
 
 /// Pseudonyms remembered, and the longest: some 10 MiB with all that is around them.
 const MOST_RECENT: usize = 1 << 16;
 const MOST_RECENT_BYTES: usize = 128;
+
+/// Takes a tag for its own hash.
+#[derive(Default)]
+struct TagHasher(u64);
+
+impl Hasher for TagHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // Nothing but numbers is hashed.
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(8) ^ number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Pseudonyms {
     pub(crate) fn new(keys: Keys, prefixes: Vec<String>, inside: Option<Arc<View>>) -> Pseudonyms {

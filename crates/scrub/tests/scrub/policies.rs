@@ -347,3 +347,44 @@ fn the_path_of_a_grpc_call_names_what_is_the_services_own() {
         assert_eq!(found, Action::Pseudonym, "{other}");
     }
 }
+
+#[test]
+fn rules_that_never_decide_are_named() {
+    let idle = |rules: &str| {
+        let policy = Policy::from_yaml(&format!("{{version: 1, rules: [{rules}]}}"), "test");
+        let idle = policy.unwrap().idle_rules();
+        idle.iter()
+            .map(|idle| (idle.rule, idle.behind))
+            .collect::<Vec<_>>()
+    };
+    let first = "{at: [json./a, json./b], do: allow}";
+    assert_eq!(
+        idle(&format!("{first}, {{at: [json./b], do: replace}}")),
+        [(2, 1)]
+    );
+    assert_eq!(
+        idle(&format!("{{at: [\"**\"], do: allow}}, {first}")),
+        [(2, 1)]
+    );
+    let on = "on: {paths: [/x]}";
+    assert_eq!(
+        idle(&format!("{first}, {{{on}, at: [json./a], do: replace}}")),
+        [(2, 1)]
+    );
+    assert_eq!(
+        idle(&format!("{{{on}, at: [json./a], do: replace}}, {first}")),
+        []
+    );
+    assert_eq!(
+        idle(&format!(
+            "{{at: [json./a], names: [a], do: allow}}, {first}"
+        )),
+        []
+    );
+    assert_eq!(idle(&format!("{{{on}, do: drop_body}}, {first}")), []);
+    assert_eq!(
+        idle("{names: [id], do: allow}"),
+        [],
+        "a base is meant to be overruled"
+    );
+}
