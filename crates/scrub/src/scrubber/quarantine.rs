@@ -136,18 +136,8 @@ fn looked<'a>(exchange: &'a Unlooked, rest: &'a RestLeaves) -> [Vec<Looked<'a>>;
     let record = &exchange.record;
     let (request, response) = (&record.exchange.request, &record.exchange.response);
     let bytes = |rest: &'a Option<Bytes>| rest.as_deref().unwrap_or_default();
-    let of_request = Looked {
-        target: request.head.as_ref().map_or(&[], |head| &head.target),
-        fields: request.head.as_ref().map_or(&[], |head| &head.fields),
-        body: bytes(&exchange.request_rest),
-        leaves: &record.request.leaves,
-    };
-    let of_response = Looked {
-        target: &[],
-        fields: response.head.as_ref().map_or(&[], |head| &head.fields),
-        body: bytes(&exchange.response_rest),
-        leaves: &record.response.leaves,
-    };
+    let of_request = Looked::request(record, bytes(&exchange.request_rest));
+    let of_response = Looked::response(record, bytes(&exchange.response_rest));
     let [of_trailers, of_last_trailers] = &rest.trailers;
     let mut responses = vec![of_response, fields(&response.trailers, of_last_trailers)];
     let interim = record.exchange.interim.iter().zip(&rest.interim);

@@ -146,22 +146,8 @@ pub fn second_look(
         except: &[],
         keys: None,
     };
-    let exchange = &record.exchange;
-    let mut hits = Vec::new();
-    let head = exchange.request.head.as_ref();
-    hits.extend(search.message(Looked {
-        target: head.map_or(&[], |head| &head.target),
-        fields: head.map_or(&[], |head| &head.fields),
-        body: request_body,
-        leaves: &record.request.leaves,
-    }));
-    let head = exchange.response.head.as_ref();
-    hits.extend(search.message(Looked {
-        target: &[],
-        fields: head.map_or(&[], |head| &head.fields),
-        body: response_body,
-        leaves: &record.response.leaves,
-    }));
+    let mut hits = search.message(Looked::request(record, request_body));
+    hits.extend(search.message(Looked::response(record, response_body)));
     hits
 }
 
@@ -175,7 +161,27 @@ pub(crate) struct Looked<'a> {
     pub(crate) leaves: &'a [Leaf],
 }
 
-impl Looked<'_> {
+impl<'a> Looked<'a> {
+    pub(crate) fn request(record: &'a ExchangeRecord, body: &'a [u8]) -> Looked<'a> {
+        let head = record.exchange.request.head.as_ref();
+        Looked {
+            target: head.map_or(&[], |head| &head.target),
+            fields: head.map_or(&[], |head| &head.fields),
+            body,
+            leaves: &record.request.leaves,
+        }
+    }
+
+    pub(crate) fn response(record: &'a ExchangeRecord, body: &'a [u8]) -> Looked<'a> {
+        let head = record.exchange.response.head.as_ref();
+        Looked {
+            target: &[],
+            fields: head.map_or(&[], |head| &head.fields),
+            body,
+            leaves: &record.response.leaves,
+        }
+    }
+
     /// Bytes of values.
     pub(crate) fn bytes(&self) -> u64 {
         let fields: usize = self.fields.iter().map(|field| field.value.len()).sum();
