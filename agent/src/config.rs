@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use twintap_abi::MAX_RINGS;
 
-use crate::governor::CpuShare;
+use crate::{governor::CpuShare, top};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +29,10 @@ Examples:
     twintap-agent --config /etc/twintap/agent.yaml
 
   Say what this machine lacks:
-    twintap-agent check";
+    twintap-agent check
+
+  Watch an agent that was started with --metrics-addr 127.0.0.1:7311:
+    twintap-agent top 127.0.0.1:7311";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -59,6 +62,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Says what this machine has and lacks for capturing, line by line; fails if it lacks something.
     Check,
+    /// Shows what a running agent does and costs: flows, rates, processor time, loss.
+    Top(top::Options),
 }
 
 /// Options, as flags and as keys of the file.

@@ -25,3 +25,4 @@ pub mod run;
 pub mod seal;
 pub mod ship;
 mod sys;
+pub mod top;

@@ -8,12 +8,14 @@ use twintap_agent::{
     config::{Command, CommandLine, LogFormat},
     preflight,
     run::{self, Source},
+    top,
 };
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     match command_line.command {
         Some(Command::Check) => check(),
+        Some(Command::Top(options)) => ended(top::run(&options)),
         None => capture(Source {
             flags: command_line.options,
             file: command_line.config,
@@ -42,6 +44,10 @@ fn capture(source: Source) -> ExitCode {
             .build()?
             .block_on(run::run(config, source))
     });
+    ended(result)
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

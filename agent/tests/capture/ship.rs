@@ -436,6 +436,44 @@ fn beyond_the_cpu_budget_whole_clients_are_shed_and_counted() {
 }
 
 #[test]
+fn top_shows_what_the_agent_does() {
+    if skips() {
+        return;
+    }
+    let runtime = Runtime::new().expect("threads are left");
+    let free = runtime
+        .block_on(tokio::net::TcpListener::bind(anywhere()))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
+    let daemon = Daemon::default();
+    daemon.seen(|seen| (seen.stores, seen.pauses) = (true, true));
+    let (address, _serving) = daemon.serve(&runtime, anywhere());
+    let cgroup = support::new_cgroup();
+    let metrics = free.to_string();
+    let agent = AgentProcess::start(&cgroup, address, &["--metrics-addr", &metrics]);
+    until(Duration::from_secs(30), || daemon.seen(|seen| seen.paused));
+    let top = |format: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_twintap-agent"))
+            .args(["top", &metrics, "--count", "2", "--format", format])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    for line in top("jsonl").lines() {
+        let view: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(view["paused"], true, "{line}");
+        assert_eq!(view["connected"], true, "{line}");
+        assert_eq!(view["budget_bytes"], 32 << 20, "{line}");
+    }
+    let text = top("text");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains("connected, paused"), "{text}");
+    assert!(!text.contains('\x1b'), "{text}");
+    assert!(agent.terminate().0, "the agent ends well");
+}
+
+#[test]
 fn a_ring_without_room_is_told_once_and_without_colours() {
     if skips() {
         return;
