@@ -8,10 +8,7 @@ use crate::command::{ColumnForm, ReplyHead};
 pub(crate) struct Results<'a> {
     /// What is known of the reply otherwise.
     pub head: &'a ReplyHead,
-    /// The table that they are of, where the statement tells.
-    table: Option<String>,
-    /// The order of rows says nothing.
-    is_unordered: bool,
+    told: Told,
     budget: Budget,
     done: Vec<Json>,
     open: Option<Open>,
@@ -41,14 +38,9 @@ pub(crate) struct End<'a> {
 impl<'a> Results<'a> {
     /// Those of the statement, where it is known.
     pub fn new(head: &'a ReplyHead, statement: Option<Told>, budget: Budget) -> Results<'a> {
-        let Told {
-            table,
-            is_unordered,
-        } = statement.unwrap_or_default();
         Results {
             head,
-            table,
-            is_unordered,
+            told: statement.unwrap_or_default(),
             budget,
             done: Vec::new(),
             open: None,
@@ -74,8 +66,10 @@ impl<'a> Results<'a> {
         for name in &names {
             self.budget.take(name.len());
         }
+        let names = names.into_iter().zip(1..);
+        let names = names.map(|(name, number)| self.told.column(name, number));
         self.open = Some(Open {
-            names: unique(names),
+            names: unique(names.collect()),
             has_columns: true,
             ..Open::default()
         });
@@ -117,7 +111,7 @@ impl<'a> Results<'a> {
     pub fn end(&mut self, end: End<'_>) {
         let open = self.open.take().unwrap_or_default();
         let mut members = Vec::new();
-        if let Some(table) = &self.table {
+        if let Some(table) = &self.told.table {
             members.push(("table".to_owned(), Json::Text(table.clone())));
         }
         if open.has_columns {
@@ -125,7 +119,7 @@ impl<'a> Results<'a> {
             let names = names.map(|name| Json::Text(name.clone())).collect();
             members.push(("columns".to_owned(), Json::List(names)));
             members.push(("rows".to_owned(), Json::List(open.rows)));
-            if self.is_unordered {
+            if self.told.is_unordered {
                 members.push(("unordered".to_owned(), Json::Bool(true)));
             }
         }

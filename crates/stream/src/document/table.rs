@@ -10,6 +10,23 @@ pub(crate) struct Told {
     pub table: Option<String>,
     /// Their order says nothing: nothing was asked for.
     pub is_unordered: bool,
+    /// MySQL's statement: what has no name there is called by its own text, a value perhaps.
+    pub text: Option<String>,
+}
+
+impl Told {
+    /// The name of a column that has this number, from 1: not the text of a value.
+    pub fn column(&self, name: String, number: usize) -> String {
+        let is_value = |text: &String| {
+            ["'", "\""]
+                .iter()
+                .any(|quote| text.contains(&format!("{quote}{name}{quote}")))
+        };
+        match self.text.as_ref().is_some_and(is_value) {
+            true => format!("column{number}"),
+            false => name,
+        }
+    }
 }
 
 /// Reads a statement of PostgreSQL (`folds_case`) or MySQL.
@@ -22,6 +39,7 @@ pub(super) fn told(statement: &[u8], folds_case: bool) -> Told {
     Told {
         table: only_table(statement, folds_case),
         is_unordered: is_query && !is_ordered && words.len() < MOST_WORDS,
+        text: (!folds_case).then(|| String::from_utf8_lossy(statement).into_owned()),
     }
 }
 

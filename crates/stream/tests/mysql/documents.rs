@@ -123,6 +123,26 @@ fn prepared_statements() {
 }
 
 #[test]
+fn the_text_of_a_value_is_no_name() {
+    let rows = packets(1, &[&[1], &column("ann"), &eof(2), b"\x03ann", &eof(2)]);
+    documents(
+        PLAIN,
+        &[
+            query("SELECT 'ann'"),
+            rows.clone(),
+            query("SELECT ann FROM t"),
+            rows,
+        ],
+        expect![[r#"
+            COM_QUERY {"statement":"SELECT 'ann'"}
+              200 {"results":[{"columns":["column1"],"rows":[{"column1":"ann"}],"unordered":true}]}
+            COM_QUERY {"statement":"SELECT ann FROM t"}
+              200 {"results":[{"table":"t","columns":["ann"],"rows":[{"ann":"ann"}],"unordered":true}]}
+        "#]],
+    );
+}
+
+#[test]
 fn in_compressed_frames() {
     let rows = packets(1, &[&[1], &column("a"), &eof(2), b"\x03ann", &eof(2)]);
     documents(

@@ -117,19 +117,24 @@ fn pieces<'a>(text: &'a [u8], tokens: &'a [Token]) -> Vec<Piece<'a>> {
     pieces
 }
 
+/// Whether one of the statements sets a password.
 fn has_secrets(pieces: &[Piece<'_>]) -> bool {
-    let words = pieces.iter().filter(|piece| piece.token.kind == Kind::Word);
-    let mut words = words.map(|piece| upper(piece.text));
-    let is_of_accounts = words
-        .next()
-        .is_some_and(|first| OF_ACCOUNTS.contains(&&first[..]));
-    is_of_accounts && words.any(|word| SECRETS.contains(&&word[..]))
+    let mut statements = pieces.split(|piece| piece.token.kind == Kind::End);
+    statements.any(|pieces| {
+        let words = pieces.iter().filter(|piece| piece.token.kind == Kind::Word);
+        let mut words = words.map(|piece| upper(piece.text));
+        let is_of_accounts = words
+            .next()
+            .is_some_and(|first| OF_ACCOUNTS.contains(&&first[..]));
+        is_of_accounts && words.any(|word| SECRETS.contains(&&word[..]))
+    })
 }
 
 /// White space as it is; a comment, which may hold anything, is a space. What MySQL reads though
 /// it is in a comment is read as tokens, and its brackets stay.
 fn space(text: &[u8], out: &mut Vec<u8>) {
-    let is_read = text.starts_with(b"/*!") || text.starts_with(b"/*M!") || text == b"*/";
+    let begins = text.starts_with(b"/*!") || text.starts_with(b"/*M!");
+    let is_read = begins && !text.ends_with(b"*/") || text == b"*/";
     match text.first().is_some_and(u8::is_ascii_punctuation) && !is_read {
         true => out.push(b' '),
         false => out.extend_from_slice(text),

@@ -98,6 +98,9 @@ const KEYWORDS: &[&str] = &[
     "EXISTS", "FALSE", "INTERVAL", "LIMIT", "NOT", "NULL", "OFFSET", "ONLY", "TO", "TRUE",
 ];
 
+/// Digits of a parameter's number, which has 16 bits.
+const PARAMETER_DIGITS: usize = 5;
+
 const NOWHERE: &str = "sql.value";
 
 impl Clauses {
@@ -141,7 +144,9 @@ impl Clauses {
         let inside = piece.text.get(piece.token.body.clone()).unwrap_or_default();
         let inside = std::str::from_utf8(inside).unwrap_or_default();
         match self.before {
-            Before::Dollar => piece.token.kind == Kind::Number,
+            Before::Dollar => {
+                piece.token.kind == Kind::Number && piece.text.len() <= PARAMETER_DIGITS
+            }
             Before::Interval => is_interval(inside),
             Before::Arrow => names::is_structural(inside),
             _ => false,
