@@ -310,36 +310,36 @@ fn without_a_daemon_whole_flows_are_shed_and_counted() {
     });
     assert!(agent.terminate().0, "the agent ends well");
 
+    let shed = shed_as_a_whole(&daemon, "agent_budget", FLOWS);
+    assert!(shed > 0, "12 MiB do not fit into 4");
+}
+
+/// Holds that the ledger closes, that the frames carry what it says, and that the end of each of
+/// so many flows is told with what was dropped; gives the bytes that were shed for `cause`.
+#[track_caller]
+fn shed_as_a_whole(daemon: &Daemon, cause: &str, flows: u64) -> u64 {
     let last = daemon.seen(|seen| seen.frames.values().next_back().cloned());
     let ledger = last.expect("frames came").ledger.expect("each has one");
-    let shed = ledger
-        .dropped
-        .iter()
-        .find(|drop| drop.cause == "agent_budget");
-    let shed = shed.expect("12 MiB do not fit into 4").bytes;
-    assert!(shed > 0);
     assert_eq!(ledger.pending_bytes, 0);
     assert_eq!(ledger.seen_bytes, ledger.delivered_bytes + dropped(&ledger));
-    let carried: u64 = daemon
-        .records()
+    let records = daemon.records();
+    let carried: u64 = records
         .iter()
         .map(|record| record.payload.len() as u64)
         .sum();
     assert_eq!(carried, ledger.delivered_bytes);
-    let ends: Vec<v1::FlowEnd> = daemon
-        .records()
-        .iter()
-        .filter_map(|record| record.end)
-        .collect();
+    let ends: Vec<v1::FlowEnd> = records.iter().filter_map(|record| record.end).collect();
     assert_eq!(
         ends.len() as u64,
-        FLOWS,
+        flows,
         "each end is told, of shed flows too"
     );
     assert_eq!(
         ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
         dropped(&ledger)
     );
+    let shed = ledger.dropped.iter().find(|drop| drop.cause == cause);
+    shed.expect("something was shed").bytes
 }
 
 #[test]
@@ -408,31 +408,8 @@ fn beyond_the_cpu_budget_whole_clients_are_shed_and_counted() {
     .collect();
     assert_eq!(told.len(), 5, "{log}");
 
-    let last = daemon.seen(|seen| seen.frames.values().next_back().cloned());
-    let ledger = last.expect("frames came").ledger.expect("each has one");
-    assert_eq!(ledger.seen_bytes, ledger.delivered_bytes + dropped(&ledger));
-    let shed = ledger
-        .dropped
-        .iter()
-        .find(|drop| drop.cause == "cpu_budget");
-    let shed = shed.expect("the last exchange was shed").bytes;
-    assert!(shed >= 100_000, "{ledger:?}");
-    let carried: u64 = daemon
-        .records()
-        .iter()
-        .map(|record| record.payload.len() as u64)
-        .sum();
-    assert_eq!(carried, ledger.delivered_bytes);
-    let ends: Vec<v1::FlowEnd> = daemon
-        .records()
-        .iter()
-        .filter_map(|record| record.end)
-        .collect();
-    assert_eq!(ends.len(), exchanges + 1, "each end is told");
-    assert_eq!(
-        ends.iter().map(|end| end.dropped_bytes).sum::<u64>(),
-        dropped(&ledger)
-    );
+    let shed = shed_as_a_whole(&daemon, "cpu_budget", exchanges + 1);
+    assert!(shed >= 100_000, "the last exchange was shed: {shed}");
 }
 
 #[test]
