@@ -1,12 +1,16 @@
 //! Database servers of the machine, each with a state of its own.
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::privileges::Privileges;
 use crate::process::{Process, Start};
 
 /// A server that ends with its owner.
@@ -49,6 +53,91 @@ pub fn redis(directory: &Path, more: &[&str]) -> Result<Option<Database>> {
     };
     wait_until(is_ready).context("starting Redis")?;
     Ok(Some(database))
+}
+
+/// Where Debian's package has the programs of PostgreSQL.
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
+
+/// A PostgreSQL with these statements carried out in the database `postgres`, whose user is `app`;
+/// with a password it is asked for. None where it is not installed, or this process may not be
+/// another user, which the server must be.
+pub fn postgres(
+    directory: &Path,
+    name: &str,
+    password: Option<&str>,
+    statements: &str,
+) -> Result<Option<Database>> {
+    let is_root = Privileges::of_this_process().root;
+    if !is_root || !Path::new(POSTGRES).exists() {
+        return Ok(None);
+    }
+    let home = directory.join(name);
+    std::fs::create_dir(&home)?;
+    // The server's user looks through it.
+    std::fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    run("chown", &["postgres", &home.to_string_lossy()], &[])?;
+    let secret = home.join("password");
+    std::fs::write(&secret, password.unwrap_or("none"))?;
+    let (data, secret) = (home.join("data"), secret.to_string_lossy().into_owned());
+    let data = data.to_string_lossy();
+    let asked = password.map_or("trust", |_| "scram-sha-256");
+    let program = |name: &str| format!("{POSTGRES}/{name}");
+    let initdb = program("initdb");
+    let made = [
+        "--no-sync",
+        "-U",
+        "app",
+        "-A",
+        asked,
+        "--pwfile",
+        &secret,
+        &data,
+    ];
+    run(
+        "setpriv",
+        &[&AS_POSTGRES[..], &[&initdb], &made].concat(),
+        &[],
+    )?;
+    let address = free_address()?;
+    let port = address.port().to_string();
+    let server = program("postgres");
+    let settings = ["-D", &data, "-p", &port, "-c", "listen_addresses=127.0.0.1"];
+    let quick = ["-c", "fsync=off", "-c", "unix_socket_directories="];
+    let args = [&AS_POSTGRES[..], &[&server], &settings, &quick].concat();
+    let process = Start::new("/usr/bin/setpriv".into(), args, directory).spawn()?;
+    let database = Database {
+        address,
+        _process: process,
+    };
+    let psql = program("psql");
+    let args = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-U",
+        "app",
+        "-d",
+        "postgres",
+        "-c",
+        statements,
+    ];
+    let password = [("PGPASSWORD", password.unwrap_or("none"))];
+    wait_until(|| TcpStream::connect(address).is_ok()).context("starting PostgreSQL")?;
+    // A server that begins takes connections and lets nobody in for a moment.
+    wait_until(|| run(&psql, &args, &password).is_ok()).context("making its tables")?;
+    Ok(Some(database))
+}
+
+const AS_POSTGRES: [&str; 3] = ["--reuid=postgres", "--regid=postgres", "--clear-groups"];
+
+fn run(program: &str, args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(args).envs(environment.iter().copied());
+    let output = command.current_dir("/").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {said}");
+    Ok(())
 }
 
 impl Database {

@@ -17,8 +17,6 @@ pub enum Spoken {
     Redis,
     /// PostgreSQL's frontend/backend protocol, version 3.
     Postgres,
-    /// MySQL's client/server protocol.
-    Mysql,
 }
 
 impl Spoken {
@@ -28,8 +26,7 @@ impl Spoken {
             Protocol::Http1 | Protocol::Http2 => Some(Spoken::Http),
             Protocol::Redis => Some(Spoken::Redis),
             Protocol::Postgres => Some(Spoken::Postgres),
-            Protocol::Mysql => Some(Spoken::Mysql),
-            Protocol::Opaque => None,
+            Protocol::Mysql | Protocol::Opaque => None,
         }
     }
 }
@@ -60,8 +57,7 @@ pub(crate) fn skip_of(exchange: &Exchange) -> Option<SkipReason> {
     let kinds: &[(SkipReason, &[&str])] = match exchange.protocol {
         Protocol::Redis => &REDIS,
         Protocol::Postgres => &POSTGRES,
-        Protocol::Mysql => &MYSQL,
-        Protocol::Http1 | Protocol::Http2 | Protocol::Opaque => return None,
+        _ => return None,
     };
     if exchange.request.state == MessageState::Absent || exchange.id.from_response {
         // What a server sends unasked comes whole; an answer whose command was lost says so.
@@ -130,38 +126,6 @@ const POSTGRES: Kinds = [
     (SkipReason::Administration, &["CancelRequest"]),
 ];
 
-const MYSQL: Kinds = [
-    (
-        SkipReason::Login,
-        &[
-            "Handshake",
-            "SSLRequest",
-            "COM_QUIT",
-            "COM_CHANGE_USER",
-            "COM_RESET_CONNECTION",
-        ],
-    ),
-    (
-        SkipReason::Stream,
-        &[
-            "COM_BINLOG_DUMP",
-            "COM_BINLOG_DUMP_GTID",
-            "COM_TABLE_DUMP",
-            "COM_REGISTER_SLAVE",
-            "COM_CLONE",
-        ],
-    ),
-    (
-        SkipReason::Administration,
-        &[
-            "COM_PROCESS_KILL",
-            "COM_SHUTDOWN",
-            "COM_DEBUG",
-            "COM_REFRESH",
-        ],
-    ),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +143,7 @@ mod tests {
             (&both, Spoken::Http, None, Some(0)),
             (&both, Spoken::Redis, None, Some(2)),
             (&both, Spoken::Redis, Some(1), None),
-            (&both, Spoken::Mysql, None, None),
+            (&one, Spoken::Postgres, None, None),
         ] {
             let found = service_for(services, Some(spoken), routed);
             assert_eq!(found, expected, "{services:?} {spoken:?} {routed:?}");

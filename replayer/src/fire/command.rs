@@ -5,9 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use twintap_stream::RequestHead;
+use twintap_stream::command::Argument;
 use twintap_stream::document::CONTENT_TYPE;
 use twintap_stream::message::field_values;
 
+use super::statement::unrepeated;
 use super::wire::WireError;
 
 /// A command to a database.
@@ -19,8 +21,8 @@ pub struct Command {
     pub statement: Option<Bytes>,
     /// The name of the prepared statement that it makes or uses.
     pub prepared: Option<String>,
-    /// What is passed to it; none of them is no value.
-    pub arguments: Vec<Option<Bytes>>,
+    /// What is passed to it.
+    pub arguments: Vec<Argument>,
     /// The document that all of it is from.
     pub document: Bytes,
 }
@@ -35,16 +37,24 @@ impl Command {
     /// The command that a document tells of.
     ///
     /// # Errors
-    /// When it is no such document, which no archive has.
+    /// When it is no such document, which no archive has, or no run repeats its statement.
     pub(crate) fn of(head: &RequestHead, document: Bytes) -> Result<Command, WireError> {
         let read: Document = match document.is_empty() {
             true => Document::default(),
             false => serde_json::from_slice(&document).map_err(|_| WireError::Command)?,
         };
         let name = std::str::from_utf8(&head.method).map_err(|_| WireError::Command)?;
+        let statement = match read.statement {
+            None => None,
+            Some(Value(Argument::Text(text))) => Some(text),
+            Some(_) => return Err(WireError::Command),
+        };
+        if let Some(reason) = statement.as_deref().and_then(unrepeated) {
+            return Err(WireError::Unrepeated(reason));
+        }
         Ok(Command {
             name: name.to_owned(),
-            statement: read.statement.and_then(|statement| statement.0),
+            statement,
             prepared: read.prepared,
             arguments: read.arguments.into_iter().map(|one| one.0).collect(),
             document,
@@ -61,24 +71,23 @@ struct Document {
     arguments: Vec<Value>,
 }
 
-/// A string, bytes in base64, a number in its digits, or nothing.
-struct Value(Option<Bytes>);
+/// A string, bytes in base64, a number or a truth, or nothing.
+struct Value(Argument);
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         use serde::de::Error;
         let json = serde_json::Value::deserialize(deserializer)?;
         Ok(Value(match json {
-            serde_json::Value::Null => None,
-            serde_json::Value::String(text) => Some(Bytes::from(text)),
+            serde_json::Value::Null => Argument::Null,
+            serde_json::Value::String(text) => Argument::Text(Bytes::from(text)),
             serde_json::Value::Object(members) => {
                 let text = members.get("base64").and_then(|text| text.as_str());
                 let text = text.ok_or_else(|| D::Error::custom("an object that is no bytes"))?;
-                Some(Bytes::from(
-                    STANDARD.decode(text).map_err(D::Error::custom)?,
-                ))
+                let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+                Argument::Binary(Bytes::from(bytes))
             }
-            other => Some(Bytes::from(other.to_string())),
+            other => Argument::Number(other.to_string()),
         }))
     }
 }
@@ -106,12 +115,16 @@ mod tests {
         let head = head("Execute");
         assert!(is_command(&head));
         let command = Command::of(&head, Bytes::from_static(document.as_bytes()));
-        let value = |bytes: &'static [u8]| Some(Bytes::from_static(bytes));
         let expected = Command {
             name: "Execute".to_owned(),
-            statement: value(b"SELECT $1"),
+            statement: Some(Bytes::from_static(b"SELECT $1")),
             prepared: Some("s1".to_owned()),
-            arguments: vec![value(b"a"), None, value(b"12"), value(b"\xff")],
+            arguments: vec![
+                Argument::Text(Bytes::from_static(b"a")),
+                Argument::Null,
+                Argument::Number("12".to_owned()),
+                Argument::Binary(Bytes::from_static(b"\xff")),
+            ],
             document: Bytes::from_static(document.as_bytes()),
         };
         assert_eq!(command, Ok(expected));

@@ -39,6 +39,7 @@ pub mod rewrite;
 pub mod schedule;
 mod slots;
 pub mod source;
+mod statement;
 mod talk;
 mod tempo;
 #[cfg(test)]

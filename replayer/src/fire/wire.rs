@@ -10,6 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use thiserror::Error;
+use twintap_plan::SkipReason;
 use twintap_scrub::{Mark, Part, Piece as MarkedPiece, Timeline};
 use twintap_stream::message::Framing;
 use twintap_stream::{Field, RequestHead};
@@ -125,6 +126,9 @@ pub enum WireError {
     /// The body of a command to a database is not the document of one.
     #[error("a command's document that is none")]
     Command,
+    /// No run repeats the statement of a command.
+    #[error("a statement that is not fired")]
+    Unrepeated(SkipReason),
 }
 
 /// Bytes that are written together.

@@ -187,6 +187,9 @@ pub fn reply_document(
             let text = results.budget().text(&reply.text);
             members.push(("text".to_owned(), text));
         }
+        // What a statement gives is in the replies that give it; whether a client has it
+        // described before is its own affair.
+        Protocol::Postgres if command.is_some_and(|command| command.name == "Parse") => {}
         Protocol::Postgres => postgres::read_reply(wire, &mut results),
         Protocol::Mysql => mysql::read_reply(wire, command, &mut results),
         Protocol::Http1 | Protocol::Http2 | Protocol::Opaque => {}

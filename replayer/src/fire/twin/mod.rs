@@ -243,10 +243,11 @@ impl<'a> TwinSide<'a> {
         if self.common.capture.is_overrun() {
             return self.refuse(position, "backlog", now);
         }
-        let (Some(wire), Ok(script)) = (
-            self.wire(&batch, position, loaded),
-            self.script(&batch, position, loaded),
-        ) else {
+        let wire = self.wire(&batch, position, loaded);
+        if let Err(WireError::Unrepeated(reason)) = wire {
+            return self.leave_out(position, skip_word(reason), now);
+        }
+        let (Ok(wire), Ok(script)) = (wire, self.script(&batch, position, loaded)) else {
             return self.refuse(position, "unwritable", now);
         };
         self.values.used(&batch, position);
@@ -341,24 +342,29 @@ impl<'a> TwinSide<'a> {
     }
 
     /// The bytes with this twin's values in them, if they can be written.
-    fn wire(&mut self, batch: &Batch<'_>, position: u32, loaded: &Loaded) -> Option<Wire> {
+    fn wire(
+        &mut self,
+        batch: &Batch<'_>,
+        position: u32,
+        loaded: &Loaded,
+    ) -> Result<Wire, WireError> {
         let twin = index(self.twin);
         let (recorded, own_edits) = match &loaded.wire {
             Unsent::Final(wires) => {
                 let (wire, is_mended) = &wires[twin];
                 self.summary.mended += u64::from(wire.is_ok() && (loaded.is_cleaned || *is_mended));
-                return wire.as_ref().ok().cloned();
+                return wire.clone();
             }
             Unsent::Open(recorded, edits) => (recorded, &edits[twin]),
         };
-        let (mut edits, missing) = self.values.edits(batch, position, recorded).ok()?;
+        let (mut edits, missing) = self.values.edits(batch, position, recorded)?;
         let bound = edits.len();
         for edit in own_edits {
             if !edits[..bound].iter().any(|value| value.meets(edit)) {
                 edits.push(edit.clone());
             }
         }
-        let wire = assemble(recorded, &edits).ok()?;
+        let wire = assemble(recorded, &edits)?;
         self.summary.mended += u64::from(loaded.is_cleaned || !edits.is_empty());
         let mut bindings = batch.request(position).bindings.iter();
         for binding in &missing {
@@ -371,7 +377,7 @@ impl<'a> TwinSide<'a> {
             let counters = self.common.control.counters(self.twin);
             counters.unbound.increment();
         }
-        Some(wire)
+        Ok(wire)
     }
 
     /// What follows the request over a WebSocket, if anything does, with this twin's

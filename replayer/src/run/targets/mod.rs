@@ -277,7 +277,7 @@ fn pinned<'a>(authority: &Authority, pins: &'a BTreeMap<String, Pins>) -> Option
 
 /// An entry of the allow-list without its scheme.
 fn plain(entry: &str) -> &str {
-    let schemes = ["http://", "https://", "redis://", "postgres://", "mysql://"];
+    let schemes = ["http://", "https://", "redis://", "postgres://"];
     let rest = schemes.iter().find_map(|scheme| entry.strip_prefix(scheme));
     rest.unwrap_or(entry)
 }

@@ -18,11 +18,10 @@ pub struct DatabaseAddress {
 }
 
 /// Schemes, each with its usual port.
-const SCHEMES: [(&str, Spoken, u16); 4] = [
+const SCHEMES: [(&str, Spoken, u16); 3] = [
     ("redis://", Spoken::Redis, 6379),
     ("postgres://", Spoken::Postgres, 5432),
     ("postgresql://", Spoken::Postgres, 5432),
-    ("mysql://", Spoken::Mysql, 3306),
 ];
 
 impl DatabaseAddress {
@@ -60,7 +59,7 @@ impl DatabaseAddress {
             Spoken::Redis if !name.is_none_or(is_number) => {
                 return wrong("ends with the number of a database, if with any");
             }
-            Spoken::Postgres | Spoken::Mysql if user.is_none() => {
+            Spoken::Postgres if user.is_none() => {
                 return wrong("needs a user: write `user@host:port/database`");
             }
             _ => {}
@@ -101,7 +100,6 @@ mod tests {
             ("redis://app@[::1]:7000", "redis://app@[::1]:7000"),
             ("postgres://app@db/shop", "postgres://app@db:5432/shop"),
             ("postgresql://app@db:1", "postgres://app@db:1"),
-            ("mysql://root@db/shop", "mysql://root@db:3306/shop"),
         ] {
             let address: Address = text.parse().expect("an address");
             assert_eq!(address.to_string(), written);
@@ -114,7 +112,7 @@ mod tests {
         for text in [
             "redis://:hunter2@cache",
             "postgres://app:hunter2@db/shop",
-            "mysql://a:hunter2@b@db",
+            "postgresql://a:hunter2@b@db",
         ] {
             let error = text.parse::<Address>().expect_err("a password");
             assert!(error.contains("password_env"), "{error}");
@@ -126,7 +124,6 @@ mod tests {
     fn what_is_missing_is_named() {
         for (text, expected) in [
             ("postgres://db/shop", "needs a user"),
-            ("mysql://db", "needs a user"),
             ("redis://cache/sessions", "number of a database"),
             ("redis://:6379", "needs a host"),
         ] {

@@ -213,8 +213,8 @@ impl FromStr for Address {
         let authority = authority.flatten().ok_or_else(|| {
             format!(
                 "{text:?} is no address; write `host:port`, `http://host:port`, \
-                 `https://host:port`, `redis://host:port`, `postgres://user@host:port/database` \
-                 or `mysql://user@host:port/database`"
+                 `https://host:port`, `redis://host:port` or \
+                 `postgres://user@host:port/database`"
             )
         })?;
         Ok(Address {

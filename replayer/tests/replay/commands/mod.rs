@@ -1,4 +1,5 @@
 //! Commands of databases, fired at servers of this machine.
 
+mod postgres;
 mod redis;
 mod tape;

@@ -19,7 +19,7 @@ const FIRED: u64 = 13;
 /// Twelve users, each over a connection of its own: single commands, a transaction, a pipeline,
 /// and what no run repeats.
 fn record(directory: &Path, policy: Policy) {
-    let mut texts: Vec<Vec<(String, String)>> = Vec::new();
+    let mut connections = Vec::new();
     for user in 1..=12 {
         let name = format!("Ada Example {user:02}");
         let key = format!("user:{user:04}");
@@ -50,16 +50,12 @@ fn record(directory: &Path, policy: Policy) {
             array(&["SUBSCRIBE", "news"]),
             "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n".to_owned(),
         ));
-        texts.push(connection);
+        let said = connection.into_iter().map(|(client, server)| Said {
+            client: client.into(),
+            server: server.into(),
+        });
+        connections.push(said.collect());
     }
-    let connections: Vec<Vec<Said<'_>>> = texts
-        .iter()
-        .map(|connection| {
-            let said = connection.iter();
-            said.map(|(client, server)| Said { client, server })
-                .collect()
-        })
-        .collect();
     store(directory, policy, Protocol::Redis, &connections);
 }
 

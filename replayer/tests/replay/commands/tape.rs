@@ -14,15 +14,15 @@ use twintap_stream::{Dialogue, Direction, Endpoints, ExchangeId, FlowId, Timesta
 use crate::recording::{KEY, production};
 
 /// What both sides of a connection say in turn, each a millisecond after the other.
-pub struct Said<'a> {
+pub struct Said {
     /// The client's bytes.
-    pub client: &'a str,
+    pub client: Bytes,
     /// The server's answer.
-    pub server: &'a str,
+    pub server: Bytes,
 }
 
 /// Stores connections, scrubbed by `policy`, in `directory/archive`, with the key beside it.
-pub fn store(directory: &Path, policy: Policy, protocol: Protocol, connections: &[Vec<Said<'_>>]) {
+pub fn store(directory: &Path, policy: Policy, protocol: Protocol, connections: &[Vec<Said>]) {
     std::fs::write(directory.join("archive.key"), KEY).expect("a directory to write to");
     let scrubber = Scrubber::new(policy, &Key::from_hex(KEY).expect("64 hex digits"));
     let (mut archive, _) =
@@ -33,9 +33,9 @@ pub fn store(directory: &Path, policy: Policy, protocol: Protocol, connections: 
         let mut now = Timestamp(1_700_000_000_000_000_000 + flow * 3_000_000);
         for said in connection {
             now = now.plus_ns(1_000_000);
-            dialogue.sent(Bytes::copy_from_slice(said.client.as_bytes()), now);
+            dialogue.sent(said.client.clone(), now);
             now = now.plus_ns(1_000_000);
-            dialogue.received(Bytes::copy_from_slice(said.server.as_bytes()), now);
+            dialogue.received(said.server.clone(), now);
         }
         while let Some(Replied { exchange, reply }) = dialogue.poll() {
             let mut one = make(exchange, &reply, DocumentLimits::default());

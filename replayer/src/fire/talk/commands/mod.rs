@@ -4,6 +4,7 @@
 //! back is read by what reads captures, so that the twin's reply becomes the document that the
 //! same reply of production became.
 
+mod postgres;
 mod redis;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use super::super::response::RawAnswer;
 use super::super::tempo::{Dues, Moment};
 use super::super::wire::Wire;
 use super::{InFlight, Released, Settled, Settlement, Stranded, Talk};
+use postgres::Postgres;
 use redis::Redis;
 
 /// What comes next of a log-in.
@@ -84,7 +86,8 @@ impl Commands {
     pub(crate) fn new(login: &Login, capture: Capture) -> Option<Commands> {
         let (speaker, protocol): (Box<dyn Speaker>, _) = match login.spoken {
             Spoken::Redis => (Box::new(Redis::new(login)), Protocol::Redis),
-            Spoken::Http | Spoken::Postgres | Spoken::Mysql => return None,
+            Spoken::Postgres => (Box::new(Postgres::new(login)), Protocol::Postgres),
+            Spoken::Http => return None,
         };
         let mut commands = Commands {
             speaker,

@@ -1,6 +1,7 @@
 //! What is said to Redis.
 
 use bytes::Bytes;
+use twintap_stream::command::Argument;
 
 use super::super::super::command::Command;
 use super::super::super::login::Login;
@@ -75,8 +76,12 @@ impl Speaker for Redis {
     fn say(&mut self, command: &Command) -> Bytes {
         let name = Bytes::copy_from_slice(command.name.as_bytes());
         let arguments = command.arguments.iter();
-        // Redis has no word that is no value.
-        let words = arguments.map(|argument| argument.clone().unwrap_or_default());
+        let words = arguments.map(|argument| match argument {
+            // Redis has no word that is no value.
+            Argument::Null => Bytes::new(),
+            Argument::Text(bytes) | Argument::Binary(bytes) => bytes.clone(),
+            Argument::Number(digits) => Bytes::from(digits.clone()),
+        });
         let mut words: Vec<Bytes> = std::iter::once(name).chain(words).collect();
         if command.name == "HELLO" {
             without_password(&mut words);
@@ -121,7 +126,7 @@ mod tests {
     }
 
     fn command(name: &str, arguments: &[&'static str]) -> Command {
-        let argument = |text: &&'static str| Some(Bytes::from_static(text.as_bytes()));
+        let argument = |text: &&'static str| Argument::Text(Bytes::from_static(text.as_bytes()));
         Command {
             name: name.to_owned(),
             statement: None,
