@@ -194,7 +194,7 @@ fn about(report: &Report) -> Markup {
                         (fact("Fidelity floor", &percent(options.fidelity_floor)))
                         (fact("Level of significance", &options.level.to_string()))
                         (fact("Headers not compared", &options.ignored_headers.join(", ")))
-                        (fact("Headers compared by presence", &options.volatile_headers.join(", ")))
+                        (fact("Headers compared by presence and kind", &options.volatile_headers.join(", ")))
                     }
                 }
             }
