@@ -54,12 +54,20 @@ pub(crate) fn course(series: &[(f64, f64)], level: f64) -> Option<Course> {
     // What warms up slows down: the second half is flatter than the first.
     let (first, last) = points.split_at(points.len() / 2);
     let (first, last) = (trend(first, level), trend(last, level));
-    let goes_on = last.low > 0.0 && last.slope >= first.slope / 2.0 && rises_throughout(&points);
+    let goes_on = last.low > 0.0 && !slows_down(first, last) && rises_throughout(&points);
     Some(if goes_on {
         Course::Grows(last)
     } else {
         Course::LevelsOff(last)
     })
+}
+
+/// Whether the second half is flatter than the first: half as steep, or less steep by more
+/// than chance makes it and than a tenth. A cache that was filled for a moment yet has
+/// slowed down only a little; where what leaks goes on, the halves become alike with time.
+fn slows_down(first: Trend, last: Trend) -> bool {
+    let is_surely_flatter = last.high < first.low && last.slope < first.slope * 0.9;
+    is_surely_flatter || last.slope < first.slope / 2.0
 }
 
 /// Whether it rises from each part to the next, by a quarter of the mean rise at least: by
@@ -273,6 +281,28 @@ mod tests {
             let series = series(seed, 2e6, 0.5, filling);
             let course = course(&series, 0.01);
             assert!(matches!(course, Some(Course::LevelsOff(_))), "{course:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_has_just_begun_to_warm_up_slows_down_already() {
+        let filling = |second: f64| 2.5e7 * (1.0 - (-second / 123.0).exp());
+        for seconds in [60, 120, 180] {
+            for seed in 0..6 {
+                let series = series(seed, 1e5, 0.5, filling);
+                let course = course(&series[..seconds], 0.01);
+                assert!(!matches!(course, Some(Course::Grows(_))), "{course:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_leak_beside_what_warms_up_shows_once_that_is_warm() {
+        let leak = |second: f64| 2e5 * second;
+        let filling = |second: f64| 1e7 * (1.0 - (-second / 20.0).exp());
+        for seed in 0..6 {
+            let series = series(seed, 1e6, 0.5, |second| leak(second) + filling(second));
+            assert!(grows(&series), "{:?}", course(&series, 0.01));
         }
     }
 
