@@ -67,12 +67,14 @@ pub fn handle(ctx: &SockOpsContext) {
     let Some(config) = maps::config() else {
         return;
     };
-    if config.roles == 0 || !maps::is_attended(config) {
+    if config.roles == 0 {
         return;
     }
     let op = ctx.op();
-    // In a pause too flows end, and their ids with them.
-    if config.paused != 0 && op != BPF_SOCK_OPS_STATE_CB {
+    // In a pause, and while nobody listens, flows end all the same, and their ids with them:
+    // what there is no room for is counted.
+    let captures_nothing = config.paused != 0 || !maps::is_attended(config);
+    if captures_nothing && op != BPF_SOCK_OPS_STATE_CB {
         return;
     }
     match op {

@@ -14,6 +14,8 @@ use serde::Serialize;
 
 /// How long the agent has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// No agent's metrics are longer.
+const MOST_BYTES: u64 = 4 << 20;
 /// Clears a terminal and goes to its first place.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
@@ -84,7 +86,8 @@ impl Sample {
             "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
         )?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).with_context(asked)?;
+        let mut metrics = stream.take(MOST_BYTES);
+        metrics.read_to_string(&mut answer).with_context(asked)?;
         let sample = Self::parse(&answer);
         if !sample.0.contains_key("seen_bytes_total") {
             bail!("what is served at {address} are not the metrics of an agent");

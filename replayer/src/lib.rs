@@ -9,6 +9,7 @@ pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod privacy;
+mod replace;
 pub mod run;
 pub mod serve;
 pub mod sessions;

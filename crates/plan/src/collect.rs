@@ -204,6 +204,7 @@ impl Collected {
         let fireable = seen_request
             && request.state == MessageState::Complete
             && body_replayable
+            && !commands::lacks_statement(exchange)
             && head.is_some_and(|head| exchange.is_conversation() || !leaves_http(head, status));
         let within = conversation::within(record);
         let passed_over = self.passed_over.len();

@@ -67,17 +67,30 @@ pub(crate) fn skip_of(exchange: &Exchange) -> Option<SkipReason> {
         let is_whole = exchange.response.state == MessageState::Complete;
         return (is_whole && !is_lost).then_some(SkipReason::Stream);
     }
+    // Production's server passed over it: what it would do belongs to nobody's state.
+    if has_flag(exchange, "skipped_after_error") {
+        return Some(SkipReason::Stream);
+    }
     let name = &exchange.request.head.as_ref()?.method;
     let mut kinds = kinds.iter();
     let is_it = |names: &[&str]| names.iter().any(|known| known.as_bytes() == &name[..]);
     kinds.find_map(|(reason, names)| is_it(names).then_some(*reason))
 }
 
+/// Whether a command uses a statement that nobody saw being made.
+pub(crate) fn lacks_statement(exchange: &Exchange) -> bool {
+    exchange.protocol != Protocol::Http1 && has_flag(exchange, "statement_unknown")
+}
+
+fn has_flag(exchange: &Exchange, name: &str) -> bool {
+    exchange.request.flags.iter().any(|flag| flag == name)
+}
+
 /// Commands by why they are not fired.
 type Kinds = [(SkipReason, &'static [&'static str]); 3];
 
 const REDIS: Kinds = [
-    (SkipReason::Login, &["AUTH"]),
+    (SkipReason::Login, &["AUTH", "RESET"]),
     (
         SkipReason::Stream,
         &[

@@ -84,8 +84,8 @@ fn is_bindable(leaf: &Leaf) -> bool {
 #[cfg(test)]
 mod tests {
     use twintap_scrub::{Action, Encoding, LinkTag, Mark, MessageNote, Part, Piece, PolicyHash};
-    use twintap_stream::message::{Framing, Message, Protocol};
-    use twintap_stream::{Endpoints, Exchange, ExchangeId, FlowId};
+    use twintap_stream::Exchange;
+    use twintap_stream::message::{Framing, Message};
 
     use super::*;
 
@@ -121,28 +121,14 @@ mod tests {
 
     /// The values that stay within, as `use <- producer`.
     fn found(said: Side<'_>, heard: Side<'_>) -> Vec<String> {
-        let nowhere = ([127, 0, 0, 1], 1).into();
         let record = ExchangeRecord {
-            exchange: Exchange {
-                id: ExchangeId {
-                    node: "test".into(),
-                    boot: 1,
-                    flow: FlowId(1),
-                    offset: 0,
-                    from_response: false,
-                },
-                protocol: Protocol::Http1,
-                endpoints: Endpoints::normalised(nowhere, nowhere),
-                round_trip_ns: None,
-                flow_began_before_capture: false,
-                index_in_flow: 0,
-                request: Message {
+            exchange: Exchange::of_no_flow(
+                Message {
                     framing: Framing::Socket,
                     ..Message::default()
                 },
-                response: Message::default(),
-                interim: Vec::new(),
-            },
+                Message::default(),
+            ),
             policy: PolicyHash("test".to_owned()),
             request: note(said),
             response: note(heard),

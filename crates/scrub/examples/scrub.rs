@@ -13,10 +13,7 @@ use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use twintap_scrub::{Key, Policy, Scrubber};
-use twintap_stream::message::{Framing, MessageState, Protocol};
-use twintap_stream::{
-    Direction, Endpoints, Exchange, ExchangeId, Field, FlowId, Message, RequestHead, ResponseHead,
-};
+use twintap_stream::{Direction, Exchange, Field, Message, RequestHead, ResponseHead};
 
 const MIB: f64 = 1_048_576.0;
 
@@ -184,33 +181,5 @@ fn exchange(body_bytes: usize) -> Exchange {
         line_spelling: None,
         end: Bytes::from_static(b"\r\n"),
     };
-    Exchange {
-        id: ExchangeId {
-            node: "bench".into(),
-            boot: 1,
-            flow: FlowId(1),
-            offset: 0,
-            from_response: false,
-        },
-        protocol: Protocol::Http1,
-        endpoints: Endpoints {
-            client: ([203, 0, 113, 9], 40_000).into(),
-            server: ([198, 51, 100, 1], 80).into(),
-        },
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: message(request),
-        response: message(response),
-        interim: Vec::new(),
-    }
-}
-
-fn message<H>(head: H) -> Message<H> {
-    Message {
-        head: Some(head),
-        state: MessageState::Complete,
-        framing: Framing::Length,
-        ..Message::default()
-    }
+    Exchange::of_no_flow(Message::whole(request), Message::whole(response))
 }

@@ -39,7 +39,7 @@ pub(crate) fn extract_with(
         found: None,
     };
     if is_in_body(path) {
-        let media = Media::of(&head.fields);
+        let media = Media::of(&head.fields, &head.version);
         let body = Bytes::copy_from_slice(body);
         let body = match media.is_plain() {
             true => body,

@@ -27,7 +27,7 @@ pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Lea
         },
     );
     RequestHead {
-        method: match Media::of(&from.fields).kind() {
+        method: match Media::of(&from.fields, &from.version).kind() {
             Some(Kind::Command) => sane(means, &from.method, is_command),
             _ => sane(means, &from.method, is_method),
         },
@@ -55,7 +55,7 @@ fn is_call(head: &RequestHead) -> bool {
         })
         && parts.next().is_some_and(is_identifier)
         && parts.next().is_none();
-    is_named && Media::of(&head.fields).kind() == Some(Kind::Grpc)
+    is_named && Media::of(&head.fields, &head.version).kind() == Some(Kind::Grpc)
 }
 
 /// Scrubs a response's head.

@@ -42,7 +42,9 @@ impl Media {
         }
     }
 
-    pub(crate) fn of(fields: &[Field]) -> Media {
+    /// `version` is the head's: documents of commands, whose heads were made, have none, and
+    /// what a peer calls so is JSON like any other.
+    pub(crate) fn of(fields: &[Field], version: &[u8]) -> Media {
         let mut types = field_values(fields, "content-type").map(|value| essence(value));
         let media_type = types.next().unwrap_or_default();
         // Two different types: who would read it how is anyone's guess.
@@ -50,6 +52,10 @@ impl Media {
             media_type
         } else {
             String::new()
+        };
+        let media_type = match media_type == document::CONTENT_TYPE && !version.is_empty() {
+            true => "application/json".to_owned(),
+            false => media_type,
         };
         let is_in_transfer = field_values(fields, "transfer-encoding")
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -69,7 +75,7 @@ impl Media {
 
     /// That of a request's body.
     pub(crate) fn of_request(head: &RequestHead) -> Media {
-        let media = Media::of(&head.fields);
+        let media = Media::of(&head.fields, &head.version);
         let is_command = media.kind() == Some(Kind::Command);
         Media {
             command: is_command.then(|| String::from_utf8_lossy(&head.method).into_owned()),

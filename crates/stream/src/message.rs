@@ -284,6 +284,16 @@ impl<H> Default for Message<H> {
 }
 
 impl<H> Message<H> {
+    /// A whole one, whose body was framed by its length.
+    pub fn whole(head: H) -> Message<H> {
+        Message {
+            head: Some(head),
+            state: MessageState::Complete,
+            framing: Framing::Length,
+            ..Message::default()
+        }
+    }
+
     /// Notes where and when its first byte is.
     pub(crate) fn begin(&mut self, offset: u64, time: Timestamp) {
         (self.offset, self.first_byte, self.last_byte) = (offset, time, time);
@@ -320,6 +330,30 @@ pub struct Exchange<Q = RequestHead, S = ResponseHead> {
     /// Interim responses (1xx), in order.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub interim: Vec<S>,
+}
+
+impl<Q, S> Exchange<Q, S> {
+    /// One that no flow carried: between nobody, at no time.
+    pub fn of_no_flow(request: Message<Q>, response: Message<S>) -> Exchange<Q, S> {
+        let nowhere = ([0, 0, 0, 0], 0).into();
+        Exchange {
+            id: ExchangeId {
+                node: "".into(),
+                boot: 0,
+                flow: Default::default(),
+                offset: 0,
+                from_response: false,
+            },
+            protocol: Protocol::Http1,
+            endpoints: Endpoints::normalised(nowhere, nowhere),
+            round_trip_ns: None,
+            flow_began_before_capture: false,
+            index_in_flow: 0,
+            request,
+            response,
+            interim: Vec::new(),
+        }
+    }
 }
 
 impl Exchange {

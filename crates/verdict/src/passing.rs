@@ -227,15 +227,25 @@ impl Passing<'_> {
                 continue;
             };
             self.hit(signal, can_cause, || {
-                evidence::of_difference(
-                    self.observation,
-                    differences[0],
-                    self.production.as_ref(),
-                    baseline,
-                    candidate,
-                )
+                self.example(differences[0], baseline, candidate)
             });
         }
+    }
+
+    fn example(
+        &self,
+        difference: &Difference,
+        baseline: &Side<'_>,
+        candidate: &Side<'_>,
+    ) -> Evidence {
+        let production = self.production.as_ref();
+        evidence::of_difference(
+            self.observation,
+            difference,
+            production,
+            baseline,
+            candidate,
+        )
     }
 
     /// Shows what values that differ look like.
@@ -256,24 +266,12 @@ impl Passing<'_> {
             }
             if difference.mask == Some(Mask::Volatile) {
                 self.hit(&mut spot.volatile, false, || {
-                    evidence::of_difference(
-                        self.observation,
-                        difference,
-                        production,
-                        baseline,
-                        candidate,
-                    )
+                    self.example(difference, baseline, candidate)
                 });
             }
             let of_candidate = look(candidate, difference, at_right);
             spot.mould.show(self.session, of_candidate, || {
-                evidence::of_difference(
-                    self.observation,
-                    difference,
-                    production,
-                    baseline,
-                    candidate,
-                )
+                self.example(difference, baseline, candidate)
             });
         }
     }
@@ -315,13 +313,7 @@ impl Passing<'_> {
             };
             spot.ages.add(self.session, left, right);
             self.hit(&mut spot.ages.signal, false, || {
-                evidence::of_difference(
-                    observation,
-                    difference,
-                    self.production.as_ref(),
-                    baseline,
-                    candidate,
-                )
+                self.example(difference, baseline, candidate)
             });
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! It is written after the log, so that what it names was in the log for certain.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use blake3::Hash;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::line::Link;
 use super::signer::{PublicKey, Signer};
+use crate::replace::replace;
 
 /// What a head file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +56,7 @@ impl Head {
             signature: signer.sign(signed(link.seq, &hash).as_bytes()),
             hash,
         })?;
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".unfinished");
-        let mut file = File::create(&unfinished)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        sync_directory(path)
+        replace(path, format!("{text}\n").as_bytes())
     }
 }
 
@@ -77,13 +72,4 @@ fn parse(bytes: &[u8], key: &PublicKey) -> Option<Link> {
 
 fn signed(seq: u64, hash: &str) -> String {
     format!("head {seq} {hash}")
-}
-
-/// A new name in a directory is there after a crash once the directory is synced.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    File::open(directory)?.sync_all()
 }

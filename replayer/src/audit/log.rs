@@ -11,11 +11,12 @@ use rustix::io::retry_on_intr;
 
 use super::actor::Actor;
 use super::event::Event;
-use super::head::{Head, sync_directory};
+use super::head::Head;
 use super::line::{BEGINNING, Entry, Link};
 use super::signer::Signer;
 use super::tail::Tail;
 use crate::keys;
+use crate::replace::sync_directory;
 
 /// Version of the format.
 const FORMAT: u32 = 1;

@@ -22,7 +22,7 @@ use orders::Orders;
 use replies::Replies;
 use twintap_archive::{Archive, BodyWriter, FlowMark};
 use twintap_proto::v1::flow_order::Order;
-use twintap_scrub::{ExchangeScrubber, Scrubber};
+use twintap_scrub::{BodyFate, ExchangeScrubber, Scrubber};
 use twintap_stream::event::Watermark;
 use twintap_stream::{
     CommandExchange, Direction, Endpoints, Event, EventKind, Exchange, ExchangeId, FlowId, Limits,
@@ -477,7 +477,17 @@ impl Capture {
         archive: &mut Archive,
     ) -> Result<()> {
         self.reach(&exchange.id);
+        let is_conversation = exchange.is_conversation();
         let finished = building.scrub.finish(exchange);
+        // What was passed on of a body before it was dropped is not kept either.
+        for (note, body) in [
+            (&finished.record.request, &mut building.request_body),
+            (&finished.record.response, &mut building.response_body),
+        ] {
+            if matches!(note.body, BodyFate::Dropped(_)) && !is_conversation {
+                *body = archive.begin_body();
+            }
+        }
         if let Some(rest) = finished.request_rest {
             archive.write_body(&mut building.request_body, rest)?;
         }

@@ -98,12 +98,7 @@ fn exchange(id: ExchangeId, endpoints: Endpoints) -> Exchange {
         id,
         protocol: Protocol::Opaque,
         endpoints,
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: Message::default(),
-        response: Message::default(),
-        interim: Vec::new(),
+        ..Exchange::of_no_flow(Message::default(), Message::default())
     }
 }
 

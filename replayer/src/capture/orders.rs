@@ -42,9 +42,8 @@ impl Orders {
         }
         let method = String::from_utf8_lossy(&head.method);
         let target = String::from_utf8_lossy(&head.target);
-        let path = path_of(&target);
         let mut protected = self.rules.protected.iter();
-        if protected.any(|pattern| pattern.matches(&method, path)) {
+        if protected.any(|pattern| pattern.matches(&method, &target)) {
             self.protected.insert(exchange.clone());
             self.give(exchange.flow, Order::HeadersOnly);
         }
@@ -79,36 +78,6 @@ impl Orders {
     fn give(&mut self, flow: FlowId, order: Order) {
         if self.given.insert(flow, order) != Some(order) {
             self.new.push((flow, order));
-        }
-    }
-}
-
-/// The path of a request target in origin or absolute form (RFC 9112, section 3.2).
-fn path_of(target: &str) -> &str {
-    let rest = match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
-            rest.find('/').map_or("/", |at| &rest[at..])
-        }
-        _ => target,
-    };
-    rest.split(['?', '#']).next().unwrap_or(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path_of;
-
-    #[test]
-    fn paths_of_targets_in_each_form() {
-        for (target, path) in [
-            ("/login", "/login"),
-            ("/login?next=/a#b", "/login"),
-            ("http://shop.example/login?x=1", "/login"),
-            ("http://shop.example", "/"),
-            ("/go?to=http://elsewhere/login", "/go"),
-            ("*", "*"),
-        ] {
-            assert_eq!(path_of(target), path, "{target}");
         }
     }
 }

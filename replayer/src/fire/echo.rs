@@ -4,6 +4,8 @@
 //! links, cookies' domains, what it allows to which origin. Each twin says another place, so
 //! that two of one build would differ.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 use memchr::memmem;
 use twintap_stream::content::{Codings, DecodeLimits, decode};
@@ -25,12 +27,15 @@ impl Echo {
     /// What a twin at `target` may echo of the request that was recorded with `head`.
     pub fn of(rewrite: &Rewrite, head: &RequestHead, target: &Target) -> Echo {
         let mut echo = Echo::default();
+        let (told_host, told_origin) = (rewrite.host_at(target), rewrite.origin_at(target));
+        if told_host.is_none() && told_origin.is_none() {
+            return echo;
+        }
         let origin = recorded_origin(head);
-        let authority = head.authority();
-        if let (Some(told), Some(origin)) = (rewrite.origin_at(target), &origin) {
+        if let (Some(told), Some(origin)) = (told_origin, &origin) {
             echo.add(told.as_bytes(), origin);
         }
-        if let (Some(told), Some(recorded)) = (rewrite.host_at(target), &authority) {
+        if let (Some(told), Some(recorded)) = (told_host, &head.authority()) {
             // A twin over plain HTTP makes links of its own scheme.
             let of_recorded = origin.as_deref().filter(|origin| {
                 origin
@@ -57,11 +62,13 @@ impl Echo {
             return;
         }
         for spell in [plain, in_json, in_query] {
-            let pair = [spell(told), spell(recorded)];
-            if !self.pairs.contains(&pair) {
-                self.pairs.push(pair);
+            let told = spell(told);
+            if self.pairs.iter().all(|[known, _]| *known != told) {
+                self.pairs.push([told, spell(recorded)]);
             }
         }
+        // Stable, so that of two as long the one that was there first stays first.
+        self.pairs.sort_by_key(|[told, _]| Reverse(told.len()));
     }
 
     /// True where the twin was told nothing.
@@ -138,35 +145,61 @@ impl Echo {
 
     /// A text that tells of the twin's place, with production's in it.
     fn mended(&self, text: &[u8]) -> Option<Bytes> {
-        let mut mended: Option<Vec<u8>> = None;
-        for [told, recorded] in &self.pairs {
-            let text = mended.as_deref().unwrap_or(text);
-            mended = replaced(text, told, recorded).or(mended);
+        let mut out = Vec::new();
+        let mut done = 0;
+        let mut at = 0;
+        let next = |[told, _]: &[Vec<u8>; 2], at: usize| {
+            let place = memmem::find(&text[at..], told)?;
+            Some(at + place)
+        };
+        let mut places: Vec<Option<usize>> = self.pairs.iter().map(|pair| next(pair, 0)).collect();
+        loop {
+            for (place, pair) in places.iter_mut().zip(&self.pairs) {
+                if place.is_some_and(|place| place < at) {
+                    *place = next(pair, at);
+                }
+            }
+            let found = places.iter().zip(&self.pairs);
+            let found = found.filter_map(|(place, pair)| Some(((*place)?, pair)));
+            let Some((start, [told, recorded])) = found.min_by_key(|(place, _)| *place) else {
+                break;
+            };
+            if !stands_alone(text, start, told) {
+                at = start + 1;
+                continue;
+            }
+            out.extend_from_slice(&text[done..start]);
+            out.extend_from_slice(recorded);
+            done = start + told.len();
+            at = done;
         }
-        mended.map(Bytes::from)
+        (done > 0).then(|| {
+            out.extend_from_slice(&text[done..]);
+            out.into()
+        })
     }
 }
 
-/// `text` with `to` wherever `from` stands by itself, and is no part of a longer name.
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut done = 0;
-    for start in memmem::find_iter(text, from) {
-        let end = start + from.len();
-        let before = text[..start].last().copied();
-        let goes_on =
-            text.get(end).is_some_and(|byte| is_of_place(*byte)) && !is_full_stop(&text[end..]);
-        if start < done || before.is_some_and(is_of_place) || goes_on {
-            continue;
-        }
-        out.extend_from_slice(&text[done..start]);
-        out.extend_from_slice(to);
-        done = end;
+/// Whether the place that `text` has at `start` is no part of a longer name. One without a dot
+/// or a port may be any word: it counts after slashes alone.
+fn stands_alone(text: &[u8], start: usize, told: &[u8]) -> bool {
+    let (before, after) = (&text[..start], &text[start + told.len()..]);
+    let is_escape = |tail: &[u8]| tail[0] == b'%' && tail[1..].iter().all(u8::is_ascii_hexdigit);
+    let follows_escape = before.last_chunk::<3>().is_some_and(|tail| is_escape(tail));
+    let is_inside = before.last().is_some_and(|byte| is_of_place(*byte)) && !follows_escape;
+    let is_word = !told.iter().any(|byte| b".:%".contains(byte));
+    let slashes: [&[u8]; 3] = [b"//", b"\\/\\/", b"%2F%2F"];
+    let follows_slashes = || slashes.iter().any(|slashes| before.ends_with(slashes));
+    !is_inside && !goes_on(after) && (!is_word || follows_slashes())
+}
+
+/// Whether what follows a place is part of it: more of the name, or its port.
+fn goes_on(after: &[u8]) -> bool {
+    let port = after.strip_prefix(b":").or(after.strip_prefix(b"%3A"));
+    if port.is_some_and(|port| port.first().is_some_and(u8::is_ascii_digit)) {
+        return true;
     }
-    (done > 0).then(|| {
-        out.extend_from_slice(&text[done..]);
-        out
-    })
+    after.first().is_some_and(|byte| is_of_place(*byte)) && !is_full_stop(after)
 }
 
 /// A byte that can go on a host's name or its port.
@@ -227,8 +260,12 @@ mod tests {
     use super::*;
 
     fn echo(fields: &[(&str, &str)]) -> Echo {
+        echo_of(Place::Target, fields)
+    }
+
+    fn echo_of(host: Place, fields: &[(&str, &str)]) -> Echo {
         let rewrite = Rewrite {
-            host: Place::Target,
+            host,
             origin: Place::Target,
             ..Rewrite::default()
         };
@@ -267,6 +304,33 @@ mod tests {
     }
 
     #[test]
+    fn so_it_does_from_a_query() {
+        check(
+            &[HOST],
+            "/login?next=http%3A%2F%2F127.0.0.1%3A80%2Fcart",
+            "/login?next=http%3A%2F%2Fshop.example%2Fcart",
+        );
+    }
+
+    #[test]
+    fn what_was_put_back_is_not_looked_at_again() {
+        let fields = [("Host", "shop.example:8080")];
+        let echo = echo_of(Place::Text("shop.example".to_owned()), &fields);
+        let mended = echo.mended(b"shop.example, shop.example:8080 and %2F%2Fshop.example");
+        let mended = mended.expect("two places");
+        let expected = "shop.example:8080, shop.example:8080 and %2F%2Fshop.example:8080";
+        assert_eq!(String::from_utf8_lossy(&mended), expected);
+    }
+
+    #[test]
+    fn a_word_is_a_place_in_a_url_alone() {
+        let echo = echo_of(Place::Text("shop".to_owned()), &[HOST]);
+        let mended = echo.mended(b"the shop at http://shop/cart");
+        let mended = mended.expect("a place");
+        assert_eq!(&mended[..], b"the shop at http://shop.example/cart");
+    }
+
+    #[test]
     fn with_an_origin_the_scheme_comes_back_too() {
         for fields in [
             &[HOST, ORIGIN],
@@ -295,17 +359,24 @@ mod tests {
         check(&[HOST], said, said);
     }
 
-    #[test]
-    fn a_cookies_domain_has_no_port() {
-        let cookie = "domain=127.0.0.1; Path=/; DOMAIN=.127.0.0.1; HttpOnly";
-        let mut head = ResponseHead {
+    fn answered(fields: Vec<Field>) -> ResponseHead {
+        ResponseHead {
             version: Bytes::from_static(b"HTTP/1.1"),
             status: 200,
             reason: Bytes::new(),
-            fields: vec![Field::new("Set-Cookie", cookie), Field::new("X", cookie)],
+            fields,
             line_spelling: None,
             end: Bytes::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_cookies_domain_has_no_port() {
+        let cookie = "domain=127.0.0.1; Path=/; DOMAIN=.127.0.0.1; HttpOnly";
+        let mut head = answered(vec![
+            Field::new("Set-Cookie", cookie),
+            Field::new("X", cookie),
+        ]);
         echo(&[HOST]).mend_head(&mut head);
         let mended = b"domain=shop.example; Path=/; DOMAIN=.shop.example; HttpOnly";
         assert_eq!(head.fields[0].value.as_ref(), mended);
@@ -314,14 +385,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_stays_as_it_is() {
-        let mut head = ResponseHead {
-            version: Bytes::from_static(b"HTTP/1.1"),
-            status: 200,
-            reason: Bytes::new(),
-            fields: Vec::new(),
-            line_spelling: None,
-            end: Bytes::new(),
-        };
+        let mut head = answered(Vec::new());
         let echo = echo(&[HOST]);
         let framed = Bytes::from_static(b"\0\0\0\0\x0c127.0.0.1:80");
         assert_eq!(echo.mend_body(&mut head, &framed), None);

@@ -423,6 +423,13 @@ impl Keeper {
             return Err(anyhow!("no agent of a node {node:?} has ever connected"));
         }
         let outcome = self.pauses.set(node, paused);
+        if let (None, Some((why, _))) = (&open, &self.failure) {
+            outcome?;
+            return Err(anyhow!(
+                "kept, and agents are told as they connect: none is connected while the archive \
+                 takes no data: {why}"
+            ));
+        }
         for ((node, _), live) in open.into_iter().flat_map(|open| &mut open.captures) {
             let wanted = self.pauses.has(node);
             if live.agent.pause_wanted != wanted {

@@ -2,11 +2,13 @@
 //! that a restart of the daemon does not set off what somebody has stopped.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+
+use crate::replace::replace;
 
 /// Stands for all nodes; no node is called so, since its name has no slash.
 const ALL: &str = "/";
@@ -68,11 +70,7 @@ impl Pauses {
 
     fn write(&self) -> Result<()> {
         let text: String = self.nodes.iter().map(|node| format!("{node}\n")).collect();
-        let fresh = self.file.with_extension("paused.new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        Ok(fs::rename(&fresh, &self.file)?)
+        Ok(replace(&self.file, text.as_bytes())?)
     }
 }
 

@@ -50,9 +50,10 @@ impl Ingest for IngestService {
             Some(Err(status)) => return Err(status),
             None => return Err(Status::invalid_argument("the stream ended before a Hello")),
         };
-        if hello.node.is_empty() || hello.node.len() > 253 || hello.node.contains('/') {
+        let is_odd = |char: char| char == '/' || char.is_control();
+        if hello.node.is_empty() || hello.node.len() > 253 || hello.node.contains(is_odd) {
             return Err(Status::invalid_argument(format!(
-                "node name {:?} must have 1 to 253 characters and no slash",
+                "node name {:?} must have 1 to 253 bytes, no slash and no control character",
                 hello.node
             )));
         }

@@ -33,29 +33,8 @@ impl BodyDigest for ScrubbersDigest {
     }
 
     fn finish(self: Box<Self>) -> Option<LinkTag> {
-        let mut exchange = no_exchange();
+        let mut exchange = Exchange::of_no_flow(Message::default(), Message::default());
         exchange.response.state = MessageState::Complete;
         self.exchange.finish(exchange).record.response.body_tag
-    }
-}
-
-fn no_exchange() -> Exchange {
-    let nowhere = ([0, 0, 0, 0], 0).into();
-    Exchange {
-        id: twintap_stream::ExchangeId {
-            node: Arc::from(""),
-            boot: 0,
-            flow: Default::default(),
-            offset: 0,
-            from_response: false,
-        },
-        protocol: twintap_stream::message::Protocol::Http1,
-        endpoints: twintap_stream::Endpoints::normalised(nowhere, nowhere),
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: Message::default(),
-        response: Message::default(),
-        interim: Vec::new(),
     }
 }

@@ -239,7 +239,10 @@ fn render(overview: &Overview, context: &Context) -> String {
                 &[node, ("order", "headers_only")],
                 agent.headers_only_orders,
             );
-            add_gauge(&paused, &[node], u64::from(agent.paused));
+            // A boot that was killed says nothing more; another of its node may go on.
+            let is_paused = capture.connected && agent.paused;
+            let gauge = paused.get_or_create(&labels(&[node]));
+            gauge.set(gauge.get().max(i64::from(is_paused)));
         }
         let gauge = connected.get_or_create(&labels(&[node]));
         gauge.set(gauge.get().max(i64::from(capture.connected)));

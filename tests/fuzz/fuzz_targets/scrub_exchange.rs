@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use twintap_scrub::{Finished, Key, Policy, Scrubber};
-use twintap_stream::message::{Framing, Message, MessageState, Protocol};
+use twintap_stream::message::Message;
 use twintap_stream::{
     Direction, Endpoints, Exchange, ExchangeId, Field, FlowId, RequestHead, ResponseHead,
 };
@@ -66,26 +66,11 @@ fn exchange((target, name, value, media_type, _): Input<'_>) -> Exchange {
             offset: 0,
             from_response: false,
         },
-        protocol: Protocol::Http1,
         endpoints: Endpoints {
             client: ([192, 0, 2, 1], 40000).into(),
             server: ([192, 0, 2, 2], 80).into(),
         },
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: message(request),
-        response: message(response),
-        interim: Vec::new(),
-    }
-}
-
-fn message<H>(head: H) -> Message<H> {
-    Message {
-        head: Some(head),
-        state: MessageState::Complete,
-        framing: Framing::Length,
-        ..Message::default()
+        ..Exchange::of_no_flow(Message::whole(request), Message::whole(response))
     }
 }
 

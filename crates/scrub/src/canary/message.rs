@@ -4,10 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use twintap_stream::message::{Framing, MessageState, Protocol};
-use twintap_stream::{
-    Direction, Endpoints, Exchange, ExchangeId, Field, FlowId, Message, RequestHead, ResponseHead,
-};
+use twintap_stream::{Direction, Exchange, Field, Message, RequestHead, ResponseHead};
 
 use crate::encoding::encode;
 use crate::leaf::Encoding;
@@ -302,34 +299,5 @@ fn scrub_one(
 }
 
 fn exchange(request: RequestHead, response: ResponseHead) -> Exchange {
-    let nowhere = || ([127, 0, 0, 1], 1).into();
-    Exchange {
-        id: ExchangeId {
-            node: "canary".into(),
-            boot: 0,
-            flow: FlowId(0),
-            offset: 0,
-            from_response: false,
-        },
-        protocol: Protocol::Http1,
-        endpoints: Endpoints {
-            client: nowhere(),
-            server: nowhere(),
-        },
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: message(request),
-        response: message(response),
-        interim: Vec::new(),
-    }
-}
-
-fn message<H>(head: H) -> Message<H> {
-    Message {
-        head: Some(head),
-        state: MessageState::Complete,
-        framing: Framing::Length,
-        ..Message::default()
-    }
+    Exchange::of_no_flow(Message::whole(request), Message::whole(response))
 }

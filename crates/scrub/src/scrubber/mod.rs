@@ -167,7 +167,7 @@ impl Scrubber {
     ) -> (Scrubbed<ResponseHead>, Option<Scrubbed<Bytes>>, MessageNote) {
         let shared = &self.0;
         let view = shared.view(Some(request));
-        let media = Media::of(&head.fields);
+        let media = Media::of(&head.fields, &head.version);
         let mut scrubber = BodyScrubber::new(Arc::clone(&view), media, &shared.pseudonyms);
         let passed = scrubber
             .chunk(body, shared.policy.limits)
@@ -242,7 +242,7 @@ impl ExchangeScrubber {
 
     /// Takes the final response's head.
     pub fn response_head(&mut self, head: &ResponseHead) {
-        self.response_media = Some(Media::of(&head.fields));
+        self.response_media = Some(Media::of(&head.fields, &head.version));
     }
 
     /// Takes a chunk of a body; gives back what may be stored at once. What

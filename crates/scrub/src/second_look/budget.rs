@@ -34,6 +34,10 @@ impl Budget {
             LookAt::Nothing => return false,
             LookAt::BytesPerSecond(rate) => rate.get(),
         };
+        // A clock that was ahead for a moment must not keep it from filling until then.
+        if self.filled.since_ns(time) > SECOND_NS as u64 {
+            self.filled = time;
+        }
         let gained = u128::from(time.since_ns(self.filled)) * u128::from(rate) / SECOND_NS;
         if gained > 0 {
             let gained = u64::try_from(gained).unwrap_or(u64::MAX);

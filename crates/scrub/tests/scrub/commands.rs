@@ -1,19 +1,54 @@
 //! Documents of commands of databases.
 
+use bytes::Bytes;
 use expect_test::{Expect, expect};
 use twintap_scrub::{BodyFate, SnapshotFormat};
 use twintap_stream::document::CONTENT_TYPE;
+use twintap_stream::{RequestHead, ResponseHead};
 
 use crate::hostile;
 use crate::support::{Scrubbed, exchange, request, response, scrub, scrubber, scrubber_of};
 
-/// The command `name`, with its document and that of its reply.
-fn scrubbed(name: &str, asked: &str, answered: &str) -> Scrubbed {
-    let head = request(&format!("{name} /"), &[("content-type", CONTENT_TYPE)]);
+/// The head of a command's document: it has no version, as no peer can send it.
+fn command(name: &str) -> RequestHead {
+    RequestHead {
+        version: Bytes::new(),
+        ..request(&format!("{name} /"), &[("content-type", CONTENT_TYPE)])
+    }
+}
+
+/// The head of a reply's document.
+fn reply() -> ResponseHead {
+    ResponseHead {
+        version: Bytes::new(),
+        ..response(200, "", &[("content-type", CONTENT_TYPE)])
+    }
+}
+
+#[test]
+fn what_a_peer_calls_a_command_is_json() {
+    let head = request("POST /a", &[("content-type", CONTENT_TYPE)]);
     let answer = response(200, "", &[("content-type", CONTENT_TYPE)]);
-    scrub(
+    let scrubbed = scrub(
         &scrubber(),
         exchange(head, answer),
+        br#"{"statement":"ada lovelace lives in berlin"}"#,
+        br#"{"error":{"code":"4929123412341234"}}"#,
+    );
+    for (body, raw) in [
+        (&scrubbed.request_body, "lovelace"),
+        (&scrubbed.response_body, "4929123412341234"),
+    ] {
+        let text = String::from_utf8_lossy(body);
+        assert!(!text.is_empty() && !text.contains(raw), "{text}");
+    }
+}
+
+/// The command `name`, with its document and that of its reply.
+fn scrubbed(name: &str, asked: &str, answered: &str) -> Scrubbed {
+    scrub(
+        &scrubber(),
+        exchange(command(name), reply()),
         asked.as_bytes(),
         answered.as_bytes(),
     )
@@ -48,12 +83,10 @@ fn literals_of_a_statement_are_values() {
 #[test]
 fn parameters_have_the_names_of_their_places() {
     let policy = "version: 1\nbase: default\nrules:\n  - at: ['sql.users.email', 'sql.users.nick']\n    do: allow\n";
-    let head = |name: &str| request(&format!("{name} /"), &[("content-type", CONTENT_TYPE)]);
     let of = |name: &str, asked: &str| {
-        let answer = response(200, "", &[("content-type", CONTENT_TYPE)]);
         let done = scrub(
             &scrubber_of(policy),
-            exchange(head(name), answer),
+            exchange(command(name), reply()),
             asked.as_bytes(),
             b"{}",
         );
@@ -139,8 +172,8 @@ fn secrets_are_replaced_whatever_the_rules_say() {
         ),
     ];
     for (name, asked) in cases {
-        let head = request(&format!("{name} /"), &[("content-type", CONTENT_TYPE)]);
-        let answer = response(200, "", &[]);
+        let head = command(name);
+        let answer = reply();
         let done = scrub(
             &scrubber_of(policy),
             exchange(head, answer),

@@ -103,14 +103,11 @@ fn what_is_too_large_to_be_held_passes_and_is_counted() {
     let scrubber = scrubber_of(
         "{version: 1, limits: {body_bytes: 8}, bodies: [{types: [application/json], do: allow}]}",
     );
-    let stored = scrub_in_chunks(
-        &scrubber,
-        exchange(request("POST /a", &[JSON]), response(200, "OK", &[])),
-        br#"{"x":"teapot"}"#,
-        b"",
-        5,
-    );
+    let mut whole = exchange(request("POST /a", &[JSON]), response(200, "OK", &[]));
+    whole.request.body_bytes = 14;
+    let stored = scrub_in_chunks(&scrubber, whole, br#"{"x":"teapot"}"#, b"", 5);
     assert_eq!(stored.request_body, r#"{"x":"teapot"}"#);
+    assert_eq!(scrubber.second_look().passed_over_bytes, 14);
 }
 
 #[test]

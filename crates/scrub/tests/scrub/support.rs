@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use twintap_scrub::{Action, BodyFate, Encoding, Key, Leaf, MessageNote, Part, Policy, Scrubber};
-use twintap_stream::message::{Framing, MessageState, Protocol};
 use twintap_stream::{
     Direction, Endpoints, Exchange, ExchangeId, Field, FlowId, Message, RequestHead, ResponseHead,
 };
@@ -74,26 +73,11 @@ pub fn exchange(request: RequestHead, response: ResponseHead) -> Exchange {
             offset: 0,
             from_response: false,
         },
-        protocol: Protocol::Http1,
         endpoints: Endpoints {
             client: "203.0.113.9:40000".parse().unwrap(),
             server: "198.51.100.1:80".parse().unwrap(),
         },
-        round_trip_ns: None,
-        flow_began_before_capture: false,
-        index_in_flow: 0,
-        request: message(request),
-        response: message(response),
-        interim: Vec::new(),
-    }
-}
-
-fn message<H>(head: H) -> Message<H> {
-    Message {
-        head: Some(head),
-        state: MessageState::Complete,
-        framing: Framing::Length,
-        ..Message::default()
+        ..Exchange::of_no_flow(Message::whole(request), Message::whole(response))
     }
 }
 

@@ -51,7 +51,9 @@ const MOST_WORDS: usize = 10_000;
 /// PostgreSQL has them; else texts may stand in double quotes.
 fn only_table(statement: &[u8], folds_case: bool) -> Option<String> {
     let statement = std::str::from_utf8(statement).ok()?;
-    let shown = without_texts(statement, folds_case)?.replace('(', " ( ");
+    let shown = without_texts(statement, folds_case)?
+        .replace('(', " ( ")
+        .replace(',', " , ");
     let is_part = |char: char| char.is_alphanumeric() || "_$.\"`".contains(char);
     let mut words = shown
         .split(|char: char| char.is_whitespace() || char == ';')
@@ -62,12 +64,20 @@ fn only_table(statement: &[u8], folds_case: bool) -> Option<String> {
             continue;
         }
         let name = words.next()?;
-        let is_list = name.ends_with(',');
-        let name = name.trim_end_matches([',', ')']);
-        if is_list || !name.chars().all(is_part) {
+        let name = name.trim_end_matches(')');
+        if !name.chars().all(is_part) {
             return None;
         }
         if only.is_some_and(|only| only != name) {
+            return None;
+        }
+        // After the name there may be another for it, and then a further table.
+        let is_list = words
+            .clone()
+            .take(3)
+            .take_while(|word| *word != "(" && !word.eq_ignore_ascii_case("SET"))
+            .any(|word| word == ",");
+        if is_list {
             return None;
         }
         only = Some(name);
@@ -125,6 +135,10 @@ mod tests {
             ("INSERT INTO orders(id) VALUES (1)", Some("orders")),
             ("UPDATE t SET a = 1", Some("t")),
             ("SELECT 1 FROM a, b", None),
+            ("SELECT 1 FROM a , b", None),
+            ("SELECT p.name FROM users u, patients p", None),
+            ("SELECT 1 FROM users AS u ,patients", None),
+            ("UPDATE t SET a=1, b=2", Some("t")),
             ("SELECT 1 FROM a JOIN b ON a.x = b.x", None),
             ("SELECT 1 FROM (SELECT 2) s", None),
             ("SELECT 1", None),

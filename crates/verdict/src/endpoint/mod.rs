@@ -92,3 +92,23 @@ fn is_grpc(observation: &Observation) -> bool {
                 .starts_with(b"application/grpc")
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::path_of;
+
+    #[test]
+    fn paths_of_targets_in_each_form() {
+        for (target, path) in [
+            ("/login", "/login"),
+            ("/login?next=/a#b", "/login"),
+            ("http://shop.example/login?x=1", "/login"),
+            ("http://shop.example", "/"),
+            ("http://shop.example?next=/login", "/"),
+            ("/go?to=http://elsewhere/login", "/go"),
+            ("*", "*"),
+        ] {
+            assert_eq!(path_of(target), path, "{target}");
+        }
+    }
+}

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::path_of;
+
 /// A template that requests are called by: `GET /api/{version}/items/{id}`.
 ///
 /// `{name}` stands for one segment, or for what varies in one (`{id}.json`); as the last
@@ -61,10 +63,10 @@ impl fmt::Display for EndpointPattern {
 }
 
 impl EndpointPattern {
-    /// Whether the pattern takes a request of this method and path (without its query).
+    /// Whether the pattern takes a request of this method and target, in any of its forms.
     #[must_use]
-    pub fn matches(&self, method: &str, path: &str) -> bool {
-        self.name(method, path).is_some()
+    pub fn matches(&self, method: &str, target: &str) -> bool {
+        self.name(method, path_of(target)).is_some()
     }
 
     /// What a request is called that the pattern takes.

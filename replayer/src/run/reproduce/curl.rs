@@ -33,7 +33,9 @@ pub fn curl(
 ) -> Option<Curl> {
     let exchange = stored.exchange();
     let request = &exchange.request;
-    let is_plain = request.state == MessageState::Complete && !exchange.is_conversation();
+    let speaks_http = matches!(exchange.protocol, Protocol::Http1 | Protocol::Http2);
+    let is_whole = request.state == MessageState::Complete;
+    let is_plain = speaks_http && is_whole && !exchange.is_conversation();
     let head = request.head.as_ref().filter(|_| is_plain)?;
     let twin = options.target(Twin::Candidate, service);
     let head = rewritten(head, options, twin);

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use zeroize::Zeroizing;
 
 use super::file::{Pins, Resolve, RunFile, TlsSettings, Way};
-use super::values::{Authority, DatabaseAddress};
+use super::values::{Authority, DatabaseAddress, database_schemes};
 use crate::fire::{Login, Moving, SecondTargets, Target, Tls, TlsFiles};
 pub use captured::Captured;
 pub use resolver::Resolver;
@@ -277,8 +277,10 @@ fn pinned<'a>(authority: &Authority, pins: &'a BTreeMap<String, Pins>) -> Option
 
 /// An entry of the allow-list without its scheme.
 fn plain(entry: &str) -> &str {
-    let schemes = ["http://", "https://", "redis://", "postgres://"];
-    let rest = schemes.iter().find_map(|scheme| entry.strip_prefix(scheme));
+    let mut schemes = ["http://", "https://"]
+        .into_iter()
+        .chain(database_schemes());
+    let rest = schemes.find_map(|scheme| entry.strip_prefix(scheme));
     rest.unwrap_or(entry)
 }
 

@@ -24,6 +24,11 @@ const SCHEMES: [(&str, Spoken, u16); 3] = [
     ("postgresql://", Spoken::Postgres, 5432),
 ];
 
+/// What addresses of databases begin with.
+pub(in crate::run) fn database_schemes() -> impl Iterator<Item = &'static str> {
+    SCHEMES.into_iter().map(|(scheme, ..)| scheme)
+}
+
 impl DatabaseAddress {
     /// Reads `scheme://user@host:port/database`; none where the scheme is no database's.
     pub(super) fn parse(text: &str) -> Option<Result<(Authority, DatabaseAddress), String>> {

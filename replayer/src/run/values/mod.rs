@@ -12,6 +12,7 @@ use twintap_plan::Spoken;
 use twintap_stream::Timestamp;
 
 pub use database::DatabaseAddress;
+pub(super) use database::database_schemes;
 
 /// The only version there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

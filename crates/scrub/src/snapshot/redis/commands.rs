@@ -121,7 +121,7 @@ const READS: &[(&str, &str)] = &[
     ("ZCARD", "k"),
     ("ZCOUNT", "kvv"),
     ("ZINCRBY", "kvv"),
-    ("ZRANGE", "knn"),
+    ("ZRANGE", "kvv"),
     ("ZRANGEBYSCORE", "kvv"),
     ("ZRANK", "kv"),
     ("ZREM", "k*v"),

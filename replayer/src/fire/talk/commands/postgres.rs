@@ -16,6 +16,9 @@ use super::super::super::command::Command;
 use super::super::super::login::Login;
 use super::{Speaker, Step};
 
+/// The longest answer to a log-in, as far as it was not read.
+const MOST_HEARD: usize = 64 << 10;
+
 /// Simple queries as such, and what was prepared by Parse, Bind and Execute: parameters and
 /// results as text, whatever the recorded client chose.
 pub(super) struct Postgres {
@@ -173,6 +176,9 @@ impl Speaker for Postgres {
 
     fn hear(&mut self, input: &[u8]) -> Result<Step, String> {
         self.heard.put_slice(input);
+        if self.heard.len() > MOST_HEARD {
+            return Err("the answer to the log-in never ends".to_owned());
+        }
         let mut out = BytesMut::new();
         while let Some(message) =
             Message::parse(&mut self.heard).map_err(|error| error.to_string())?

@@ -311,6 +311,21 @@ impl Clauses {
     }
 }
 
+/// What an interval counts, in the singular.
+const UNITS: [&str; 11] = [
+    "year",
+    "mon",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "min",
+    "minute",
+    "sec",
+    "second",
+    "millisecond",
+];
+
 /// Digits and a unit, perhaps several: `30 days`.
 fn is_interval(text: &str) -> bool {
     let mut words = text.split(' ');
@@ -318,10 +333,7 @@ fn is_interval(text: &str) -> bool {
         && words.all(|word| {
             let is_number =
                 (1..=4).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit());
-            is_number
-                || ["year", "mon", "week", "day", "hour", "min", "sec"]
-                    .iter()
-                    .any(|unit| word.starts_with(unit))
+            is_number || UNITS.contains(&word.strip_suffix('s').unwrap_or(word))
         })
 }
 
