@@ -41,19 +41,15 @@ pub fn encode(value: &[u8], encoding: Encoding) -> Vec<u8> {
     }
 }
 
-/// Like [`encode`], where most values are written as they are.
-pub(crate) fn written(value: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
-    let is_as_it_is = match encoding {
+/// True for a value that [`encode`] would write as it is, as it does most.
+pub(crate) fn is_as_written(value: &[u8], encoding: Encoding) -> bool {
+    match encoding {
         Encoding::Plain | Encoding::JsonLiteral => true,
         Encoding::JsonString => {
             let is_escaped = |&byte: &u8| byte < b' ' || matches!(byte, b'"' | b'\\');
             !value.iter().any(is_escaped) && std::str::from_utf8(value).is_ok()
         }
         Encoding::Percent | Encoding::Form | Encoding::HtmlAttribute => false,
-    };
-    match is_as_it_is {
-        true => Cow::Borrowed(value),
-        false => Cow::Owned(encode(value, encoding)),
     }
 }
 
@@ -73,6 +69,9 @@ pub(crate) fn is_literal(text: &[u8]) -> bool {
         matches!(text, "true" | "false" | "null") || formats::number(text).is_some()
     })
 }
+
+/// What is written where a JSON literal stands and what should stand there is none.
+pub(crate) const NO_LITERAL: &[u8] = b"0";
 
 /// Whether a text is a JSON object or array.
 pub(crate) fn is_document(text: &[u8]) -> bool {

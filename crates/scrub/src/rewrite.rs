@@ -1,16 +1,20 @@
 //! Goes through one part of a message and replaces what the policy says.
 
+mod output;
+
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 
+use self::output::Output;
 use crate::class::Class;
-use crate::encoding::{decode, encode, is_literal, written};
+use crate::encoding::{NO_LITERAL, decode, encode, is_literal};
 use crate::find::{Found, Repeats, Search, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
 use crate::nest::{self, Guest};
 use crate::policy::{Decision, ValueAction, View};
-use crate::pseudonym::{Pseudonyms, inside};
+use crate::pseudonym::{Lent, Pseudonyms, inside};
 use crate::timeline::Moved;
 
 /// What decides about the values of one message, and what makes the new ones.
@@ -54,13 +58,9 @@ pub(crate) fn part(
 pub(crate) struct Rewriter<'a> {
     means: Means<'a>,
     part: Part,
-    src: &'a [u8],
-    /// What was written so far; `src` from `cursor` on follows.
-    out: Vec<u8>,
-    cursor: usize,
+    output: Output<'a>,
+    recent: Lent<'a>,
     leaves: &'a mut Vec<Leaf>,
-    /// What became longer or shorter.
-    moved: Vec<Moved>,
     is_dropped: bool,
     /// The part is the path of a gRPC call, whose parts are names of the service's own.
     pub(crate) is_call: bool,
@@ -76,11 +76,9 @@ impl<'a> Rewriter<'a> {
         Rewriter {
             means,
             part,
-            src,
-            out: Vec::new(),
-            cursor: 0,
+            output: Output::new(src, part == Part::Body),
+            recent: means.pseudonyms.recent(),
             leaves,
-            moved: Vec::new(),
             is_dropped: false,
             is_call: false,
         }
@@ -88,45 +86,22 @@ impl<'a> Rewriter<'a> {
 
     /// The spans that became longer or shorter so far.
     pub(crate) fn take_moved(&mut self) -> Vec<Moved> {
-        std::mem::take(&mut self.moved)
+        self.output.take_moved()
     }
 
     /// The scrubbed part; where nothing was replaced, the very same bytes.
-    pub(crate) fn finish(mut self, src: &Bytes) -> Result<Bytes, DroppedByRule> {
-        if self.is_dropped {
-            return Err(DroppedByRule);
+    pub(crate) fn finish(self, src: &Bytes) -> Result<Bytes, DroppedByRule> {
+        match self.is_dropped {
+            true => Err(DroppedByRule),
+            false => Ok(self.output.finish(src)),
         }
-        if self.cursor == 0 {
-            return Ok(src.clone());
-        }
-        self.out.extend_from_slice(&self.src[self.cursor..]);
-        Ok(self.out.into())
     }
+}
 
-    fn edit(&mut self, span: Range<usize>, new: &[u8]) {
-        if self.cursor == 0 {
-            self.out.reserve(self.src.len() + self.src.len() / 8);
-        }
-        self.out
-            .extend_from_slice(&self.src[self.cursor..span.start]);
-        if self.part == Part::Body && new.len() != span.len() {
-            let start = self.out.len() as u64;
-            self.moved.push(Moved {
-                from: (span.start as u64, span.end as u64),
-                to: (start, start + new.len() as u64),
-            });
-        }
-        self.out.extend_from_slice(new);
-        self.cursor = span.end;
-    }
-
-    fn decide(&self, found: &Found<'_>, raw: &[u8]) -> ValueAction {
-        let Some(view) = self.means.view else {
+impl Means<'_> {
+    fn decide(&self, found: &Found<'_>, class: impl FnOnce() -> Class) -> ValueAction {
+        let Some(view) = self.view else {
             return ValueAction::Allow;
-        };
-        let class = || match self.is_call {
-            true => Class::PathWord,
-            false => Class::of(raw, found.is_in_path),
         };
         match view.decide(found.place, found.name, class) {
             Decision::Value(action) => action,
@@ -136,10 +111,9 @@ impl<'a> Rewriter<'a> {
     }
 
     fn must_drop(&self, found: &Found<'_>) -> bool {
-        self.part == Part::Body
-            && self.means.view.is_some_and(|view| {
-                view.decide(found.place, found.name, || Class::Text) == Decision::DropBody
-            })
+        self.view.is_some_and(|view| {
+            view.decide(found.place, found.name, || Class::Text) == Decision::DropBody
+        })
     }
 }
 
@@ -180,11 +154,11 @@ impl Rewriter<'_> {
             self.is_dropped = true;
             return;
         };
-        let start = narrow(self.out.len() + (found.span.start - self.cursor));
+        let start = narrow(self.output.place(found.span.start));
         let is_changed = new.is_some();
         let len = new.as_ref().map_or(found.span.len(), Vec::len);
         if let Some(new) = new {
-            self.edit(found.span.clone(), &new);
+            self.output.edit(found.span.clone(), &new);
         }
         let leaf = Leaf {
             part: self.part,
@@ -254,64 +228,72 @@ impl Visit for Rewriter<'_> {
             return None;
         }
         let new = self.means.pseudonyms.of(name.as_bytes());
-        self.edit(span, &encode(&new, encoding));
+        self.output.edit(span, &encode(&new, encoding));
         Some(String::from_utf8_lossy(&new).into_owned())
     }
 
     fn leaf(&mut self, found: Found<'_>) {
-        let src = self.src;
-        let raw = decode(&src[found.span.clone()], found.encoding);
-        let wanted = self.decide(&found, &raw);
-        if wanted == ValueAction::Replace && self.must_drop(&found) {
+        let raw = decode(self.output.written(&found.span), found.encoding);
+        let (means, pseudonyms) = (self.means, self.means.pseudonyms);
+        let known = self.recent.of(pseudonyms, &raw);
+        let class = || match self.is_call {
+            true => Class::PathWord,
+            false => known.class(&raw, found.is_in_path),
+        };
+        let wanted = means.decide(&found, class);
+        let is_in_body = self.part == Part::Body;
+        if is_in_body && wanted == ValueAction::Replace && means.must_drop(&found) {
             self.is_dropped = true;
             return;
         }
-        if found.place.starts_with("grpc.") && self.part == Part::Body {
+        if is_in_body && found.place.starts_with("grpc.") {
             return self.message(&found, &raw);
         }
-        let start = self.out.len() + (found.span.start - self.cursor);
-        let mut len = found.span.len();
-        let tag = self.means.pseudonyms.keys().link_tag(&raw);
+        let (tag, raw_chars) = (known.tag(), known.chars());
         let (action, new) = match wanted {
             ValueAction::Allow => (Action::Allowed, None),
-            ValueAction::Pseudonym if found.place == "html.script" => (
-                Action::Pseudonym,
-                Some(inside::of_script(self.means.pseudonyms, &raw)),
-            ),
-            ValueAction::Pseudonym => (
-                Action::Pseudonym,
-                Some(self.means.pseudonyms.of_tagged(&raw, tag)),
-            ),
-            ValueAction::Replace => (Action::Replaced, Some(self.means.pseudonyms.filler(&raw))),
-        };
-        if let Some(mut new) = new
-            && *new != *raw
-        {
-            if found.encoding == Encoding::JsonLiteral && !is_literal(&new) {
-                new = b"0".to_vec();
+            ValueAction::Pseudonym if found.place == "html.script" => {
+                let new = inside::of_script(pseudonyms, &raw);
+                (Action::Pseudonym, in_place(&raw, new, found.encoding))
             }
-            let written = written(&new, found.encoding);
-            len = written.len();
-            self.edit(found.span.clone(), &written);
+            ValueAction::Pseudonym => {
+                let new = known.written(pseudonyms, &raw, found.encoding);
+                (Action::Pseudonym, new)
+            }
+            ValueAction::Replace => {
+                let new = pseudonyms.filler(&raw);
+                (Action::Replaced, in_place(&raw, new, found.encoding))
+            }
+        };
+        let start = self.output.place(found.span.start);
+        let len = new.as_ref().map_or(found.span.len(), |new| new.len());
+        if let Some(new) = new {
+            self.output.edit(found.span.clone(), &new);
         }
-        self.push(
-            Leaf {
-                part: self.part,
-                path: found.path.to_owned(),
-                start: narrow(start),
-                len: narrow(len),
-                tag,
-                encoding: found.encoding,
-                action,
-                raw_chars: narrow(characters(&raw)),
-            },
-            &raw,
-        );
+        let leaf = Leaf {
+            part: self.part,
+            path: found.path.to_owned(),
+            start: narrow(start),
+            len: narrow(len),
+            tag,
+            encoding: found.encoding,
+            action,
+            raw_chars,
+        };
+        self.push(leaf, &raw);
     }
 
     fn is_done(&self) -> bool {
         self.is_dropped
     }
+}
+
+/// What is written in place of `raw`; `None` where it stays.
+fn in_place(raw: &[u8], new: Vec<u8>, encoding: Encoding) -> Option<Cow<'static, [u8]>> {
+    (new != raw).then(|| match encoding {
+        Encoding::JsonLiteral if !is_literal(&new) => NO_LITERAL.into(),
+        encoding => encode(&new, encoding).into(),
+    })
 }
 
 fn characters(raw: &[u8]) -> usize {

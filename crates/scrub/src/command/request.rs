@@ -123,22 +123,23 @@ impl Replace for Values<'_> {
             Some(view) => view.decide(place.path, place.name, class),
             None => Decision::Value(ValueAction::Allow),
         };
-        let tag = pseudonyms.keys().link_tag(raw);
+        let mut recent = pseudonyms.recent();
+        let known = recent.of(pseudonyms, raw);
         let (action, new) = match decision {
             Decision::Value(ValueAction::Allow) => (Action::Allowed, None),
             Decision::Value(ValueAction::Pseudonym) => {
-                (Action::Pseudonym, Some(pseudonyms.of_tagged(raw, tag)))
+                let new = known.pseudonym(pseudonyms, raw).to_vec();
+                (Action::Pseudonym, Some(new))
             }
             // Without the value the statement still says what was done.
             Decision::Value(ValueAction::Replace) | Decision::DropBody => {
                 (Action::Replaced, Some(pseudonyms.filler(raw)))
             }
         };
-        let chars = std::str::from_utf8(raw).map_or(raw.len(), |text| text.chars().count());
         self.notes.push(Note {
-            tag,
+            tag: known.tag(),
             action,
-            raw_chars: u32::try_from(chars).unwrap_or(u32::MAX),
+            raw_chars: known.chars(),
         });
         new.filter(|new| *new != raw)
     }

@@ -9,20 +9,20 @@ mod alphabet;
 pub(crate) mod formats;
 pub(crate) mod inside;
 mod permute;
+mod recent;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use base64::Engine as _;
 
 use self::alphabet::{Alphabet, is_punctuation};
 use self::formats::{Moment, Number};
 use self::permute::permute;
+pub(crate) use self::recent::Lent;
+use self::recent::Recents;
 use crate::key::Keys;
-use crate::leaf::LinkTag;
 use crate::policy::View;
 
 /// Makes pseudonyms and fillers.
@@ -33,36 +33,7 @@ pub(crate) struct Pseudonyms {
     /// What decides about values inside of others, as if those were bodies; without
     /// it each becomes a pseudonym.
     inside: Option<Arc<View>>,
-    /// Pseudonyms made lately, by tag: a session sends the same values over and over.
-    recent: RwLock<Recent>,
-}
-
-/// A tag is a keyed digest: its bits are spread already, and nobody chooses them.
-type Recent = HashMap<LinkTag, Box<[u8]>, BuildHasherDefault<TagHasher>>;
-
-/// Pseudonyms remembered, and the longest: some 10 MiB with all that is around them.
-const MOST_RECENT: usize = 1 << 16;
-const MOST_RECENT_BYTES: usize = 128;
-
-/// Takes a tag for its own hash.
-#[derive(Default)]
-struct TagHasher(u64);
-
-impl Hasher for TagHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        // Nothing but numbers is hashed.
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = self.0.rotate_left(8) ^ number;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    recents: Recents,
 }
 
 impl Pseudonyms {
@@ -71,7 +42,7 @@ impl Pseudonyms {
             keys,
             prefixes,
             inside,
-            recent: RwLock::default(),
+            recents: Recents::default(),
         }
     }
 
@@ -96,23 +67,9 @@ impl Pseudonyms {
         }
     }
 
-    /// The pseudonym of the raw value with this tag.
-    pub(crate) fn of_tagged(&self, raw: &[u8], tag: LinkTag) -> Vec<u8> {
-        if let Ok(recent) = self.recent.read()
-            && let Some(known) = recent.get(&tag)
-        {
-            return known.to_vec();
-        }
-        let made = self.of(raw);
-        if made.len() <= MOST_RECENT_BYTES
-            && let Ok(mut recent) = self.recent.write()
-        {
-            if recent.len() >= MOST_RECENT {
-                recent.clear();
-            }
-            recent.insert(tag, made.as_slice().into());
-        }
-        made
+    /// What is known of values seen lately, for one part of a message.
+    pub(crate) fn recent(&self) -> Lent<'_> {
+        self.recents.lend()
     }
 
     /// What stands for any value of like length and alphabet.

@@ -104,7 +104,11 @@ impl Values {
             return text.into();
         }
         let pseudonyms = self.scrubber.pseudonyms();
-        pseudonyms.of_tagged(raw, pseudonyms.keys().link_tag(raw))
+        let mut recent = pseudonyms.recent();
+        recent
+            .of(pseudonyms, raw)
+            .pseudonym(pseudonyms, raw)
+            .to_vec()
     }
 
     fn rewritten(&self, text: &[u8]) -> Result<(Bytes, Vec<Leaf>), Unparsable> {
