@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use self::output::Output;
 use crate::class::Class;
-use crate::encoding::{NO_LITERAL, decode, encode, is_literal};
+use crate::encoding::{NO_LITERAL, encode, is_literal};
 use crate::find::{Found, Repeats, Search, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
 use crate::nest::{self, Guest};
@@ -98,22 +98,12 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-impl Means<'_> {
-    fn decide(&self, found: &Found<'_>, class: impl FnOnce() -> Class) -> ValueAction {
-        let Some(view) = self.view else {
-            return ValueAction::Allow;
-        };
-        match view.decide(found.place, found.name, class) {
-            Decision::Value(action) => action,
-            // Outside of a body there is nothing to drop but the value.
-            Decision::DropBody => ValueAction::Replace,
+impl View {
+    fn decide_found(&self, found: &Found<'_>, class: impl FnOnce() -> Class) -> Decision {
+        match found.ruled {
+            Some(ruled) => self.decide_at(found.place, found.name, ruled, class),
+            None => self.decide(found.place, found.name, class),
         }
-    }
-
-    fn must_drop(&self, found: &Found<'_>) -> bool {
-        self.view.is_some_and(|view| {
-            view.decide(found.place, found.name, || Class::Text) == Decision::DropBody
-        })
     }
 }
 
@@ -233,19 +223,24 @@ impl Visit for Rewriter<'_> {
     }
 
     fn leaf(&mut self, found: Found<'_>) {
-        let raw = decode(self.output.written(&found.span), found.encoding);
+        let raw = found.raw(self.output.src());
         let (means, pseudonyms) = (self.means, self.means.pseudonyms);
         let known = self.recent.of(pseudonyms, &raw);
         let class = || match self.is_call {
             true => Class::PathWord,
             false => known.class(&raw, found.is_in_path),
         };
-        let wanted = means.decide(&found, class);
         let is_in_body = self.part == Part::Body;
-        if is_in_body && wanted == ValueAction::Replace && means.must_drop(&found) {
-            self.is_dropped = true;
-            return;
-        }
+        let wanted = match means.view.map(|view| view.decide_found(&found, class)) {
+            None => ValueAction::Allow,
+            Some(Decision::Value(action)) => action,
+            Some(Decision::DropBody) if is_in_body => {
+                self.is_dropped = true;
+                return;
+            }
+            // Outside of a body there is nothing to drop but the value.
+            Some(Decision::DropBody) => ValueAction::Replace,
+        };
         if is_in_body && found.place.starts_with("grpc.") {
             return self.message(&found, &raw);
         }

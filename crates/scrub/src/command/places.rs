@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::encoding::decode;
 use crate::find::{Found, Visit};
 use crate::leaf::Encoding;
 use crate::names;
@@ -128,6 +127,8 @@ impl<'a, V: Visit> Places<'a, V> {
                 is_in_path: true,
                 span: found.span.start + span.start..found.span.start + span.end,
                 encoding: found.encoding,
+                has_escapes: found.has_escapes,
+                ruled: None,
             });
         }
     }
@@ -156,11 +157,7 @@ impl<V: Visit> Visit for Places<'_, V> {
         if self.is_key(&found) {
             return self.key(&found);
         }
-        let src = self.src;
-        let raw = decode(
-            src.get(found.span.clone()).unwrap_or_default(),
-            found.encoding,
-        );
+        let raw = found.raw(self.src);
         let raw = String::from_utf8_lossy(&raw).into_owned();
         let Named::As(place) = self.named(&found, &raw) else {
             return;
@@ -169,6 +166,7 @@ impl<V: Visit> Visit for Places<'_, V> {
         self.visit.leaf(Found {
             place: &place,
             name,
+            ruled: None,
             ..found
         });
     }

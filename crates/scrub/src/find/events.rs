@@ -45,8 +45,7 @@ pub fn value_in_event(event: &[u8], path: &str) -> Option<Vec<u8>> {
         }
         fn leaf(&mut self, found: Found<'_>) {
             if self.value.is_none() && found.path == self.path {
-                let raw = crate::encoding::decode(&self.src[found.span], found.encoding);
-                self.value = Some(raw.into_owned());
+                self.value = Some(found.raw(self.src).into_owned());
             }
         }
         fn is_done(&self) -> bool {
@@ -144,6 +143,8 @@ fn block_values(
             is_in_path: false,
             span,
             encoding: Encoding::Plain,
+            has_escapes: false,
+            ruled: None,
         });
     }
     Ok(())

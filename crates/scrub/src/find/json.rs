@@ -1,11 +1,15 @@
 //! JSON (RFC 8259) and its pointers (RFC 6901).
 
-use std::fmt::Write as _;
+mod shapes;
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use self::shapes::{Object, PlaceId, Shapes};
 use super::{Found, Repeats, Unparsable, Visit};
 use crate::encoding;
 use crate::leaf::Encoding;
-use crate::names;
 
 /// How deep arrays and objects may be nested.
 const MOST_DEEP: usize = 128;
@@ -16,25 +20,28 @@ pub(crate) fn find(body: &[u8], is_lines: bool, visit: &mut impl Visit) -> Resul
     // Strings are cut at ASCII bytes, so that each of them is UTF-8 if all is.
     let text = std::str::from_utf8(body).map_err(|_| Unparsable)?;
     let mut scanner = Scanner {
+        text,
         src: text.as_bytes(),
         at: if text.starts_with('\u{feff}') { 3 } else { 0 },
         path: String::from("json."),
         place: String::from("json."),
         name: 5..5,
-        keys: Vec::new(),
+        odd_names: Vec::new(),
+        shapes: Shapes::new(),
         visit,
     };
     scanner.space();
     if is_lines {
         let mut index = 0;
+        let lines = scanner.shapes.element(PlaceId::ROOT);
         while scanner.at < scanner.src.len() {
-            scanner.element(index, 0)?;
+            scanner.element(index, lines, 0)?;
             scanner.space();
             index += 1;
         }
         return Ok(());
     }
-    scanner.value(0)?;
+    scanner.value(PlaceId::ROOT, 0)?;
     scanner.space();
     if scanner.at == scanner.src.len() || scanner.visit.is_done() {
         Ok(())
@@ -44,63 +51,75 @@ pub(crate) fn find(body: &[u8], is_lines: bool, visit: &mut impl Visit) -> Resul
 }
 
 struct Scanner<'a, V> {
+    text: &'a str,
+    /// The same.
     src: &'a [u8],
     at: usize,
     path: String,
     place: String,
     /// Span of the last name in `place`.
-    name: std::ops::Range<usize>,
-    /// Hashes of the keys of the objects that are open.
-    keys: Vec<u64>,
+    name: Range<usize>,
+    /// Hashes of the names that may be values, of the objects that are open.
+    odd_names: Vec<u64>,
+    shapes: Shapes<'a>,
     visit: &'a mut V,
 }
 
+/// A string between its quotes.
+struct Text {
+    span: Range<usize>,
+    has_escapes: bool,
+}
+
 impl<V: Visit> Scanner<'_, V> {
-    fn value(&mut self, depth: usize) -> Result<(), Unparsable> {
+    fn value(&mut self, at: PlaceId, depth: usize) -> Result<(), Unparsable> {
         if depth > MOST_DEEP {
             return Err(Unparsable);
         }
         match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
+            Some(b'{') => self.object(at, depth),
+            Some(b'[') => self.array(at, depth),
             Some(b'"') => {
-                let span = self.string()?;
-                self.leaf(span, Encoding::JsonString);
+                let text = self.string()?;
+                self.leaf(at, text.span, Encoding::JsonString, text.has_escapes);
                 Ok(())
             }
             _ => {
                 let span = self.literal()?;
-                self.leaf(span, Encoding::JsonLiteral);
+                self.leaf(at, span, Encoding::JsonLiteral, false);
                 Ok(())
             }
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), Unparsable> {
+    fn object(&mut self, at: PlaceId, depth: usize) -> Result<(), Unparsable> {
         self.at += 1;
         self.space();
         if self.eat(b'}') {
             return Ok(());
         }
-        let first_key = self.keys.len();
-        let mut many = None;
+        let mut object = self.shapes.object(at);
+        let mut odd_names = OddNames {
+            first: self.odd_names.len(),
+            many: None,
+        };
         loop {
             if self.peek() != Some(b'"') {
                 return Err(Unparsable);
             }
-            let span = self.string()?;
+            let key = self.string()?;
             self.space();
             if !self.eat(b':') {
                 return Err(Unparsable);
             }
             self.space();
-            self.member(span, first_key, &mut many, depth)?;
+            self.member(key, &mut object, &mut odd_names, depth)?;
             if self.visit.is_done() {
                 return Ok(());
             }
             self.space();
             if self.eat(b'}') {
-                self.keys.truncate(first_key);
+                self.odd_names.truncate(odd_names.first);
                 return Ok(());
             }
             if !self.eat(b',') {
@@ -112,71 +131,96 @@ impl<V: Visit> Scanner<'_, V> {
 
     fn member(
         &mut self,
-        key: std::ops::Range<usize>,
-        first_key: usize,
-        many: &mut Option<Repeats>,
+        key: Text,
+        object: &mut Object,
+        odd_names: &mut OddNames,
         depth: usize,
     ) -> Result<(), Unparsable> {
-        let src = self.src;
-        let decoded = encoding::decode(&src[key.clone()], Encoding::JsonString);
-        let name = String::from_utf8_lossy(&decoded);
         let (path_len, place_len, last) = (self.path.len(), self.place.len(), self.name.clone());
         self.path.push('/');
         self.place.push('/');
-        if names::is_structural(&name) || name.is_empty() {
-            push_token(&mut self.path, &name);
-            self.name = self.place.len()..self.place.len() + name.len();
-            push_token(&mut self.place, &name);
-            self.name.end = self.place.len();
-        } else {
-            let new = self.visit.odd_name(&name, key, Encoding::JsonString);
-            push_token(&mut self.path, new.as_deref().unwrap_or(&name));
-            self.place.push('*');
-        }
-        let count = self.repeats(&name, first_key, many);
+        let written = &self.src[key.span.clone()];
+        let (at, count) = match self.shapes.expected(object, written) {
+            Some(at) => self.named(at, object),
+            None => self.unexpected(key, object, odd_names),
+        };
         if count > 0 {
             // Writing to a string never fails.
             let _ = write!(self.path, "#{count}");
         }
-        let result = self.value(depth + 1);
+        let result = self.value(at, depth + 1);
         self.path.truncate(path_len);
         self.place.truncate(place_len);
         self.name = last;
         result
     }
 
-    /// How often the object had this key before. Few keys are compared one by
-    /// one, many in a table.
-    fn repeats(&mut self, name: &str, first_key: usize, many: &mut Option<Repeats>) -> u32 {
-        const FEW: usize = 32;
-        if let Some(many) = many {
-            return many.count(fingerprint(name));
-        }
-        let hash = fingerprint(name);
-        let count = self.keys[first_key..]
-            .iter()
-            .filter(|&&key| key == hash)
-            .count() as u32;
-        self.keys.push(hash);
-        if self.keys.len() - first_key == FEW {
-            let mut repeats = Repeats::default();
-            for key in &self.keys[first_key..] {
-                repeats.count(*key);
+    /// Goes to a member whose name is none that may be a value; how often it was there before.
+    fn named(&mut self, at: PlaceId, object: &Object) -> (PlaceId, u32) {
+        let name = &self.shapes.place(at).name;
+        push_token(&mut self.path, name);
+        let start = self.place.len();
+        push_token(&mut self.place, name);
+        self.name = start..self.place.len();
+        (at, self.shapes.repeats(object, at))
+    }
+
+    /// Goes to a member that did not come next before.
+    fn unexpected(
+        &mut self,
+        key: Text,
+        object: &mut Object,
+        odd_names: &mut OddNames,
+    ) -> (PlaceId, u32) {
+        let written = &self.text[key.span.clone()];
+        let name: Cow<'_, str> = match key.has_escapes {
+            true => {
+                let decoded = encoding::decode(written.as_bytes(), Encoding::JsonString);
+                String::from_utf8_lossy(&decoded).into_owned().into()
             }
-            *many = Some(repeats);
+            false => written.into(),
+        };
+        if let Some(at) = self.shapes.member(object, &name) {
+            return self.named(at, object);
+        }
+        let new = self.visit.odd_name(&name, key.span, Encoding::JsonString);
+        push_token(&mut self.path, new.as_deref().unwrap_or(&name));
+        self.place.push('*');
+        let count = self.odd_repeats(&name, odd_names);
+        (self.shapes.odd(object), count)
+    }
+
+    /// How often the object had this name before. Few names are compared one by
+    /// one, many in a table.
+    fn odd_repeats(&mut self, name: &str, names: &mut OddNames) -> u32 {
+        const FEW: usize = 32;
+        let hash = fingerprint(name);
+        if let Some(many) = &mut names.many {
+            return many.count(hash);
+        }
+        let before = self.odd_names[names.first..].iter();
+        let count = before.filter(|&&other| other == hash).count() as u32;
+        self.odd_names.push(hash);
+        if self.odd_names.len() - names.first == FEW {
+            let mut repeats = Repeats::default();
+            for name in &self.odd_names[names.first..] {
+                repeats.count(*name);
+            }
+            names.many = Some(repeats);
         }
         count
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), Unparsable> {
+    fn array(&mut self, at: PlaceId, depth: usize) -> Result<(), Unparsable> {
         self.at += 1;
         self.space();
         if self.eat(b']') {
             return Ok(());
         }
+        let elements = self.shapes.element(at);
         let mut index = 0;
         loop {
-            self.element(index, depth + 1)?;
+            self.element(index, elements, depth + 1)?;
             index += 1;
             if self.visit.is_done() {
                 return Ok(());
@@ -192,27 +236,31 @@ impl<V: Visit> Scanner<'_, V> {
         }
     }
 
-    fn element(&mut self, index: usize, depth: usize) -> Result<(), Unparsable> {
+    fn element(&mut self, index: usize, at: PlaceId, depth: usize) -> Result<(), Unparsable> {
         let (path_len, place_len) = (self.path.len(), self.place.len());
         // Writing to a string never fails.
         let _ = write!(self.path, "/{index}");
         self.place.push_str("/*");
-        let result = self.value(depth);
+        let result = self.value(at, depth);
         self.path.truncate(path_len);
         self.place.truncate(place_len);
         result
     }
 
-    /// The span between the quotes.
-    fn string(&mut self) -> Result<std::ops::Range<usize>, Unparsable> {
+    fn string(&mut self) -> Result<Text, Unparsable> {
         let start = self.at + 1;
         let mut at = start;
+        let mut has_escapes = false;
         loop {
             at += memchr::memchr2(b'"', b'\\', &self.src[at..]).ok_or(Unparsable)?;
             if self.src[at] == b'"' {
                 self.at = at + 1;
-                return Ok(start..at);
+                return Ok(Text {
+                    span: start..at,
+                    has_escapes,
+                });
             }
+            has_escapes = true;
             let is_sound = match self.src.get(at + 1) {
                 Some(b'u') => self
                     .src
@@ -228,7 +276,7 @@ impl<V: Visit> Scanner<'_, V> {
         }
     }
 
-    fn literal(&mut self) -> Result<std::ops::Range<usize>, Unparsable> {
+    fn literal(&mut self) -> Result<Range<usize>, Unparsable> {
         let rest = &self.src[self.at..];
         let len = rest
             .iter()
@@ -245,8 +293,10 @@ impl<V: Visit> Scanner<'_, V> {
         Ok(span)
     }
 
-    fn leaf(&mut self, span: std::ops::Range<usize>, encoding: Encoding) {
+    fn leaf(&mut self, at: PlaceId, span: Range<usize>, encoding: Encoding, has_escapes: bool) {
         self.visit.leaf(Found {
+            ruled: Some(&self.shapes.place(at).ruled),
+            has_escapes,
             path: &self.path,
             place: &self.place,
             name: &self.place[self.name.clone()],
@@ -273,6 +323,14 @@ impl<V: Visit> Scanner<'_, V> {
     }
 }
 
+/// The names of one object that may be values.
+struct OddNames {
+    /// Where they begin among those of all open objects.
+    first: usize,
+    /// How often each came, once they are many.
+    many: Option<Repeats>,
+}
+
 /// FNV-1a; see [`Repeats::count`] for what a collision does.
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -294,3 +352,6 @@ fn push_token(pointer: &mut String, name: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

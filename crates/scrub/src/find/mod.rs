@@ -14,12 +14,15 @@ pub(crate) mod multipart;
 pub(crate) mod uri;
 pub(crate) mod xml;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher as _};
 use std::ops::Range;
 
+use crate::encoding::decode;
 use crate::leaf::{Encoding, Part};
 use crate::names;
+use crate::policy::Ruled;
 
 /// What sees the values, in the order of their spans.
 pub(crate) trait Visit {
@@ -47,6 +50,22 @@ pub(crate) struct Found<'a> {
     pub(crate) is_in_path: bool,
     pub(crate) span: Range<usize>,
     pub(crate) encoding: Encoding,
+    /// False where the value is known to be written as it is.
+    pub(crate) has_escapes: bool,
+    /// Where what the rules say of `place` is kept: who calls it something else that depends on
+    /// more than that gives none on.
+    pub(crate) ruled: Option<&'a Ruled>,
+}
+
+impl Found<'_> {
+    /// The raw value, in the part where it was found.
+    pub(crate) fn raw<'b>(&self, src: &'b [u8]) -> Cow<'b, [u8]> {
+        let written = &src[self.span.clone()];
+        match self.has_escapes {
+            true => decode(written, self.encoding),
+            false => Cow::Borrowed(written),
+        }
+    }
 }
 
 /// A body that is not what its media type says.
@@ -109,12 +128,14 @@ impl<V: Visit> Search<'_, V> {
             is_in_path,
             span,
             encoding,
+            has_escapes: true,
+            ruled: None,
         });
     }
 
     /// The name written at `span`, or what takes its place.
     pub(crate) fn name(&mut self, span: Range<usize>, encoding: Encoding) -> String {
-        let decoded = crate::encoding::decode(&self.src[span.clone()], encoding);
+        let decoded = decode(&self.src[span.clone()], encoding);
         let name = String::from_utf8_lossy(&decoded);
         if names::is_structural(&name) {
             return name.into_owned();

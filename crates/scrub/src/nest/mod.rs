@@ -247,8 +247,7 @@ impl Visit for Inside<'_> {
     }
 
     fn leaf(&mut self, found: Found<'_>) {
-        let src = self.src;
-        let raw = decode(&src[found.span.clone()], found.encoding);
+        let raw = found.raw(self.src);
         // The finders of JSON and links begin every path with their own name.
         let (_, name) = found.path.split_once('.').unwrap_or(("", found.path));
         let path = format!("{}{name}", self.prefix);

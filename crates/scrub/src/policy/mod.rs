@@ -12,7 +12,7 @@ pub use self::glob::Glob;
 pub use self::idle::IdleRule;
 pub use self::looking::Canaries;
 pub(crate) use self::looking::{LookAt, SecondLook};
-pub(crate) use self::view::{Decision, Route, View, Views};
+pub(crate) use self::view::{Decision, Route, Ruled, View, Views};
 use crate::class::Class;
 use crate::record::PolicyHash;
 

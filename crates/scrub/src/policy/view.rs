@@ -1,5 +1,6 @@
 //! The rules as they hold for one exchange.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -32,6 +33,10 @@ pub(crate) struct View {
     known: RwLock<HashMap<Box<str>, Option<RuleAction>>>,
 }
 
+/// What the rules of a view say of a place, once they were asked.
+#[derive(Default)]
+pub(crate) struct Ruled(Cell<Option<Option<RuleAction>>>);
+
 /// Places remembered by one view. Clients choose places, so that it needs an end.
 const MOST_KNOWN: usize = 4096;
 
@@ -44,7 +49,24 @@ impl View {
         name: &str,
         class: impl FnOnce() -> Class,
     ) -> Decision {
-        match self.rule(place, name) {
+        self.decision(self.rule(place, name), class)
+    }
+
+    /// The same, where `ruled` is kept for the place.
+    pub(crate) fn decide_at(
+        &self,
+        place: &str,
+        name: &str,
+        ruled: &Ruled,
+        class: impl FnOnce() -> Class,
+    ) -> Decision {
+        let rule = ruled.0.get().unwrap_or_else(|| self.rule(place, name));
+        ruled.0.set(Some(rule));
+        self.decision(rule, class)
+    }
+
+    fn decision(&self, rule: Option<RuleAction>, class: impl FnOnce() -> Class) -> Decision {
+        match rule {
             Some(RuleAction::Allow) => Decision::Value(ValueAction::Allow),
             Some(RuleAction::Pseudonym) => Decision::Value(ValueAction::Pseudonym),
             Some(RuleAction::Replace) => Decision::Value(ValueAction::Replace),

@@ -26,9 +26,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// What was written at `span` of the source.
-    pub(super) fn written(&self, span: &Range<usize>) -> &'a [u8] {
-        &self.src[span.clone()]
+    /// The part as it was.
+    pub(super) fn src(&self) -> &'a [u8] {
+        self.src
     }
 
     /// Where that which stands at `at` of the source comes to stand, if it is not before the last
