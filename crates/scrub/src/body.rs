@@ -275,9 +275,9 @@ pub(crate) struct ScrubbedBody {
 }
 
 /// In JSON of services there is a value in about so many bytes.
-const BYTES_A_LEAF: usize = 32;
+const BYTES_A_LEAF: usize = 24;
 /// Leaves for which room is made before there are any.
-const MOST_FORESEEN: usize = 1 << 15;
+const MOST_FORESEEN: usize = 1 << 16;
 
 /// Scrubs a whole body, or says in a word why it can't be.
 pub(crate) fn scrub(

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use smallvec::SmallVec;
 
 use super::Pseudonyms;
 use crate::class::Class;
@@ -21,6 +22,9 @@ const MOST_BYTES: usize = 12 << 20;
 const ENTRY_BYTES: usize = 2 * size_of::<Known>();
 /// Longer values are hardly repeated as often.
 const LONGEST: usize = 128;
+
+/// Bytes that an entry has room for: an address of mail and its pseudonym.
+const BESIDE: usize = 96;
 
 /// As many are kept as threads commonly scrub at once.
 const MOST_IDLE: usize = 4;
@@ -46,7 +50,7 @@ pub(crate) struct Recent {
 /// What is known of one value.
 pub(crate) struct Known {
     /// The raw value, where it is remembered, and its pseudonym, once it was asked for.
-    bytes: Vec<u8>,
+    bytes: SmallVec<[u8; BESIDE]>,
     raw_len: usize,
     tag: LinkTag,
     chars: u32,
@@ -125,7 +129,7 @@ impl Recent {
                 // A pseudonym is about as long.
                 self.bytes += ENTRY_BYTES + 2 * raw.len();
                 let mut known = Known::new(pseudonyms, raw);
-                known.bytes = raw.to_vec();
+                known.bytes.extend_from_slice(raw);
                 known.raw_len = raw.len();
                 place.insert(known).into_mut()
             }
@@ -137,7 +141,7 @@ impl Known {
     fn new(pseudonyms: &Pseudonyms, raw: &[u8]) -> Known {
         let chars = std::str::from_utf8(raw).map_or(raw.len(), |text| text.chars().count());
         Known {
-            bytes: Vec::new(),
+            bytes: SmallVec::new(),
             raw_len: 0,
             tag: pseudonyms.keys().link_tag(raw),
             chars: u32::try_from(chars).unwrap_or(u32::MAX),

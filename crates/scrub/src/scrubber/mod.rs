@@ -500,8 +500,8 @@ impl BodyOutcome {
 
     /// The note of the message whose head has these leaves.
     fn note(&mut self, head_leaves: &mut Vec<crate::leaf::Leaf>) -> MessageNote {
-        let mut leaves = std::mem::take(head_leaves);
-        leaves.append(&mut self.leaves);
+        let mut leaves = std::mem::take(&mut self.leaves);
+        leaves.splice(0..0, head_leaves.drain(..));
         MessageNote {
             leaves,
             body: self.fate.clone(),
