@@ -292,7 +292,11 @@ pub(crate) fn scrub(
     };
     let mut leaves = Vec::with_capacity(foreseen);
     let mut repeats = Repeats::default();
-    let may_be_bytes = matches!(kind, Kind::Text | Kind::Multipart | Kind::Grpc);
+    // Those of JSON see to it themselves.
+    let may_be_bytes = matches!(
+        kind,
+        Kind::Text | Kind::Multipart | Kind::Grpc | Kind::Json | Kind::JsonLines
+    );
     let is_text = may_be_bytes || std::str::from_utf8(body).is_ok();
     if !is_text {
         return Err("unparsable");

@@ -157,10 +157,10 @@ impl<V: Visit> Scanner<'_, V> {
 
     /// Goes to a member whose name is none that may be a value; how often it was there before.
     fn named(&mut self, at: PlaceId, object: &Object) -> (PlaceId, u32) {
-        let name = &self.shapes.place(at).name;
-        push_token(&mut self.path, name);
+        let token = self.shapes.place(at).token();
+        self.path.push_str(token);
         let start = self.place.len();
-        push_token(&mut self.place, name);
+        self.place.push_str(token);
         self.name = start..self.place.len();
         (at, self.shapes.repeats(object, at))
     }
@@ -184,7 +184,9 @@ impl<V: Visit> Scanner<'_, V> {
             return self.named(at, object);
         }
         let new = self.visit.odd_name(&name, key.span, Encoding::JsonString);
-        push_token(&mut self.path, new.as_deref().unwrap_or(&name));
+        let name_here = new.as_deref().unwrap_or(&name);
+        self.path
+            .push_str(token(name_here).as_deref().unwrap_or(name_here));
         self.place.push('*');
         let count = self.odd_repeats(&name, odd_names);
         (self.shapes.odd(object), count)
@@ -252,7 +254,7 @@ impl<V: Visit> Scanner<'_, V> {
         let mut at = start;
         let mut has_escapes = false;
         loop {
-            at += memchr::memchr2(b'"', b'\\', &self.src[at..]).ok_or(Unparsable)?;
+            at += end_or_escape(&self.src[at..]).ok_or(Unparsable)?;
             if self.src[at] == b'"' {
                 self.at = at + 1;
                 return Ok(Text {
@@ -323,6 +325,31 @@ impl<V: Visit> Scanner<'_, V> {
     }
 }
 
+/// Where the next quote or backslash stands. Most strings are so short that calling a search
+/// costs more than looking at eight bytes at once.
+fn end_or_escape(text: &[u8]) -> Option<usize> {
+    const WORDS: usize = 4;
+    let (words, _) = text.as_chunks::<8>();
+    for (index, word) in words.iter().take(WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = has(word, b'"') | has(word, b'\\');
+        if hits != 0 {
+            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    let seen = 8 * words.len().min(WORDS);
+    Some(seen + memchr::memchr2(b'"', b'\\', &text[seen..])?)
+}
+
+/// The highest bit of the lowest byte that is `wanted` is the lowest that is set; none is where
+/// no byte is (Bit Twiddling Hacks, "Determine if a word has a byte equal to n").
+fn has(word: u64, wanted: u8) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let zero_where_wanted = word ^ u64::from_le_bytes([wanted; 8]);
+    zero_where_wanted.wrapping_sub(LOW) & !zero_where_wanted & HIGH
+}
+
 /// The names of one object that may be values.
 struct OddNames {
     /// Where they begin among those of all open objects.
@@ -338,19 +365,10 @@ fn fingerprint(name: &str) -> u64 {
     })
 }
 
-/// RFC 6901, section 3.
-fn push_token(pointer: &mut String, name: &str) {
-    if memchr::memchr2(b'~', b'/', name.as_bytes()).is_none() {
-        pointer.push_str(name);
-        return;
-    }
-    for c in name.chars() {
-        match c {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            c => pointer.push(c),
-        }
-    }
+/// A step of a pointer (RFC 6901, section 3), where it isn't the name itself.
+fn token(name: &str) -> Option<String> {
+    memchr::memchr2(b'~', b'/', name.as_bytes())?;
+    Some(name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

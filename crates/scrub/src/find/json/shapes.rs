@@ -32,7 +32,9 @@ pub(super) struct Shapes<'a> {
 
 pub(super) struct Place<'a> {
     parent: PlaceId,
-    pub(super) name: Cow<'a, str>,
+    name: Cow<'a, str>,
+    /// The step of a pointer to it, where that isn't the name itself.
+    token: Option<String>,
     /// Where values of names lie that may be values, and where elements do.
     odd: Option<PlaceId>,
     element: Option<PlaceId>,
@@ -50,6 +52,13 @@ pub(super) struct Object {
     at: PlaceId,
     number: u64,
     last: Option<PlaceId>,
+}
+
+impl Place<'_> {
+    /// The step of a pointer to it from the object that it is a member of.
+    pub(super) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl<'a> Shapes<'a> {
@@ -166,6 +175,7 @@ impl<'a> Shapes<'a> {
         let id = PlaceId(self.places.len() as u32);
         self.places.push(Place {
             parent,
+            token: super::token(&name),
             name,
             odd: None,
             element: None,

@@ -146,6 +146,16 @@ rules:
 
 proptest! {
     #[test]
+    fn strings_end_where_a_search_says(
+        before in prop::collection::vec(any::<u8>(), 0..50),
+        after in "[a\"\\\\!#\\[\\]]{0,50}",
+    ) {
+        for text in [&before[..], after.as_bytes(), &[&before, after.as_bytes()].concat()] {
+            prop_assert_eq!(end_or_escape(text), memchr::memchr2(b'"', b'\\', text));
+        }
+    }
+
+    #[test]
     fn values_are_called_as_by_a_walk(tree in tree()) {
         static VIEW: LazyLock<Arc<View>> = LazyLock::new(|| {
             let policy = Policy::from_yaml(RULES, "test").unwrap();
