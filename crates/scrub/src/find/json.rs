@@ -180,9 +180,10 @@ impl<V: Visit> Scanner<'_, V> {
             }
             false => written.into(),
         };
-        if let Some(at) = self.shapes.member(object, &name) {
-            return self.named(at, object);
-        }
+        let name = match self.shapes.member(object, name) {
+            Ok(at) => return self.named(at, object),
+            Err(name) => name,
+        };
         let new = self.visit.odd_name(&name, key.span, Encoding::JsonString);
         let name_here = new.as_deref().unwrap_or(&name);
         self.path

@@ -12,6 +12,9 @@ use hashbrown::HashTable;
 use crate::names;
 use crate::policy::Ruled;
 
+/// Most texts have fewer places.
+const COMMON: usize = 14;
+
 /// A place in the shape; array indices don't count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PlaceId(u32);
@@ -64,8 +67,8 @@ impl Place<'_> {
 impl<'a> Shapes<'a> {
     pub(super) fn new() -> Shapes<'a> {
         let mut shapes = Shapes {
-            places: Vec::new(),
-            named: HashTable::new(),
+            places: Vec::with_capacity(COMMON),
+            named: HashTable::with_capacity(COMMON),
             random: RandomState::default(),
             objects: 0,
         };
@@ -125,27 +128,31 @@ impl<'a> Shapes<'a> {
         })
     }
 
-    /// The member of an object with this name; none where it may be a value.
-    pub(super) fn member(&mut self, object: &mut Object, name: &Cow<'a, str>) -> Option<PlaceId> {
-        let hash = self.random.hash_one((object.at.0, &**name));
+    /// The member of an object with this name; the name, where it may be a value.
+    pub(super) fn member(
+        &mut self,
+        object: &mut Object,
+        name: Cow<'a, str>,
+    ) -> Result<PlaceId, Cow<'a, str>> {
+        let hash = self.random.hash_one((object.at.0, &*name));
         let places = &self.places;
         let is_it = |id: &PlaceId| {
             let place = &places[id.0 as usize];
-            place.parent == object.at && place.name == *name
+            place.parent == object.at && place.name == name
         };
         let id = match self.named.find(hash, is_it) {
             Some(known) => *known,
-            None if name.is_empty() || names::is_structural(name) => {
-                self.add_named(object.at, name.clone(), hash)
+            None if name.is_empty() || names::is_structural(&name) => {
+                self.add_named(object.at, name, hash)
             }
-            None => return None,
+            None => return Err(name),
         };
         match object.last {
             Some(last) => self.of(last).next = id,
             None => self.of(object.at).first = id,
         }
         object.last = Some(id);
-        Some(id)
+        Ok(id)
     }
 
     /// How often the object had this member before.
