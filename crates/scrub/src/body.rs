@@ -301,7 +301,8 @@ pub(crate) fn scrub(
     if !is_text {
         return Err("unparsable");
     }
-    let mut rewriter = Rewriter::new(means, Part::Body, body, &mut leaves);
+    let mut recent = means.pseudonyms.recent();
+    let mut rewriter = Rewriter::new(means, &mut recent, Part::Body, body, &mut leaves);
     let found = visit(kind, body, &mut repeats, &mut rewriter);
     let moved = rewriter.take_moved();
     let scrubbed = rewriter.finish(body);

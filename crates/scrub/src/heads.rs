@@ -5,36 +5,34 @@ use twintap_stream::message::Spelling;
 use twintap_stream::{Field, RequestHead, ResponseHead};
 
 use crate::body::BodyOutcome;
-use crate::find::{Repeats, field_part, head};
+use crate::find::{Repeats, Search, field_part, head};
 use crate::leaf::{Leaf, Part};
 use crate::media::{Kind, Media};
 use crate::names;
+use crate::pseudonym::Lent;
 use crate::record::BodyFate;
-use crate::rewrite::{self, Means};
+use crate::rewrite::{Means, Rewriter};
 
-/// Scrubs a request's head.
-pub(crate) fn request(means: Means<'_>, from: &RequestHead, leaves: &mut Vec<Leaf>) -> RequestHead {
-    let mut repeats = Repeats::default();
-    let target = rewrite::part(
-        means,
-        Part::Target,
-        &from.target,
-        &mut repeats,
-        leaves,
-        |search| {
-            search.visit.is_call = is_call(from);
-            head::find_target(search);
-        },
-    );
+/// Scrubs a request's head, whose fields are `fields` by now.
+pub(crate) fn request(
+    means: Means<'_>,
+    from: &RequestHead,
+    fields: &[Field],
+    leaves: &mut Vec<Leaf>,
+) -> RequestHead {
+    let mut parts = Parts::new(means, leaves);
+    let target = parts.scrub(means, Part::Target, &from.target, |search| {
+        search.visit.is_call = is_call(from);
+        head::find_target(search);
+    });
     RequestHead {
         method: match Media::of(&from.fields, &from.version).kind() {
             Some(Kind::Command) => sane(means, &from.method, is_command),
             _ => sane(means, &from.method, is_method),
         },
-        // Only a body is ever dropped by rule.
-        target: target.unwrap_or_default(),
+        target,
         version: sane(means, &from.version, is_version),
-        fields: fields(means, &from.fields, &mut repeats, leaves),
+        fields: parts.fields(fields),
         line_spelling: line_spelling(means, &from.line_spelling),
         end: sane(means, &from.end, is_spacing),
     }
@@ -58,60 +56,92 @@ fn is_call(head: &RequestHead) -> bool {
     is_named && Media::of(&head.fields, &head.version).kind() == Some(Kind::Grpc)
 }
 
-/// Scrubs a response's head.
+/// Scrubs a response's head, whose fields are `fields` by now.
 pub(crate) fn response(
     means: Means<'_>,
     from: &ResponseHead,
+    fields: &[Field],
     leaves: &mut Vec<Leaf>,
 ) -> ResponseHead {
-    let mut repeats = Repeats::default();
     ResponseHead {
         version: sane(means, &from.version, is_version),
         status: from.status,
         reason: sane(means, &from.reason, is_reason),
-        fields: fields(means, &from.fields, &mut repeats, leaves),
+        fields: Parts::new(means, leaves).fields(fields),
         line_spelling: line_spelling(means, &from.line_spelling),
         end: sane(means, &from.end, is_spacing),
     }
 }
 
-/// Scrubs header fields or trailers.
-pub(crate) fn fields(
-    means: Means<'_>,
-    from: &[Field],
-    repeats: &mut Repeats,
-    leaves: &mut Vec<Leaf>,
-) -> Vec<Field> {
-    from.iter()
-        .enumerate()
-        .map(|(index, field)| {
-            let name = sane(means, &field.name, is_name);
-            let means_of_value = if is_framing(field) {
-                Means {
-                    view: None,
-                    ..means
-                }
-            } else {
-                means
-            };
-            let value = rewrite::part(
-                means_of_value,
-                field_part(index),
-                &field.value,
-                repeats,
-                leaves,
-                |search| head::find_value(search, &name),
-            );
-            Field {
-                name,
-                value: value.unwrap_or_default(),
-                spelling: field
-                    .spelling
-                    .clone()
-                    .filter(|spelling| means.keeps_names() || is_sane_spelling(spelling)),
-            }
-        })
-        .collect()
+/// Scrubs trailers.
+pub(crate) fn trailers(means: Means<'_>, from: &[Field], leaves: &mut Vec<Leaf>) -> Vec<Field> {
+    Parts::new(means, leaves).fields(from)
+}
+
+/// The parts of one head.
+struct Parts<'a> {
+    means: Means<'a>,
+    recent: Lent<'a>,
+    repeats: Repeats,
+    leaves: &'a mut Vec<Leaf>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(means: Means<'a>, leaves: &'a mut Vec<Leaf>) -> Parts<'a> {
+        Parts {
+            means,
+            recent: means.pseudonyms.recent(),
+            repeats: Repeats::default(),
+            leaves,
+        }
+    }
+
+    /// Scrubs one part: `find` goes through its values, which are added to the leaves.
+    fn scrub(
+        &mut self,
+        means: Means<'_>,
+        part: Part,
+        src: &Bytes,
+        find: impl FnOnce(&mut Search<'_, Rewriter<'_>>),
+    ) -> Bytes {
+        let mut rewriter = Rewriter::new(means, &mut self.recent, part, src, self.leaves);
+        find(&mut Search {
+            src,
+            visit: &mut rewriter,
+            repeats: &mut self.repeats,
+        });
+        // Only a body is ever dropped by rule.
+        rewriter.finish(src).unwrap_or_default()
+    }
+
+    fn fields(&mut self, from: &[Field]) -> Vec<Field> {
+        let fields = from.iter().enumerate();
+        fields
+            .map(|(index, field)| self.field(index, field))
+            .collect()
+    }
+
+    fn field(&mut self, index: usize, field: &Field) -> Field {
+        let means = self.means;
+        let name = sane(means, &field.name, is_name);
+        let means_of_value = match is_framing(field) {
+            true => Means {
+                view: None,
+                ..means
+            },
+            false => means,
+        };
+        let part = field_part(index);
+        let value = self.scrub(means_of_value, part, &field.value, |search| {
+            head::find_value(search, &name);
+        });
+        let spelling = field.spelling.clone();
+        Field {
+            name,
+            value,
+            spelling: spelling.filter(|spelling| means.keeps_names() || is_sane_spelling(spelling)),
+        }
+    }
 }
 
 /// Makes a head's fields say what became of the body: its new length, and that

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use self::output::Output;
 use crate::class::Class;
 use crate::encoding::{NO_LITERAL, encode, is_literal};
-use crate::find::{Found, Repeats, Search, Visit};
+use crate::find::{Found, Visit};
 use crate::leaf::{Action, Encoding, Leaf, Part};
 use crate::nest::{self, Guest};
 use crate::policy::{Decision, ValueAction, View};
-use crate::pseudonym::{Lent, Pseudonyms, inside};
+use crate::pseudonym::{Pseudonyms, Recent, inside};
 use crate::timeline::Moved;
 
 /// What decides about the values of one message, and what makes the new ones.
@@ -36,30 +36,12 @@ impl Means<'_> {
 #[derive(Debug)]
 pub(crate) struct DroppedByRule;
 
-/// Scrubs one part: `find` goes through its values, which are added to `leaves`.
-pub(crate) fn part(
-    means: Means<'_>,
-    part: Part,
-    src: &Bytes,
-    repeats: &mut Repeats,
-    leaves: &mut Vec<Leaf>,
-    find: impl FnOnce(&mut Search<'_, Rewriter<'_>>),
-) -> Result<Bytes, DroppedByRule> {
-    let mut rewriter = Rewriter::new(means, part, src, leaves);
-    find(&mut Search {
-        src,
-        visit: &mut rewriter,
-        repeats,
-    });
-    rewriter.finish(src)
-}
-
 /// The visitor that scrubs.
 pub(crate) struct Rewriter<'a> {
     means: Means<'a>,
     part: Part,
     output: Output<'a>,
-    recent: Lent<'a>,
+    recent: &'a mut Recent,
     leaves: &'a mut Vec<Leaf>,
     is_dropped: bool,
     /// The part is the path of a gRPC call, whose parts are names of the service's own.
@@ -69,6 +51,7 @@ pub(crate) struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     pub(crate) fn new(
         means: Means<'a>,
+        recent: &'a mut Recent,
         part: Part,
         src: &'a [u8],
         leaves: &'a mut Vec<Leaf>,
@@ -77,7 +60,7 @@ impl<'a> Rewriter<'a> {
             means,
             part,
             output: Output::new(src, part == Part::Body),
-            recent: means.pseudonyms.recent(),
+            recent,
             leaves,
             is_dropped: false,
             is_call: false,

@@ -37,7 +37,8 @@ pub(crate) fn scrub(
         }
         None => (body.clone(), What::Response { table: None }),
     };
-    let mut rewriter = Rewriter::new(means, Part::Body, &body, &mut leaves);
+    let mut recent = means.pseudonyms.recent();
+    let mut rewriter = Rewriter::new(means, &mut recent, Part::Body, &body, &mut leaves);
     let mut places = Places::new(&body, what, &mut rewriter);
     let found = json::find(&body, false, &mut places);
     let moved = rewriter.take_moved();

@@ -13,8 +13,11 @@ pub(crate) fn find_target(search: &mut Search<'_, impl Visit>) {
 /// Goes through the value of the field called `name`.
 pub(crate) fn find_value(search: &mut Search<'_, impl Visit>, name: &[u8]) {
     let all = 0..search.src.len();
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    match name.as_str() {
+    let mut name = String::from_utf8_lossy(name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_mut().make_ascii_lowercase();
+    }
+    match &*name {
         // HTTP/2's name for it (RFC 9113, section 8.3.1).
         ":authority" => search.leaf("header.", "host", all, Encoding::Plain),
         "cookie" => cookies(search),

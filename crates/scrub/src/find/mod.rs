@@ -15,9 +15,11 @@ pub(crate) mod uri;
 pub(crate) mod xml;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher as _};
+use std::hash::{BuildHasher as _, Hash};
 use std::ops::Range;
+
+use foldhash::quality::FixedState;
+use hashbrown::HashTable;
 
 use crate::encoding::decode;
 use crate::leaf::{Encoding, Part};
@@ -74,7 +76,7 @@ pub(crate) struct Unparsable;
 
 /// Counts names, so that a repeated one gets `#1`, `#2`, ... from the second on.
 #[derive(Default)]
-pub(crate) struct Repeats(HashMap<u64, u32, BuildHasherDefault<DefaultHasher>>);
+pub(crate) struct Repeats(HashTable<(u64, u32)>);
 
 impl Repeats {
     /// How often `name` came before.
@@ -82,9 +84,11 @@ impl Repeats {
     /// Names are told apart by their hash: were two ever taken for one, the
     /// second would be marked in vain, each time alike.
     pub(crate) fn count(&mut self, name: impl Hash) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        let count = self.0.entry(hasher.finish()).or_default();
+        let hash = FixedState::default().hash_one(name);
+        let known = self
+            .0
+            .entry(hash, |(known, _)| *known == hash, |(known, _)| *known);
+        let (_, count) = known.or_insert((hash, 0)).into_mut();
         let before = *count;
         *count = count.saturating_add(1);
         before
@@ -118,7 +122,7 @@ impl<V: Visit> Search<'_, V> {
         span: Range<usize>,
         encoding: Encoding,
     ) {
-        let place = format!("{prefix}{name}");
+        let place = [prefix, name].concat();
         let count = self.repeats.count(&place);
         let marked = (count > 0).then(|| format!("{place}#{count}"));
         self.visit.leaf(Found {

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 
+use foldhash::fast::RandomState;
+
 use super::{BodyAction, Keep, On, Policy, Rule, RuleAction, ValueAction};
 use crate::class::Class;
 use crate::names;
@@ -30,14 +32,15 @@ pub(crate) struct View {
     /// Indexes of the rules for bodies that hold.
     bodies: Vec<usize>,
     /// What the rules say by place, so that globs are matched once for each.
-    known: RwLock<HashMap<Box<str>, Option<RuleAction>>>,
+    known: RwLock<HashMap<Box<str>, Option<RuleAction>, RandomState>>,
 }
 
 /// What the rules of a view say of a place, once they were asked.
 #[derive(Default)]
 pub(crate) struct Ruled(Cell<Option<Option<RuleAction>>>);
 
-/// Places remembered by one view. Clients choose places, so that it needs an end.
+/// Places remembered by one view. Clients choose places, so that it needs an end, and their hash
+/// is seeded at random.
 const MOST_KNOWN: usize = 4096;
 
 impl View {
@@ -133,6 +136,8 @@ fn is_about(rule: &Rule, place: &str, words: &str) -> bool {
 /// The views of one policy, one for each set of conditions that came out alike.
 pub(crate) struct Views {
     policy: Arc<Policy>,
+    /// Of a policy without conditions, the only one.
+    only: Option<Arc<View>>,
     made: Mutex<HashMap<Vec<bool>, Arc<View>>>,
 }
 
@@ -141,15 +146,25 @@ const MOST_VIEWS: usize = 256;
 
 impl Views {
     pub(crate) fn new(policy: Arc<Policy>) -> Views {
-        Views {
+        let mut views = Views {
             policy,
+            only: None,
             made: Mutex::default(),
+        };
+        let has_conditions = views.policy.rules.iter().any(|rule| rule.on.is_some())
+            || views.policy.bodies.iter().any(|rule| rule.on.is_some());
+        if !has_conditions {
+            views.only = Some(views.of(None));
         }
+        views
     }
 
     /// The view for requests of this route. With an unknown route, rules with
     /// conditions hold unless they allow something.
     pub(crate) fn of(&self, route: Option<Route<'_>>) -> Arc<View> {
+        if let Some(only) = &self.only {
+            return Arc::clone(only);
+        }
         let holds = |on: Option<&On>, is_allowing: bool| match (on, route) {
             (None, _) => true,
             (Some(_), None) => !is_allowing,

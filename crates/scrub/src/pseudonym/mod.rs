@@ -20,8 +20,8 @@ use base64::Engine as _;
 use self::alphabet::{Alphabet, is_punctuation};
 use self::formats::{Moment, Number};
 use self::permute::permute;
-pub(crate) use self::recent::Lent;
 use self::recent::Recents;
+pub(crate) use self::recent::{Lent, Recent};
 use crate::key::Keys;
 use crate::policy::View;
 

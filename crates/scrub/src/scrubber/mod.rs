@@ -425,16 +425,9 @@ impl Shared {
         mut body: BodyOutcome,
     ) -> (RequestHead, MessageNote) {
         let mut leaves = Vec::new();
-        let head = match heads::mend(&head.fields, &body) {
-            Some(fields) => {
-                let mended = RequestHead {
-                    fields,
-                    ..head.clone()
-                };
-                heads::request(self.means(view), &mended, &mut leaves)
-            }
-            None => heads::request(self.means(view), head, &mut leaves),
-        };
+        let mended = heads::mend(&head.fields, &body);
+        let fields = mended.as_deref().unwrap_or(&head.fields);
+        let head = heads::request(self.means(view), head, fields, &mut leaves);
         (head, body.note(&mut leaves))
     }
 
@@ -445,16 +438,9 @@ impl Shared {
         mut body: BodyOutcome,
     ) -> (ResponseHead, Option<Bytes>, MessageNote) {
         let mut leaves = Vec::new();
-        let head = match heads::mend(&head.fields, &body) {
-            Some(fields) => {
-                let mended = ResponseHead {
-                    fields,
-                    ..head.clone()
-                };
-                heads::response(self.means(view), &mended, &mut leaves)
-            }
-            None => heads::response(self.means(view), head, &mut leaves),
-        };
+        let mended = heads::mend(&head.fields, &body);
+        let fields = mended.as_deref().unwrap_or(&head.fields);
+        let head = heads::response(self.means(view), head, fields, &mut leaves);
         let note = body.note(&mut leaves);
         (head, body.rest, note)
     }
@@ -469,11 +455,11 @@ impl Shared {
             (&raw.trailers[1], &mut exchange.response.trailers),
         ];
         for ((from, to), leaves) in sides.into_iter().zip(&mut rest.trailers) {
-            *to = heads::fields(means, from, &mut Default::default(), leaves);
+            *to = heads::trailers(means, from, leaves);
         }
         for from in &raw.interim {
             let mut leaves = Vec::new();
-            let head = heads::response(means, from, &mut leaves);
+            let head = heads::response(means, from, &from.fields, &mut leaves);
             exchange.interim.push(head);
             rest.interim.push(leaves);
         }

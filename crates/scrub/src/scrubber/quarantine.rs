@@ -113,18 +113,20 @@ impl Shared {
         let messages = &mut record.exchange;
         let mut leaves = Vec::new();
         let head = raw.request.as_ref();
-        messages.request.head = head.map(|head| heads::request(means, head, &mut leaves));
+        messages.request.head =
+            head.map(|head| heads::request(means, head, &head.fields, &mut leaves));
         seal(&mut messages.request, &mut record.request, leaves);
         let mut leaves = Vec::new();
         let head = raw.response.as_ref();
-        messages.response.head = head.map(|head| heads::response(means, head, &mut leaves));
+        messages.response.head =
+            head.map(|head| heads::response(means, head, &head.fields, &mut leaves));
         seal(&mut messages.response, &mut record.response, leaves);
-        let fields = |from| heads::fields(means, from, &mut Default::default(), &mut Vec::new());
+        let fields = |from| heads::trailers(means, from, &mut Vec::new());
         messages.request.trailers = fields(&raw.trailers[0]);
         messages.response.trailers = fields(&raw.trailers[1]);
         let interim = raw.interim.iter();
         messages.interim = interim
-            .map(|head| heads::response(means, head, &mut Vec::new()))
+            .map(|head| heads::response(means, head, &head.fields, &mut Vec::new()))
             .collect();
         exchange.request_rest = None;
         exchange.response_rest = None;

@@ -116,7 +116,8 @@ impl Values {
         let mut leaves = Vec::new();
         // Not as a part of a body: a rule that would drop one replaces the value.
         let means = self.scrubber.means(&self.view);
-        let mut rewriter = Rewriter::new(means, Part::Field(0), &src, &mut leaves);
+        let mut recent = means.pseudonyms.recent();
+        let mut rewriter = Rewriter::new(means, &mut recent, Part::Field(0), &src, &mut leaves);
         json::find(&src, false, &mut rewriter)?;
         let text = rewriter.finish(&src).map_err(|_| Unparsable)?;
         Ok((text, leaves))
