@@ -49,7 +49,10 @@ pub(crate) fn is_as_written(value: &[u8], encoding: Encoding) -> bool {
             let is_escaped = |&byte: &u8| byte < b' ' || matches!(byte, b'"' | b'\\');
             !value.iter().any(is_escaped) && std::str::from_utf8(value).is_ok()
         }
-        Encoding::Percent | Encoding::Form | Encoding::HtmlAttribute => false,
+        Encoding::Percent | Encoding::Form => value
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)),
+        Encoding::HtmlAttribute => false,
     }
 }
 

@@ -26,16 +26,20 @@ pub(crate) fn request(
         head::find_target(search);
     });
     RequestHead {
-        method: match Media::of(&from.fields, &from.version).kind() {
-            Some(Kind::Command) => sane(means, &from.method, is_command),
-            _ => sane(means, &from.method, is_method),
-        },
+        method: sane(means, &from.method, |method| {
+            // A method could be the name of a command too.
+            is_method(method) || is_of_command(from) && is_command(method)
+        }),
         target,
         version: sane(means, &from.version, is_version),
         fields: parts.fields(fields),
         line_spelling: line_spelling(means, &from.line_spelling),
         end: sane(means, &from.end, is_spacing),
     }
+}
+
+fn is_of_command(head: &RequestHead) -> bool {
+    Media::of(&head.fields, &head.version).kind() == Some(Kind::Command)
 }
 
 /// True for a call of gRPC, whose path is `/`, the service's name, `/`, and the method's
@@ -226,7 +230,7 @@ fn is_deflate(value: &[u8]) -> bool {
 }
 
 /// The bytes, if they are what belongs in their place; else their pseudonym.
-fn sane(means: Means<'_>, bytes: &Bytes, is_sane: fn(&[u8]) -> bool) -> Bytes {
+fn sane(means: Means<'_>, bytes: &Bytes, is_sane: impl Fn(&[u8]) -> bool) -> Bytes {
     if means.keeps_names() || is_sane(bytes) {
         bytes.clone()
     } else {

@@ -66,7 +66,7 @@ fn set_cookie(search: &mut Search<'_, impl Visit>) {
         "version",
         "comment",
     ];
-    let mut pieces = pieces(search.src, 0..search.src.len(), b';').into_iter();
+    let mut pieces = pieces(search.src, 0..search.src.len(), b';');
     if let Some(pair) = pieces.next() {
         cookie(search, pair, "set-cookie.");
     }

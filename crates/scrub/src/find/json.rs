@@ -285,7 +285,7 @@ impl<V: Visit> Scanner<'_, V> {
             .iter()
             .position(|byte| !(byte.is_ascii_alphanumeric() || b"+-.".contains(byte)))
             .unwrap_or(rest.len());
-        let text = std::str::from_utf8(&rest[..len]).map_err(|_| Unparsable)?;
+        let text = &self.text[self.at..self.at + len];
         let is_sound = matches!(text, "true" | "false" | "null")
             || crate::pseudonym::formats::number(text).is_some();
         if !is_sound {

@@ -84,6 +84,10 @@ impl Repeats {
     /// Names are told apart by their hash: were two ever taken for one, the
     /// second would be marked in vain, each time alike.
     pub(crate) fn count(&mut self, name: impl Hash) -> u32 {
+        if self.0.is_empty() {
+            // Room for most heads at once.
+            self.0.reserve(14, |(known, _)| *known);
+        }
         let hash = FixedState::default().hash_one(name);
         let known = self
             .0
@@ -180,16 +184,19 @@ pub(crate) fn trimmed(src: &[u8], span: Range<usize>) -> Range<usize> {
     start..start + len
 }
 
-/// The pieces between separators, with their spans.
-pub(crate) fn pieces(src: &[u8], span: Range<usize>, separator: u8) -> Vec<Range<usize>> {
-    let mut pieces = Vec::new();
-    let mut start = span.start;
-    for at in memchr::memchr_iter(separator, &src[span.clone()]) {
-        pieces.push(start..span.start + at);
-        start = span.start + at + 1;
-    }
-    pieces.push(start..span.end);
-    pieces
+/// The spans of the pieces between separators.
+pub(crate) fn pieces(
+    src: &[u8],
+    span: Range<usize>,
+    separator: u8,
+) -> impl Iterator<Item = Range<usize>> {
+    let start = span.start;
+    let ends = memchr::memchr_iter(separator, &src[span.clone()]).map(move |at| start + at);
+    ends.chain([span.end]).scan(start, |start, end| {
+        let piece = *start..end;
+        *start = end + 1;
+        Some(piece)
+    })
 }
 
 /// A leaf's part for values in heads: the target, or the field with an index.

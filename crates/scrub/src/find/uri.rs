@@ -69,10 +69,7 @@ pub(crate) fn path_of(target: &[u8]) -> &[u8] {
 fn path(search: &mut Search<'_, impl Visit>, span: Range<usize>, prefix: &str) {
     let start = span.start + usize::from(search.src[span.clone()].starts_with(b"/"));
     let below = format!("{prefix}path.");
-    for (index, segment) in super::pieces(search.src, start..span.end, b'/')
-        .into_iter()
-        .enumerate()
-    {
+    for (index, segment) in super::pieces(search.src, start..span.end, b'/').enumerate() {
         if search.visit.is_done() {
             return;
         }

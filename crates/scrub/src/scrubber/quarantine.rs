@@ -54,6 +54,9 @@ pub(super) struct RestLeaves {
 impl Shared {
     /// Looks at the exchange, and quarantines it where something is found.
     pub(super) fn look_again(&self, exchange: &mut Unlooked, raw: &Raw, rest: &RestLeaves) {
+        if !self.look.is_on() {
+            return;
+        }
         self.count_passed(exchange);
         let [request, response] = looked(exchange, rest);
         let messages = &exchange.record.exchange;
