@@ -158,9 +158,9 @@ impl<V: Visit> Scanner<'_, V> {
     /// Goes to a member whose name is none that may be a value; how often it was there before.
     fn named(&mut self, at: PlaceId, object: &Object) -> (PlaceId, u32) {
         let token = self.shapes.place(at).token();
-        self.path.push_str(token);
+        self.path.push_str(&token);
         let start = self.place.len();
-        self.place.push_str(token);
+        self.place.push_str(&token);
         self.name = start..self.place.len();
         (at, self.shapes.repeats(object, at))
     }
@@ -186,8 +186,7 @@ impl<V: Visit> Scanner<'_, V> {
         };
         let new = self.visit.odd_name(&name, key.span, Encoding::JsonString);
         let name_here = new.as_deref().unwrap_or(&name);
-        self.path
-            .push_str(token(name_here).as_deref().unwrap_or(name_here));
+        self.path.push_str(&token(name_here));
         self.place.push('*');
         let count = self.odd_repeats(&name, odd_names);
         (self.shapes.odd(object), count)
@@ -366,10 +365,12 @@ fn fingerprint(name: &str) -> u64 {
     })
 }
 
-/// A step of a pointer (RFC 6901, section 3), where it isn't the name itself.
-fn token(name: &str) -> Option<String> {
-    memchr::memchr2(b'~', b'/', name.as_bytes())?;
-    Some(name.replace('~', "~0").replace('/', "~1"))
+/// The step of a pointer for a name (RFC 6901, section 3).
+fn token(name: &str) -> Cow<'_, str> {
+    match memchr::memchr2(b'~', b'/', name.as_bytes()) {
+        Some(_) => name.replace('~', "~0").replace('/', "~1").into(),
+        None => name.into(),
+    }
 }
 
 #[cfg(test)]

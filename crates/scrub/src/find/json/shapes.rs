@@ -30,22 +30,23 @@ pub(super) struct Shapes<'a> {
     /// Those that have a name.
     named: HashTable<PlaceId>,
     random: RandomState,
-    objects: u64,
+    objects: u32,
 }
 
 pub(super) struct Place<'a> {
-    parent: PlaceId,
     name: Cow<'a, str>,
-    /// The step of a pointer to it, where that isn't the name itself.
-    token: Option<String>,
-    /// Where values of names lie that may be values, and where elements do.
-    odd: Option<PlaceId>,
-    element: Option<PlaceId>,
+    /// False for a name that is the step of a pointer by itself.
+    has_token: bool,
+    parent: PlaceId,
+    /// Where values of names lie that may be values, and where elements do. The root is inside of
+    /// nothing: it stands for none, here and below.
+    odd: PlaceId,
+    element: PlaceId,
     /// What came first in the object here, and after this in its own object, when last seen.
     first: PlaceId,
     next: PlaceId,
     /// The object that had this member last, and how often.
-    object: u64,
+    object: u32,
     count: u32,
     pub(super) ruled: Ruled,
 }
@@ -53,14 +54,17 @@ pub(super) struct Place<'a> {
 /// An object that is being read.
 pub(super) struct Object {
     at: PlaceId,
-    number: u64,
+    number: u32,
     last: Option<PlaceId>,
 }
 
 impl Place<'_> {
     /// The step of a pointer to it from the object that it is a member of.
-    pub(super) fn token(&self) -> &str {
-        self.token.as_deref().unwrap_or(&self.name)
+    pub(super) fn token(&self) -> Cow<'_, str> {
+        match self.has_token {
+            true => super::token(&self.name),
+            false => Cow::Borrowed(&self.name),
+        }
     }
 }
 
@@ -92,26 +96,20 @@ impl<'a> Shapes<'a> {
 
     /// The place of elements of the array at `at`.
     pub(super) fn element(&mut self, at: PlaceId) -> PlaceId {
-        match self.place(at).element {
-            Some(known) => known,
-            None => {
-                let new = self.add(at, "".into());
-                self.of(at).element = Some(new);
-                new
-            }
+        if self.place(at).element == PlaceId::ROOT {
+            let new = self.add(at, "".into());
+            self.of(at).element = new;
         }
+        self.place(at).element
     }
 
     /// The place of members whose names may be values.
     pub(super) fn odd(&mut self, at: &Object) -> PlaceId {
-        match self.place(at.at).odd {
-            Some(known) => known,
-            None => {
-                let new = self.add(at.at, "".into());
-                self.of(at.at).odd = Some(new);
-                new
-            }
+        if self.place(at.at).odd == PlaceId::ROOT {
+            let new = self.add(at.at, "".into());
+            self.of(at.at).odd = new;
         }
+        self.place(at.at).odd
     }
 
     /// The next member of an object, where it is the one that came next when last seen.
@@ -178,14 +176,14 @@ impl<'a> Shapes<'a> {
     }
 
     fn add(&mut self, parent: PlaceId, name: Cow<'a, str>) -> PlaceId {
-        // A text has fewer names than bytes, and those are fewer than 4 GiB.
+        // A text has fewer names and objects than bytes, and those are fewer than 4 GiB.
         let id = PlaceId(self.places.len() as u32);
         self.places.push(Place {
-            parent,
-            token: super::token(&name),
+            has_token: matches!(super::token(&name), Cow::Owned(_)),
             name,
-            odd: None,
-            element: None,
+            parent,
+            odd: PlaceId::ROOT,
+            element: PlaceId::ROOT,
             first: PlaceId::ROOT,
             next: PlaceId::ROOT,
             object: 0,
