@@ -10,6 +10,7 @@ use crate::command;
 use crate::find::{
     self, Repeats, Search, Unparsable, events, grpc, head, html, json, multipart, xml,
 };
+use crate::key;
 use crate::leaf::{Leaf, LinkTag, Part};
 use crate::media::{CodingError, Kind, Media};
 use crate::policy::{BodyAction, Limits, View};
@@ -24,7 +25,8 @@ pub(crate) struct BodyScrubber {
     view: Arc<View>,
     media: Media,
     way: Way,
-    hasher: blake3::Hasher,
+    /// Of a body whose chunks are not held: one that is held is hashed when it is whole.
+    hasher: Option<Box<blake3::Hasher>>,
     seen_bytes: u64,
     pieces: Pieces,
 }
@@ -60,7 +62,7 @@ pub(crate) struct BodyOutcome {
 }
 
 impl BodyScrubber {
-    pub(crate) fn new(view: Arc<View>, media: Media, pseudonyms: &Pseudonyms) -> BodyScrubber {
+    pub(crate) fn new(view: Arc<View>, media: Media) -> BodyScrubber {
         let way = match (view.body(&media.media_type), media.kind()) {
             (Some(BodyAction::Drop), _) => Way::Drop("rule"),
             (Some(BodyAction::Allow), kind) => {
@@ -75,7 +77,7 @@ impl BodyScrubber {
             view,
             media,
             way,
-            hasher: pseudonyms.keys().body_hasher(),
+            hasher: None,
             seen_bytes: 0,
             pieces: Pieces::default(),
         }
@@ -90,48 +92,67 @@ impl BodyScrubber {
     }
 
     /// A body of which nothing is known, and that passes all the same.
-    pub(crate) fn opaque(view: Arc<View>, pseudonyms: &Pseudonyms) -> BodyScrubber {
+    pub(crate) fn opaque(view: Arc<View>) -> BodyScrubber {
         BodyScrubber {
             view,
             media: Media::unknown(),
             way: Way::Pass(None),
-            hasher: pseudonyms.keys().body_hasher(),
+            hasher: None,
             seen_bytes: 0,
             pieces: Pieces::default(),
         }
     }
 
     /// Takes a chunk; gives back what may be stored at once.
-    pub(crate) fn chunk(&mut self, chunk: Bytes, limits: Limits) -> Option<Bytes> {
-        self.hasher.update(&chunk);
+    pub(crate) fn chunk(
+        &mut self,
+        chunk: Bytes,
+        limits: Limits,
+        pseudonyms: &Pseudonyms,
+    ) -> Option<Bytes> {
         self.seen_bytes += chunk.len() as u64;
-        match &mut self.way {
-            Way::Pass(held) => {
-                if held
-                    .as_mut()
-                    .is_some_and(|held| !held.take(chunk.clone(), limits))
-                {
-                    *held = None;
-                }
-                Some(chunk)
-            }
-            Way::Wait(held) => {
-                if held.take(chunk.clone(), limits) {
-                    return None;
-                }
-                // Too large to be held: it passes as it comes.
-                let mut passed = BytesMut::from(std::mem::take(held).joined());
+        let (Way::Wait(held) | Way::Hold(_, held)) = &mut self.way else {
+            self.hash(pseudonyms, [&chunk]);
+            return self.pass(chunk, limits);
+        };
+        if held.take(chunk.clone(), limits) {
+            return None;
+        }
+        // Too large to be held.
+        let held = std::mem::take(held);
+        self.hash(pseudonyms, held.chunks.iter().chain([&chunk]));
+        match self.way {
+            Way::Wait(_) => {
+                let mut passed = BytesMut::from(held.joined());
                 passed.extend_from_slice(&chunk);
                 self.way = Way::Pass(None);
                 Some(passed.freeze())
             }
-            Way::Hold(_, held) => {
-                if !held.take(chunk, limits) {
-                    self.way = Way::Drop("too_large");
-                }
+            _ => {
+                self.way = Way::Drop("too_large");
                 None
             }
-            Way::Drop(_) => None,
+        }
+    }
+
+    fn pass(&mut self, chunk: Bytes, limits: Limits) -> Option<Bytes> {
+        let Way::Pass(held) = &mut self.way else {
+            return None;
+        };
+        if held
+            .as_mut()
+            .is_some_and(|held| !held.take(chunk.clone(), limits))
+        {
+            *held = None;
+        }
+        Some(chunk)
+    }
+
+    fn hash<'a>(&mut self, pseudonyms: &Pseudonyms, chunks: impl IntoIterator<Item = &'a Bytes>) {
+        let hasher = || Box::new(pseudonyms.keys().body_hasher());
+        let hasher = self.hasher.get_or_insert_with(hasher);
+        for chunk in chunks {
+            hasher.update(chunk);
         }
     }
 
@@ -147,13 +168,18 @@ impl BodyScrubber {
 
     /// Ends the body, seen whole or not; `begin` is when its message's first byte came.
     pub(crate) fn finish(
-        self,
+        mut self,
         pseudonyms: &Pseudonyms,
         limits: Limits,
         is_whole: bool,
         begin: Timestamp,
     ) -> BodyOutcome {
-        let tag = (is_whole && self.seen_bytes > 0).then(|| crate::key::body_tag(&self.hasher));
+        let whole = self.way.joined();
+        let tag = match (&whole, &self.hasher) {
+            _ if !is_whole || self.seen_bytes == 0 => None,
+            (Some(whole), _) => Some(pseudonyms.keys().body_tag(whole)),
+            (None, hasher) => hasher.as_deref().map(key::body_tag),
+        };
         let mut outcome = BodyOutcome {
             fate: BodyFate::Empty,
             rest: None,
@@ -167,6 +193,7 @@ impl BodyScrubber {
             return outcome;
         }
         let mut places = Places::Same;
+        let whole = whole.unwrap_or_default();
         match self.way {
             Way::Drop(reason) => outcome.fate = BodyFate::Dropped(reason.to_owned()),
             Way::Pass(held) => {
@@ -175,16 +202,15 @@ impl BodyScrubber {
                     outcome.leaves = allowed_leaves(pseudonyms, &self.media, &held.joined());
                 }
             }
-            Way::Wait(held) => {
-                let body = held.joined();
+            Way::Wait(_) => {
                 outcome.fate = BodyFate::Allowed;
-                outcome.leaves = allowed_leaves(pseudonyms, &self.media, &body);
-                outcome.rest = Some(body);
+                outcome.leaves = allowed_leaves(pseudonyms, &self.media, &whole);
+                outcome.rest = Some(whole);
             }
             Way::Hold(_, _) if !is_whole => {
                 outcome.fate = BodyFate::Dropped("incomplete".to_owned());
             }
-            Way::Hold(kind, held) => {
+            Way::Hold(kind, _) => {
                 let means = Means {
                     pseudonyms,
                     view: Some(&self.view),
@@ -192,7 +218,7 @@ impl BodyScrubber {
                 let limit = limits.decoded_body_bytes.get();
                 let scrubbed = self
                     .media
-                    .decoded(&held.joined(), limit)
+                    .decoded(&whole, limit)
                     .map_err(|error| match error {
                         CodingError::TooLarge => "too_large",
                         CodingError::Unsound => "content_coding",
@@ -223,6 +249,16 @@ impl BodyScrubber {
         }
         outcome.timeline = self.pieces.finish(begin, &places);
         outcome
+    }
+}
+
+impl Way {
+    /// What is held of a body that is stored only when it is whole, taken out.
+    fn joined(&mut self) -> Option<Bytes> {
+        match self {
+            Way::Wait(held) | Way::Hold(_, held) => Some(std::mem::take(held).joined()),
+            Way::Pass(_) | Way::Drop(_) => None,
+        }
     }
 }
 

@@ -97,7 +97,12 @@ impl Keys {
         LinkTag(first_u64(&blake3::keyed_hash(&self.tag, raw)))
     }
 
-    /// Takes a body chunk by chunk; [`body_tag`] ends it.
+    /// The tag of a whole body.
+    pub(crate) fn body_tag(&self, body: &[u8]) -> LinkTag {
+        LinkTag(first_u64(&blake3::keyed_hash(&self.body, body)))
+    }
+
+    /// Takes a body chunk by chunk; [`body_tag`] ends it, which is that of the whole.
     pub(crate) fn body_hasher(&self) -> blake3::Hasher {
         blake3::Hasher::new_keyed(&self.body)
     }

@@ -129,7 +129,7 @@ impl Scrubber {
         let shared = &self.0;
         shared.policy.keep_opaque().then(|| {
             let view = shared.view(None);
-            let body = || Some(BodyScrubber::opaque(Arc::clone(&view), &shared.pseudonyms));
+            let body = || Some(BodyScrubber::opaque(Arc::clone(&view)));
             ExchangeScrubber {
                 request: body(),
                 response: body(),
@@ -168,9 +168,9 @@ impl Scrubber {
         let shared = &self.0;
         let view = shared.view(Some(request));
         let media = Media::of(&head.fields, &head.version);
-        let mut scrubber = BodyScrubber::new(Arc::clone(&view), media, &shared.pseudonyms);
+        let mut scrubber = BodyScrubber::new(Arc::clone(&view), media);
         let passed = scrubber
-            .chunk(body, shared.policy.limits)
+            .chunk(body, shared.policy.limits, &shared.pseudonyms)
             .filter(|body| !body.is_empty());
         let limits = shared.policy.limits;
         let outcome = scrubber.finish(&shared.pseudonyms, limits, true, Timestamp::default());
@@ -260,13 +260,13 @@ impl ExchangeScrubber {
         body.get_or_insert_with(|| {
             // Without a head nothing is known of the type, and that decides.
             let media = media.take().unwrap_or_else(Media::unknown);
-            let body = BodyScrubber::new(Arc::clone(view), media, &shared.pseudonyms);
+            let body = BodyScrubber::new(Arc::clone(view), media);
             match shared.look.is_on() {
                 true => body.waiting(),
                 false => body,
             }
         })
-        .chunk(chunk, shared.policy.limits)
+        .chunk(chunk, shared.policy.limits, &shared.pseudonyms)
         .map(Scrubbed::vouch)
     }
 
