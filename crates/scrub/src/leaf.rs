@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// Keyed digest of a leaf's raw value (after decoding): equal values have equal
 /// tags, everywhere, within one key period, and nothing else can be told from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct LinkTag(pub u64);
 

@@ -208,10 +208,10 @@ impl Visit for Rewriter<'_> {
     fn leaf(&mut self, found: Found<'_>) {
         let raw = found.raw(self.output.src());
         let (means, pseudonyms) = (self.means, self.means.pseudonyms);
-        let known = self.recent.of(pseudonyms, &raw);
+        let mut value = self.recent.of(pseudonyms, &raw);
         let class = || match self.is_call {
             true => Class::PathWord,
-            false => known.class(&raw, found.is_in_path),
+            false => value.class(found.is_in_path),
         };
         let is_in_body = self.part == Part::Body;
         let wanted = match means.view.map(|view| view.decide_found(&found, class)) {
@@ -227,7 +227,7 @@ impl Visit for Rewriter<'_> {
         if is_in_body && found.place.starts_with("grpc.") {
             return self.message(&found, &raw);
         }
-        let (tag, raw_chars) = (known.tag(), known.chars());
+        let (tag, raw_chars) = (value.tag(), value.chars());
         let (action, new) = match wanted {
             ValueAction::Allow => (Action::Allowed, None),
             ValueAction::Pseudonym if found.place == "html.script" => {
@@ -235,7 +235,7 @@ impl Visit for Rewriter<'_> {
                 (Action::Pseudonym, in_place(&raw, new, found.encoding))
             }
             ValueAction::Pseudonym => {
-                let new = known.written(pseudonyms, &raw, found.encoding);
+                let new = value.written(found.encoding);
                 (Action::Pseudonym, new)
             }
             ValueAction::Replace => {

@@ -124,11 +124,11 @@ impl Replace for Values<'_> {
             None => Decision::Value(ValueAction::Allow),
         };
         let mut recent = pseudonyms.recent();
-        let known = recent.of(pseudonyms, raw);
+        let mut value = recent.of(pseudonyms, raw);
         let (action, new) = match decision {
             Decision::Value(ValueAction::Allow) => (Action::Allowed, None),
             Decision::Value(ValueAction::Pseudonym) => {
-                let new = known.pseudonym(pseudonyms, raw).to_vec();
+                let new = value.pseudonym().to_vec();
                 (Action::Pseudonym, Some(new))
             }
             // Without the value the statement still says what was done.
@@ -137,9 +137,9 @@ impl Replace for Values<'_> {
             }
         };
         self.notes.push(Note {
-            tag: known.tag(),
+            tag: value.tag(),
             action,
-            raw_chars: known.chars(),
+            raw_chars: value.chars(),
         });
         new.filter(|new| *new != raw)
     }

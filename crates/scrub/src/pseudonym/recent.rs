@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use smallvec::SmallVec;
 
 use super::Pseudonyms;
 use crate::class::Class;
@@ -17,14 +16,11 @@ use crate::encoding::{NO_LITERAL, encode, is_as_written, is_literal};
 use crate::leaf::{Encoding, LinkTag};
 
 /// Bytes that remembered values take with all that is around them, about.
-const MOST_BYTES: usize = 12 << 20;
+const MOST_BYTES: usize = 10 << 20;
 /// What an entry takes beside its bytes: the table is between half full and full.
 const ENTRY_BYTES: usize = 2 * size_of::<Known>();
 /// Longer values are hardly repeated as often.
-const LONGEST: usize = 128;
-
-/// Bytes that an entry has room for: an address of mail and its pseudonym.
-const BESIDE: usize = 96;
+const LONGEST: u8 = 128;
 
 /// As many are kept as threads commonly scrub at once.
 const MOST_IDLE: usize = 4;
@@ -42,20 +38,26 @@ pub(crate) struct Recents(Mutex<Vec<Recent>>);
 pub(crate) struct Recent {
     table: HashTable<Known>,
     random: RandomState,
-    bytes: usize,
-    /// The last value that was too long to be remembered.
-    passing: Option<Known>,
+    /// The values and their pseudonyms, in the order in which they came: those that came
+    /// together once come together again.
+    bytes: Vec<u8>,
+    /// The last value that was too long to be remembered, and its pseudonym.
+    passing: (Known, Vec<u8>),
 }
 
 /// What is known of one value.
-pub(crate) struct Known {
-    /// The raw value, where it is remembered, and its pseudonym, once it was asked for.
-    bytes: SmallVec<[u8; BESIDE]>,
-    raw_len: usize,
+#[derive(Clone, Copy, Default)]
+struct Known {
     tag: LinkTag,
-    chars: u32,
+    /// Where the value is among the bytes; nowhere where it isn't remembered.
+    raw_start: u32,
+    raw_len: u8,
     class: Option<Class>,
     pseudonym: Option<Pseudonym>,
+    chars: u32,
+    /// Where its pseudonym is, once it was asked for.
+    start: u32,
+    len: u32,
 }
 
 /// What a pseudonym that was made is like.
@@ -65,6 +67,14 @@ struct Pseudonym {
     is_json_literal: bool,
     /// JSON's strings write it as it is.
     is_json_text: bool,
+}
+
+/// A raw value and what is known of it.
+pub(crate) struct Value<'a> {
+    pseudonyms: &'a Pseudonyms,
+    raw: &'a [u8],
+    known: &'a mut Known,
+    bytes: &'a mut Vec<u8>,
 }
 
 /// What was lent; it is given back when dropped.
@@ -85,7 +95,7 @@ impl Recents {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.recent.passing = None;
+        self.recent.passing = Default::default();
         if let Ok(mut idle) = self.recents.0.lock()
             && idle.len() < MOST_IDLE
         {
@@ -110,30 +120,50 @@ impl DerefMut for Lent<'_> {
 
 impl Recent {
     /// What is known of a raw value; what isn't yet is found out.
-    pub(crate) fn of(&mut self, pseudonyms: &Pseudonyms, raw: &[u8]) -> &mut Known {
-        if raw.len() > LONGEST {
-            return self.passing.insert(Known::new(pseudonyms, raw));
-        }
-        if self.bytes > MOST_BYTES {
+    pub(crate) fn of<'a>(&'a mut self, pseudonyms: &'a Pseudonyms, raw: &'a [u8]) -> Value<'a> {
+        let Ok(raw_len @ ..=LONGEST) = u8::try_from(raw.len()) else {
+            let (known, bytes) = &mut self.passing;
+            *known = Known::new(pseudonyms, raw);
+            bytes.clear();
+            return Value {
+                pseudonyms,
+                raw,
+                known,
+                bytes,
+            };
+        };
+        if self.used_bytes() > MOST_BYTES {
             self.table.clear();
-            self.bytes = 0;
+            self.bytes.clear();
         }
+        let bytes = &mut self.bytes;
         let hash = |raw: &[u8]| self.random.hash_one(raw);
-        let is_it = |known: &Known| known.raw() == raw;
-        match self
+        let is_it = |known: &Known| known.raw(bytes) == raw;
+        let entry = self
             .table
-            .entry(hash(raw), is_it, |known| hash(known.raw()))
-        {
+            .entry(hash(raw), is_it, |known| hash(known.raw(bytes)));
+        let known = match entry {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                // A pseudonym is about as long.
-                self.bytes += ENTRY_BYTES + 2 * raw.len();
-                let mut known = Known::new(pseudonyms, raw);
-                known.bytes.extend_from_slice(raw);
-                known.raw_len = raw.len();
-                place.insert(known).into_mut()
+                let new = Known {
+                    raw_start: offset(bytes),
+                    raw_len,
+                    ..Known::new(pseudonyms, raw)
+                };
+                bytes.extend_from_slice(raw);
+                place.insert(new).into_mut()
             }
+        };
+        Value {
+            pseudonyms,
+            raw,
+            known,
+            bytes,
         }
+    }
+
+    fn used_bytes(&self) -> usize {
+        self.bytes.len() + self.table.len() * ENTRY_BYTES
     }
 }
 
@@ -141,52 +171,48 @@ impl Known {
     fn new(pseudonyms: &Pseudonyms, raw: &[u8]) -> Known {
         let chars = std::str::from_utf8(raw).map_or(raw.len(), |text| text.chars().count());
         Known {
-            bytes: SmallVec::new(),
-            raw_len: 0,
             tag: pseudonyms.keys().link_tag(raw),
             chars: u32::try_from(chars).unwrap_or(u32::MAX),
-            class: None,
-            pseudonym: None,
+            ..Known::default()
         }
     }
 
-    fn raw(&self) -> &[u8] {
-        &self.bytes[..self.raw_len]
+    fn raw<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.raw_start as usize..][..usize::from(self.raw_len)]
     }
+}
 
+impl Value<'_> {
     pub(crate) fn tag(&self) -> LinkTag {
-        self.tag
+        self.known.tag
     }
 
-    /// Characters of the raw value; bytes of one that is no text.
+    /// Its characters; bytes of one that is no text.
     pub(crate) fn chars(&self) -> u32 {
-        self.chars
+        self.known.chars
     }
 
-    /// The class of the value, which is `raw`.
-    pub(crate) fn class(&mut self, raw: &[u8], is_in_path: bool) -> Class {
+    pub(crate) fn class(&mut self, is_in_path: bool) -> Class {
+        let raw = self.raw;
         match is_in_path {
             true => Class::of(raw, true),
-            false => *self.class.get_or_insert_with(|| Class::of(raw, false)),
+            false => *self
+                .known
+                .class
+                .get_or_insert_with(|| Class::of(raw, false)),
         }
     }
 
-    /// The pseudonym of the value, which is `raw`.
-    pub(crate) fn pseudonym(&mut self, pseudonyms: &Pseudonyms, raw: &[u8]) -> &[u8] {
-        self.made(pseudonyms, raw);
-        &self.bytes[self.raw_len..]
+    pub(crate) fn pseudonym(&mut self) -> &[u8] {
+        self.made();
+        self.new()
     }
 
-    /// The pseudonym of the value, which is `raw`, as it is written; `None` where it is the
-    /// value itself. That of a JSON literal is a JSON literal.
-    pub(crate) fn written(
-        &mut self,
-        pseudonyms: &Pseudonyms,
-        raw: &[u8],
-        encoding: Encoding,
-    ) -> Option<Cow<'_, [u8]>> {
-        let made = self.made(pseudonyms, raw);
-        let new = &self.bytes[self.raw_len..];
+    /// The pseudonym as it is written; `None` where it is the value itself. That of a JSON
+    /// literal is a JSON literal.
+    pub(crate) fn written(&mut self, encoding: Encoding) -> Option<Cow<'_, [u8]>> {
+        let made = self.made();
+        let new = self.new();
         let is_as_it_is = match encoding {
             _ if made.is_raw => return None,
             Encoding::JsonLiteral if !made.is_json_literal => return Some(NO_LITERAL.into()),
@@ -199,17 +225,31 @@ impl Known {
         })
     }
 
-    fn made(&mut self, pseudonyms: &Pseudonyms, raw: &[u8]) -> Pseudonym {
-        *self.pseudonym.get_or_insert_with(|| {
-            let new = pseudonyms.of(raw);
-            self.bytes.extend_from_slice(&new);
-            Pseudonym {
-                is_raw: new == raw,
-                is_json_literal: is_literal(&new),
-                is_json_text: is_as_written(&new, Encoding::JsonString),
-            }
-        })
+    fn made(&mut self) -> Pseudonym {
+        if let Some(made) = self.known.pseudonym {
+            return made;
+        }
+        let new = self.pseudonyms.of(self.raw);
+        self.known.start = offset(self.bytes);
+        self.known.len = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(&new);
+        let made = Pseudonym {
+            is_raw: new == self.raw,
+            is_json_literal: is_literal(&new),
+            is_json_text: is_as_written(&new, Encoding::JsonString),
+        };
+        self.known.pseudonym = Some(made);
+        made
     }
+
+    fn new(&self) -> &[u8] {
+        &self.bytes[self.known.start as usize..][..self.known.len as usize]
+    }
+}
+
+/// Where the next bytes come to stand: their number has an end that is far below 4 GiB.
+fn offset(bytes: &[u8]) -> u32 {
+    bytes.len() as u32
 }
 
 #[cfg(test)]
@@ -253,15 +293,15 @@ mod tests {
             let pseudonyms = pseudonyms();
             for (raw, encoding, is_in_path) in values.iter().chain(&values) {
                 let mut recent = pseudonyms.recent();
-                let known = recent.of(&pseudonyms, raw);
+                let mut known = recent.of(&pseudonyms, raw);
                 prop_assert_eq!(known.tag(), pseudonyms.keys().link_tag(raw));
-                prop_assert_eq!(known.class(raw, *is_in_path), Class::of(raw, *is_in_path));
+                prop_assert_eq!(known.class(*is_in_path), Class::of(raw, *is_in_path));
                 let text = std::str::from_utf8(raw);
                 let chars = text.map_or(raw.len(), |text| text.chars().count());
                 prop_assert_eq!(known.chars() as usize, chars);
                 let new = pseudonyms.of(raw);
                 let encoding = ENCODINGS[*encoding];
-                let written = known.written(&pseudonyms, raw, encoding);
+                let written = known.written(encoding);
                 prop_assert_eq!(written.is_none(), new == *raw);
                 if let Some(written) = written {
                     match encoding == Encoding::JsonLiteral && !is_literal(&new) {
@@ -272,7 +312,7 @@ mod tests {
                     let is_read_back = *decode(&written, encoding) == new;
                     prop_assert!(is_read_back || !is_text || encoding == Encoding::JsonLiteral);
                 }
-                prop_assert_eq!(known.pseudonym(&pseudonyms, raw), new);
+                prop_assert_eq!(known.pseudonym(), new);
             }
         }
     }
@@ -283,15 +323,16 @@ mod tests {
         let mut recent = pseudonyms.recent();
         let mut was_begun_anew = false;
         for number in 0..100_000 {
-            let before = recent.bytes;
+            let before = recent.used_bytes();
             let raw = format!("{number:0>100}").into_bytes();
             recent.of(&pseudonyms, &raw);
-            was_begun_anew |= recent.bytes < before;
-            assert!(recent.bytes <= MOST_BYTES + ENTRY_BYTES + 2 * LONGEST);
+            let after = recent.used_bytes();
+            was_begun_anew |= after < before;
+            assert!(after <= MOST_BYTES + ENTRY_BYTES + usize::from(LONGEST));
         }
         assert!(was_begun_anew);
         let raw = b"0099999";
         let new = pseudonyms.of(raw);
-        assert_eq!(recent.of(&pseudonyms, raw).pseudonym(&pseudonyms, raw), new);
+        assert_eq!(recent.of(&pseudonyms, raw).pseudonym(), new);
     }
 }

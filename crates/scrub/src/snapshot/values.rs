@@ -105,10 +105,7 @@ impl Values {
         }
         let pseudonyms = self.scrubber.pseudonyms();
         let mut recent = pseudonyms.recent();
-        recent
-            .of(pseudonyms, raw)
-            .pseudonym(pseudonyms, raw)
-            .to_vec()
+        recent.of(pseudonyms, raw).pseudonym().to_vec()
     }
 
     fn rewritten(&self, text: &[u8]) -> Result<(Bytes, Vec<Leaf>), Unparsable> {
