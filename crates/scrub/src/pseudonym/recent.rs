@@ -205,14 +205,14 @@ impl Value<'_> {
 
     pub(crate) fn pseudonym(&mut self) -> &[u8] {
         self.made();
-        self.new()
+        self.bytes_made()
     }
 
     /// The pseudonym as it is written; `None` where it is the value itself. That of a JSON
     /// literal is a JSON literal.
     pub(crate) fn written(&mut self, encoding: Encoding) -> Option<Cow<'_, [u8]>> {
         let made = self.made();
-        let new = self.new();
+        let new = self.bytes_made();
         let is_as_it_is = match encoding {
             _ if made.is_raw => return None,
             Encoding::JsonLiteral if !made.is_json_literal => return Some(NO_LITERAL.into()),
@@ -242,7 +242,7 @@ impl Value<'_> {
         made
     }
 
-    fn new(&self) -> &[u8] {
+    fn bytes_made(&self) -> &[u8] {
         &self.bytes[self.known.start as usize..][..self.known.len as usize]
     }
 }
