@@ -7,6 +7,8 @@ use crate::stats::{Chance, median, normal_quantile};
 const MOST_POINTS: usize = 90;
 /// With fewer points nothing is said.
 const FEWEST_POINTS: usize = 24;
+/// Parts of a series that are compared with each other.
+const PARTS: usize = 11;
 /// Series drawn anew for an interval.
 const DRAWS: usize = 200;
 
@@ -54,7 +56,9 @@ pub(crate) fn course(series: &[(f64, f64)], level: f64) -> Option<Course> {
     // What warms up slows down: the second half is flatter than the first.
     let (first, last) = points.split_at(points.len() / 2);
     let (first, last) = (trend(first, level), trend(last, level));
-    let goes_on = last.low > 0.0 && !slows_down(first, last) && rises_throughout(&points);
+    let slows_down =
+        (is_surely_flatter(first, last) && rises_dwindle(&points)) || is_half_as_steep(first, last);
+    let goes_on = last.low > 0.0 && !slows_down && rises_throughout(&points);
     Some(if goes_on {
         Course::Grows(last)
     } else {
@@ -62,12 +66,49 @@ pub(crate) fn course(series: &[(f64, f64)], level: f64) -> Option<Course> {
     })
 }
 
-/// Whether the second half is flatter than the first: half as steep, or less steep by more
-/// than chance makes it and than a tenth. A cache that was filled for a moment yet has
-/// slowed down only a little; where what leaks goes on, the halves become alike with time.
-fn slows_down(first: Trend, last: Trend) -> bool {
-    let is_surely_flatter = last.high < first.low && last.slope < first.slope * 0.9;
-    is_surely_flatter || last.slope < first.slope / 2.0
+fn is_half_as_steep(first: Trend, last: Trend) -> bool {
+    last.slope < first.slope / 2.0
+}
+
+/// Whether the second half is less steep by more than chance makes it and than a tenth. A
+/// cache that was filled for a moment yet has slowed down only a little; where what leaks goes
+/// on, the halves become alike with time.
+fn is_surely_flatter(first: Trend, last: Trend) -> bool {
+    last.high < first.low && last.slope < first.slope * 0.9
+}
+
+/// Whether the rises from part to part become less and less: the line through them falls by
+/// more than its own standard error. The intervals of two halves know only what moves within
+/// a half; where the memory that a twin keeps drifts for as long as that, halves of a short
+/// run differ by it. Rises from part to part are independent of each other then, and tell a
+/// curve that bends from one that wanders.
+fn rises_dwindle(points: &[(f64, f64)]) -> bool {
+    let heights = parts(points).map(|part| {
+        let sum: f64 = part.iter().map(|(_, y)| y).sum();
+        sum / part.len() as f64
+    });
+    let heights: Vec<f64> = heights.collect();
+    let rises: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let count = rises.len() as f64;
+    let mean = rises.iter().sum::<f64>() / count;
+    let from_middle = |place: usize| place as f64 - (count - 1.0) / 2.0;
+    let numbered = || rises.iter().enumerate();
+    let square: f64 = numbered()
+        .map(|(place, _)| from_middle(place).powi(2))
+        .sum();
+    let products = numbered().map(|(place, rise)| from_middle(place) * rise);
+    let slope = products.sum::<f64>() / square;
+    let left = numbered().map(|(place, rise)| (rise - mean - slope * from_middle(place)).powi(2));
+    let error = (left.sum::<f64>() / (count - 2.0) / square).sqrt();
+    slope < -error
+}
+
+/// The series in [`PARTS`] of as many points.
+fn parts(points: &[(f64, f64)]) -> impl Iterator<Item = &[(f64, f64)]> {
+    (0..PARTS).map(|part| {
+        let (from, to) = (points.len() * part, points.len() * (part + 1));
+        &points[from / PARTS..to / PARTS]
+    })
 }
 
 /// Whether it rises from each part to the next, by a quarter of the mean rise at least: by
@@ -77,18 +118,14 @@ fn slows_down(first: Trend, last: Trend) -> bool {
 /// and the other to give back, rises ten times in a row with a chance of one in a thousand,
 /// which no interval around a slope sees.
 fn rises_throughout(points: &[(f64, f64)]) -> bool {
-    const PARTS: usize = 11;
-    let parts = |part: usize| {
-        let (from, to) = (points.len() * part, points.len() * (part + 1));
-        points[from / PARTS..to / PARTS].iter().map(|(_, y)| *y)
-    };
-    let rises = |height: &dyn Fn(usize) -> f64| {
-        let heights: Vec<f64> = (0..PARTS).map(height).collect();
+    let rises = |height: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
+        let heights = parts(points).map(|part| height(&mut part.iter().map(|(_, y)| *y)));
+        let heights: Vec<f64> = heights.collect();
         let least = (heights[PARTS - 1] - heights[0]) / (PARTS - 1) as f64 / 4.0;
         heights.is_sorted_by(|one, next| next - one > least)
     };
-    rises(&|part| median(&mut parts(part).collect::<Vec<_>>()))
-        || rises(&|part| parts(part).fold(f64::INFINITY, f64::min))
+    rises(&|part| median(&mut part.collect::<Vec<_>>()))
+        || rises(&|part| part.fold(f64::INFINITY, f64::min))
 }
 
 /// The slope of Theil (1950) and Sen (1968), the median over all pairs of points, which up to
@@ -293,6 +330,45 @@ mod tests {
                 let course = course(&series[..seconds], 0.01);
                 assert!(!matches!(course, Some(Course::Grows(_))), "{course:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_leak_whose_halves_differ_by_what_drifts_goes_on() {
+        // As measured, in KiB: runs of 13 seconds in which 1 KiB a request leaked, and one
+        // twin happened to keep more memory than the other for some seconds.
+        let runs: &[&[f64]] = &[
+            &[
+                28.0, 28.0, 49.0, 114.0, 209.0, 336.0, 485.0, 606.0, 729.0, 867.0, 999.0, 1098.0,
+                1194.0, 1297.0, 1412.0, 1514.0, 1627.0, 1746.0, 1888.0, 1970.0, 2068.0, 2110.0,
+                2286.0, 2286.0, 2400.0, 2445.0, 2712.0, 2771.0, 2771.0, 2805.0, 2950.0, 3164.0,
+                3164.0,
+            ],
+            &[
+                28.0, 28.0, 71.0, 150.0, 218.0, 358.0, 498.0, 628.0, 759.0, 874.0, 1005.0, 1125.0,
+                1261.0, 1332.0, 1429.0, 1547.0, 1579.0, 1868.0, 1976.0, 1976.0, 2082.0, 2231.0,
+                2370.0, 2370.0, 2543.0, 2737.0, 2801.0, 2833.0, 2913.0, 3025.0, 3129.0, 3382.0,
+                3382.0,
+            ],
+            &[
+                31.0, 31.0, 85.0, 160.0, 255.0, 401.0, 532.0, 672.0, 824.0, 945.0, 1061.0, 1020.0,
+                1267.0, 1419.0, 1569.0, 1691.0, 1784.0, 1894.0, 2007.0, 2102.0, 2203.0, 2311.0,
+                2406.0, 2638.0, 2545.0, 2256.0, 2696.0, 2855.0, 2950.0, 3041.0, 3310.0, 3310.0,
+            ],
+            &[
+                31.0, 31.0, 69.0, 116.0, 210.0, 319.0, 459.0, 592.0, 718.0, 839.0, 950.0, 1059.0,
+                1158.0, 1264.0, 1379.0, 1498.0, 1717.0, 1717.0, 1808.0, 1920.0, 2032.0, 2118.0,
+                2230.0, 2559.0, 2330.0, 2594.0, 2630.0, 2630.0, 2731.0, 2957.0, 2957.0, 3216.0,
+                3216.0,
+            ],
+        ];
+        for run in runs {
+            let points: Vec<(f64, f64)> = run
+                .iter()
+                .enumerate()
+                .map(|(look, kib)| (look as f64 * 0.4, kib * 1024.0))
+                .collect();
+            assert!(grows(&points), "{:?}", course(&points, 0.01));
         }
     }
 

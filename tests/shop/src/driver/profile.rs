@@ -15,7 +15,7 @@ impl Visit<'_> {
     /// Takes another name.
     pub(super) async fn edit_profile(&mut self) -> Result<(), Stop> {
         self.step(Call::plain("GET /profile")).await?;
-        let name = names::display_name(&mut self.rng);
+        let name = names::changed_name(&mut self.rng);
         let call = Call::plain("PUT /profile").json(&json!({ "display_name": name }));
         self.step(call).await?;
         if self.rng.random_bool(0.5) {
