@@ -36,22 +36,29 @@ impl Play {
         let flags = [&["--metrics-addr", "127.0.0.1:0"], daemon_flags].concat();
         let daemon = scenario.daemon(0, &flags)?;
         let agent = scenario.agent(daemon.address, &cgroup, shop.address.port(), &[])?;
-        Ok(Some(Play {
+        let play = Play {
             scenario,
             shop,
             daemon,
             agent,
             _cgroup: cgroup,
             _directory: directory,
-        }))
+        };
+        // It captures before the daemon knows of it.
+        play.wait(|agent| agent["connected"] == true)?;
+        Ok(Some(play))
     }
 
+    /// The listing of the agent, null while the daemon knows of none.
     fn agents(&self, words: &[&str]) -> Result<Value> {
         let daemon = format!("http://{}", self.daemon.address);
         let head = ["ctl", "--daemon", &daemon, "--format", "jsonl", "agents"];
         let (code, output) = self.scenario.twintap(&[&head, words].concat())?;
         ensure!(code == 0, "{output}");
-        Ok(serde_json::from_str(&output)?)
+        if output.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&output).with_context(|| format!("one agent, not {output:?}"))
     }
 
     /// Waits until the agent's listing is as `done` says.

@@ -84,6 +84,21 @@ pub struct Held {
 }
 
 impl Held {
+    /// Counts `more` bytes as held too, or nothing where there is no room for them. Twins ask
+    /// at the same time, so that looking and counting are one step.
+    fn take(&mut self, more: usize) -> bool {
+        let most = self.limits.max_held_bytes;
+        let held = &self.limits.held_bytes;
+        let with_these = |held: usize| held.checked_add(more).filter(|&held| held <= most);
+        let had_room = held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with_these)
+            .is_ok();
+        if had_room {
+            self.bytes += more;
+        }
+        had_room
+    }
+
     fn set(&mut self, bytes: usize) {
         let held = &self.limits.held_bytes;
         if bytes > self.bytes {
@@ -134,15 +149,13 @@ impl Capture {
     pub fn push(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
         if !self.is_digest {
-            let others = self.limits.held_bytes.load(Ordering::Relaxed);
             let is_large = self.bytes > self.limits.max_body_bytes as u64;
-            if !is_large && others + piece.len() <= self.limits.max_held_bytes {
+            if !is_large && self.held.take(piece.len()) {
                 if self.body.is_empty() {
                     // Mostly all of it comes at once.
                     self.body.reserve_exact(piece.len());
                 }
                 self.body.extend_from_slice(piece);
-                self.held.set(self.body.len());
                 return;
             }
             self.is_digest = true;
@@ -228,5 +241,25 @@ mod tests {
         assert!(limits.is_overrun());
         drop((one, held));
         assert!(!limits.is_overrun());
+    }
+
+    #[test]
+    fn of_two_that_ask_at_once_one_alone_finds_the_last_room() {
+        for _ in 0..500 {
+            let limits = CaptureLimits::new(10, 15, None);
+            let at_once = std::sync::Barrier::new(2);
+            let hold = || {
+                let mut capture = Capture::new(Arc::clone(&limits));
+                at_once.wait();
+                capture.push(b"1234567890");
+                capture.finish()
+            };
+            let held = std::thread::scope(|scope| {
+                let other = scope.spawn(hold);
+                [hold(), other.join().expect("no panic")]
+            });
+            let whole = |(body, _): &&(RawBody, Held)| matches!(body, RawBody::Whole(_));
+            assert!(held.iter().filter(whole).count() <= 1);
+        }
     }
 }
